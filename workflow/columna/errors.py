@@ -1,0 +1,38 @@
+"""The errors that columna raises on purpose.
+
+Everything else that escapes from a stage is a defect (reported as ``failed``) or a machine
+failure (out of memory, disk full: the job ends and Snakemake retries it).
+"""
+
+
+class ColumnaError(Exception):
+    """Base of all errors whose message is meant for the person who runs columna."""
+
+
+class ScanRefused(ColumnaError):
+    """One scan cannot be processed; the cohort goes on without it.
+
+    Parameters
+    ----------
+    code
+        A code of ``resources/reasons.tsv``, for machines.
+    reason
+        One sentence for a person: what is wrong and what to do about it.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class ModelError(ColumnaError):
+    """A model folder is incomplete, unsafe or does not fit its configuration."""
+
+
+class CohortError(ColumnaError):
+    """The cohort sheet, the BIDS folder or the ledger cannot be used."""
+
+
+class TableError(ColumnaError):
+    """Rows do not fit the schema of their table."""
