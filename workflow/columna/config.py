@@ -1,8 +1,13 @@
 """The configuration: typed, strict, with the defaults and descriptions that the docs are made of."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from columna.errors import ConfigError
+from columna.files import sha256_json
 
 
 class Settings(BaseModel):
@@ -59,3 +64,94 @@ class MeasureSettings(Settings):
     fov_margin_mm: float = Field(
         2.0, ge=0, description="A body closer than this to the upper or lower image edge is partial."
     )
+
+
+class ModelSettings(Settings):
+    """Which networks, and where they run."""
+
+    semantic: str = Field(
+        "bundled_semantic", description="Phase-1 model: an id of resources/models.tsv, or a folder."
+    )
+    instance: str = Field(
+        "bundled_instance", description="Phase-2 model: an id of resources/models.tsv, or a folder."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where networks run; cpu also keeps the workflow from asking for GPUs."
+    )
+
+
+class Config(Settings):
+    """Everything that decides what a run computes."""
+
+    cohort: Path = Field(
+        Path("config/cohort.tsv"),
+        description="A cohort sheet (.tsv, .csv, .parquet) or a BIDS folder.",
+    )
+    results: Path = Field(Path("results"), description="Folder of everything that is written.")
+    batch_size: int = Field(
+        32, ge=1, le=10_000, description="Scans per job; results do not depend on it."
+    )
+    models: ModelSettings = Field(default_factory=ModelSettings, description="Networks.")
+    prepare: PrepareSettings = Field(default_factory=PrepareSettings, description="Preparation.")
+    semantic: SemanticSettings = Field(default_factory=SemanticSettings, description="Phase 1.")
+    instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
+    label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
+    measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+
+
+STAGE_KEYS: dict[str, dict[str, Any]] = {
+    "prepare": {"prepare": True, "models": {"semantic": True}},
+    "semantic": {"semantic": True, "models": {"semantic": True, "device": True}},
+    "instance": {"instance": True, "models": {"instance": True, "device": True}},
+    "label": {"label": True},
+    "measure": {
+        "measure": True,
+        "models": {"semantic": True, "instance": True},
+        "prepare": True,
+        "semantic": True,
+        "instance": True,
+        "label": True,
+    },
+}
+"""The part of the configuration that each stage depends on: a job is repeated when it changes."""
+
+RESULT_KEYS = {"models", "prepare", "semantic", "instance", "label", "measure"}
+"""The part of the configuration that results depend on (paths and batch size do not count)."""
+
+
+def load_config(path: Path) -> Config:
+    """Read a YAML configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is no YAML mapping, or holds an unknown key or a wrong value.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such configuration file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    return parse_config(content, str(path))
+
+
+def parse_config(content: Any, source: str) -> Config:
+    """Validate configuration `content`; `source` names it in errors."""
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(f"{source}: the configuration is not valid:\n{problems}") from error
+
+
+def stage_settings(config: Config, stage: str) -> str:
+    """The part of `config` that `stage` depends on, as JSON that `parse_config` reads back."""
+    return config.model_dump_json(include=STAGE_KEYS[stage])
+
+
+def config_sha256(config: Config) -> str:
+    """Digest of everything in `config` that results depend on."""
+    return sha256_json(config.model_dump(mode="json", include=RESULT_KEYS))

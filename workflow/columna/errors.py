@@ -30,6 +30,10 @@ class ModelError(ColumnaError):
     """A model folder is incomplete, unsafe or does not fit its configuration."""
 
 
+class ConfigError(ColumnaError):
+    """The configuration holds an unknown key or a value that cannot be."""
+
+
 class CohortError(ColumnaError):
     """The cohort sheet, the BIDS folder or the ledger cannot be used."""
 

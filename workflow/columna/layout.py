@@ -1,0 +1,49 @@
+"""Where a run keeps what: the one place that knows the folders below ``results``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+STAGES = ("prepare", "semantic", "instance", "label", "measure")
+"""The stages that run over batches, in order."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the results folder `root`."""
+
+    root: Path
+
+    @property
+    def index(self) -> Path:
+        """Cohort index: ``scans.parquet``, ``ledger.tsv``, ``batches/<batch>.tsv``."""
+        return self.root / "index"
+
+    @property
+    def derivatives(self) -> Path:
+        """BIDS derivatives: the final masks and their sidecars."""
+        return self.root / "derivatives"
+
+    @property
+    def tables(self) -> Path:
+        """The delivered Parquet tables and their dictionary."""
+        return self.root / "tables"
+
+    def manifest(self, batch: str) -> Path:
+        """The scans of one batch."""
+        return self.index / "batches" / f"{batch}.tsv"
+
+    def stage_table(self, stage: str, batch: str) -> Path:
+        """How every scan of a batch came out of a stage."""
+        return self.root / "stages" / stage / f"{batch}.tsv"
+
+    def shard(self, table: str, batch: str) -> Path:
+        """One batch's rows of a delivered table."""
+        return self.root / "shards" / table / f"{batch}.parquet"
+
+    def scan(self, scan_id: str) -> Path:
+        """Everything that is kept of one scan between stages."""
+        return self.root / "store" / scan_id
+
+    def relative(self, path: Path) -> str:
+        """`path` as records name it: relative to the root, with forward slashes."""
+        return path.relative_to(self.root).as_posix()
