@@ -1,0 +1,44 @@
+"""Where a network runs and in which number format."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from columna.errors import ModelError
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the torch device called `device`; ``auto`` takes the first CUDA device, else CPU."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"unknown device {device!r}") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(f"device {device!r} is asked for, but torch sees no CUDA device")
+    return chosen
+
+
+def choose_compute(compute: str, device: torch.device) -> torch.dtype:
+    """Return the number format called `compute` (auto, float32, bfloat16 or float16).
+
+    ``auto`` is float16 on CUDA, bfloat16 on CPUs that multiply it in hardware (elsewhere it is
+    emulated and slower than float32), and float32 otherwise.
+    """
+    if compute != "auto":
+        return _DTYPES[compute]
+    if device.type == "cuda":
+        return torch.float16
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
+    """Run the enclosed forward passes in `dtype`; float32 means no change."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)

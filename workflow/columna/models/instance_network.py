@@ -1,0 +1,140 @@
+"""The phase-2 network: a residual U-Net that finds a vertebra and its two neighbours.
+
+Topology and state-dict keys are those of SPINEPS (spineps-behaviour 2.4), so that released
+checkpoints load unchanged. Width, input channels and classes are read from the tensors.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from columna.errors import ModelError
+
+_GROUPS = 8
+_PREFIX = "network."
+
+
+class ConvBlock(nn.Module):
+    """3x3x3 convolution, group normalisation, leaky ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv3d(channels_in, channels_out, 3, padding=1)
+        self.norm = nn.GroupNorm(_GROUPS, channels_out)
+        self.act = nn.LeakyReLU(0.01, inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels_in, ...) -> (N, channels_out, ...)."""
+        return self.act(self.norm(self.proj(x)))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks beside a shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.block1 = ConvBlock(channels_in, channels_out)
+        self.block2 = ConvBlock(channels_out, channels_out)
+        same = channels_in == channels_out
+        self.res_conv = nn.Identity() if same else nn.Conv3d(channels_in, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels_in, ...) -> (N, channels_out, ...)."""
+        return self.block2(self.block1(x)) + self.res_conv(x)
+
+
+class InstanceUNet(nn.Module):
+    """Four-level residual U-Net whose decoder averages with the skips.
+
+    Parameters
+    ----------
+    channels
+        Input channels: one-hot semantic classes.
+    width
+        Feature maps of the first level (d); the levels have d, 2d, 4d and 8d.
+    classes
+        Output logits: background, the vertebra, the one above, the one below.
+
+    Notes
+    -----
+    Every spatial size must be divisible by 8.
+    """
+
+    def __init__(self, channels: int = 10, width: int = 16, classes: int = 4) -> None:
+        super().__init__()
+        widths = [width, width, 2 * width, 4 * width, 8 * width]
+        pairs = list(pairwise(widths))
+        deepest = len(pairs) - 1
+        self.channels, self.width, self.classes = channels, width, classes
+        self.init_conv = nn.Conv3d(channels, width, 7, padding=3)
+        self.downs = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    ResidualBlock(i, o),
+                    ResidualBlock(o, o),
+                    nn.Conv3d(o, o, 4, stride=2, padding=1) if n < deepest else nn.Identity(),
+                ]
+            )
+            for n, (i, o) in enumerate(pairs)
+        )
+        self.mid_block1 = ResidualBlock(widths[-1], widths[-1])
+        self.mid_block2 = ResidualBlock(widths[-1], widths[-1])
+        self.ups = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    ResidualBlock(o, i),
+                    ResidualBlock(i, i),
+                    nn.ConvTranspose3d(i, i, 4, stride=2, padding=1)
+                    if n < deepest
+                    else nn.Identity(),
+                ]
+            )
+            for n, (i, o) in enumerate(reversed(pairs))
+        )
+        self.final_res_block = ResidualBlock(2 * width, width)
+        self.final_conv = nn.Conv3d(width, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One-hot windows (N, channels, P, I, R) -> logits (N, classes, P, I, R)."""
+        x = self.init_conv(x)
+        first = x
+        skips = []
+        for block1, block2, shrink in self.downs:
+            x = block2(block1(x))
+            skips.append(x)
+            x = shrink(x)
+        x = self.mid_block2(self.mid_block1(x))
+        for block1, block2, grow in self.ups:
+            x = grow(block2(block1(0.5 * (x + skips.pop()))))
+        return self.final_conv(self.final_res_block(torch.cat((x, first), dim=1)))
+
+
+def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
+    """Build the network that fits `state` (keys with or without ``network.``) and load it.
+
+    Raises
+    ------
+    ModelError
+        If tensors are missing, left over or of the wrong shape.
+    """
+    state = {key.removeprefix(_PREFIX): tensor for key, tensor in state.items()}
+    try:
+        width, channels = state["init_conv.weight"].shape[:2]
+        classes = state["final_conv.weight"].shape[0]
+    except KeyError as error:
+        raise ModelError(f"not an instance network: the tensor {error} is missing") from error
+    if width % _GROUPS:
+        raise ModelError(f"not an instance network: width {width} is no multiple of {_GROUPS}")
+    network = InstanceUNet(channels, width, classes)
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"not an instance network: {error}") from error
+    return network.eval()
+
+
+def state_for_checkpoint(network: InstanceUNet) -> dict[str, Tensor]:
+    """Return the 182 tensors under the keys that SPINEPS and `network_from_state` read."""
+    return {_PREFIX + key: tensor for key, tensor in network.state_dict().items()}
