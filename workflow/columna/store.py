@@ -29,6 +29,8 @@ class Record:
         ``done``; ``refused`` (the scan cannot be processed); ``failed`` (a defect: see the log).
     code, reason
         Why a scan is not done: a code of ``resources/reasons.tsv`` and a sentence.
+    dependencies
+        What the fingerprint was made of, besides the upstream stage: settings, model, input.
     files
         Size in bytes of every file of the result, by path relative to the results folder.
     values
@@ -45,6 +47,7 @@ class Record:
     status: Status
     code: str | None = None
     reason: str | None = None
+    dependencies: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     computations_n: int = 1

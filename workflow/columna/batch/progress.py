@@ -1,0 +1,57 @@
+"""Progress of a batch: a bar on a terminal, a line per scan in a log."""
+
+import logging
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from columna.store import Record
+
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Tells how far a batch is."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.total = total
+        self.ended_n = 0
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        terminal = Console(stderr=True)
+        self._bar = Bar(*columns, console=terminal, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task(title, total=total)
+
+    def __enter__(self) -> "Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def ended(self, record: Record) -> None:
+        """Count a scan."""
+        self.ended_n += 1
+        self._bar.advance(self._task)
+        why = f" ({record.code}: {record.reason})" if record.reason else ""
+        log.info(
+            "[%d/%d] %s %s %.1f s%s",
+            self.ended_n,
+            self.total,
+            record.scan_id,
+            record.status,
+            record.seconds,
+            why,
+        )

@@ -1,0 +1,89 @@
+"""Names and sidecars of the delivered masks (BIDS derivatives)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from columna.files import write_json
+from columna.provenance import generated_by
+
+_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9]+$")
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """Files that are delivered for one scan below `root`.
+
+    A scan_id made of BIDS entities goes into ``sub-X/[ses-Y/]anat``, any other into a folder of
+    its own name. As in SPINEPS, the suffix of the scan becomes ``mod-<suffix>``.
+    """
+
+    root: Path
+    scan_id: str
+
+    @property
+    def folder(self) -> Path:
+        """Folder of this scan's files."""
+        parts = [f for f in self.scan_id.split("_")[:2] if _ENTITY.match(f)]
+        if not parts or not parts[0].startswith("sub-"):
+            return self.root / self.scan_id
+        return self.root.joinpath(*parts, "anat")
+
+    @property
+    def prefix(self) -> str:
+        """``sub-01_acq-sag_T2w`` becomes ``sub-01_acq-sag_mod-T2w``."""
+        entities, _, suffix = self.scan_id.rpartition("_")
+        return f"{entities}_mod-{suffix}" if entities and "-" not in suffix else self.scan_id
+
+    @property
+    def semantic(self) -> Path:
+        """Mask of the structures."""
+        return self.folder / f"{self.prefix}_seg-spine_dseg.nii.gz"
+
+    @property
+    def instance(self) -> Path:
+        """Mask of vertebrae, discs and endplates."""
+        return self.folder / f"{self.prefix}_seg-vert_dseg.nii.gz"
+
+    @property
+    def points(self) -> Path:
+        """Centroids in TPTBox's POI format."""
+        return self.folder / f"{self.prefix}_seg-spine_ctd.json"
+
+    @staticmethod
+    def sidecar(mask: Path) -> Path:
+        """JSON sidecar of a mask."""
+        return mask.with_name(mask.name.removesuffix(".nii.gz") + ".json")
+
+
+def mask_sidecar(source_name: str, history: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Sidecar of a mask: where it came from, with digests and settings of every stage.
+
+    Parameters
+    ----------
+    source_name
+        File name of the scan; its folder is nobody else's business.
+    history
+        Stage -> what the stage depended on (``Record.dependencies``).
+    """
+    return {
+        "Type": "ROI",
+        "Sources": [source_name],
+        "SpatialReference": source_name,
+        "GeneratedBy": [generated_by()],
+        "Stages": history,
+    }
+
+
+def write_dataset_description(root: Path) -> None:
+    """Make `root` a BIDS derivatives dataset, once."""
+    path = root / "dataset_description.json"
+    if not path.exists():
+        description = {
+            "Name": "columna: segmentations of sagittal spine MRI",
+            "BIDSVersion": "1.10.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [generated_by()],
+        }
+        write_json(path, description)

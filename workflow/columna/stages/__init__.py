@@ -1,0 +1,1 @@
+"""The stages: thin adapters between the per-scan store and the library."""

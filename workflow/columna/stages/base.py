@@ -1,0 +1,83 @@
+"""What the batch runner asks of a stage."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from columna.cohort.manifest import ScanEntry
+from columna.config import Config
+from columna.files import sha256_json
+from columna.layout import Layout
+from columna.store import Record, Store
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a stage wrote for a scan: files, and small results for the record."""
+
+    files: list[Path] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Stage(ABC):
+    """One step of the chain for one scan, in three parts so that the runner can overlap them.
+
+    `load` and `save` touch files, `compute` does not. A scan that cannot be processed raises
+    `columna.errors.ScanRefused` in any of them. Constructing a stage is cheap; `open` loads what
+    all scans share (a network) and is called only when there is something to compute.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    """To be raised with every change that alters results: stored results are then redone."""
+    uses_network: ClassVar[bool] = False
+
+    def __init__(self, config: Config, layout: Layout) -> None:
+        self.config = config
+        self.layout = layout
+        self.store = Store(layout)
+
+    def open(self) -> None:  # noqa: B027 - most stages share nothing
+        """Load what all scans of a batch share."""
+
+    @abstractmethod
+    def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
+        """Everything that the result depends on, besides the upstream stage's result."""
+
+    @abstractmethod
+    def load(self, scan: ScanEntry) -> Any:  # noqa: ANN401 - each stage has its own item
+        """Read what `compute` needs."""
+
+    @abstractmethod
+    def compute(self, item: Any) -> Any:  # noqa: ANN401
+        """The work: from loaded item to result, in memory."""
+
+    @abstractmethod
+    def save(self, scan: ScanEntry, result: Any) -> Saved:  # noqa: ANN401
+        """Write the result of one scan."""
+
+    def fingerprint(self, dependencies: dict[str, Any], upstream: Record | None) -> str:
+        """Digest of everything that a result depends on."""
+        return sha256_json(
+            {
+                "stage": self.name,
+                "version": self.version,
+                "upstream": upstream.fingerprint if upstream else None,
+                "dependencies": dependencies,
+            }
+        )
+
+    def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027
+        """Write what the batch as a whole delivers, after its last scan."""
+
+    def file(self, scan: ScanEntry, name: str) -> Path:
+        """Path of an intermediate file of a scan."""
+        return self.layout.scan(scan.scan_id) / name
+
+    def done(self, scan: ScanEntry, stage: str) -> Record:
+        """The record of an earlier stage that is known to be done."""
+        record = self.store.read(scan.scan_id, stage)
+        if record is None:
+            raise FileNotFoundError(self.store.path(scan.scan_id, stage))
+        return record

@@ -1,0 +1,69 @@
+"""Stage label: phase 3, both raw masks become the delivered masks in the grid of the input."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from columna.cohort.manifest import ScanEntry
+from columna.derivatives import Derivatives, mask_sidecar, write_dataset_description
+from columna.files import write_json
+from columna.label import LabelResult, label_masks
+from columna.label.points import poi_json
+from columna.stages.base import Saved, Stage
+from columna.stages.instance import INSTANCE
+from columna.stages.semantic import SEMANTIC
+from columna.volume import Volume, load_volume, save_volume
+
+
+@dataclass(frozen=True)
+class LabelItem:
+    """Input grid (its voxels are not used) and both raw masks."""
+
+    grid: Volume
+    semantic: Volume
+    instance: Volume
+
+
+class LabelStage(Stage):
+    """Clean, name, derive discs and endplates, and write BIDS derivatives."""
+
+    name = "label"
+    version = 1
+
+    def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
+        """Settings."""
+        return {"settings": self.config.label.model_dump(mode="json")}
+
+    def load(self, scan: ScanEntry) -> LabelItem:
+        """Read both masks; the grid of the input is in the record of prepare."""
+        grid = self.done(scan, "prepare").values["grid"]
+        nothing = np.broadcast_to(np.uint8(0), grid["shape"])
+        return LabelItem(
+            Volume(nothing, np.array(grid["affine"])),
+            load_volume(self.file(scan, SEMANTIC)),
+            load_volume(self.file(scan, INSTANCE)),
+        )
+
+    def compute(self, item: LabelItem) -> LabelResult:
+        """Final masks and names."""
+        return label_masks(item.grid, item.semantic, item.instance, self.config.label)
+
+    def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
+        """Write masks, sidecars and points below the derivatives folder."""
+        names = Derivatives(self.layout.derivatives, scan.scan_id)
+        save_volume(result.semantic, names.semantic)
+        save_volume(result.instance, names.instance)
+        sidecar = mask_sidecar(scan.path.name, self._history(scan))
+        for mask in (names.semantic, names.instance):
+            write_json(names.sidecar(mask), sidecar)
+        write_json(names.points, poi_json(result))
+        write_dataset_description(self.layout.derivatives)
+        files = [names.semantic, names.instance, names.points]
+        files += [names.sidecar(names.semantic), names.sidecar(names.instance)]
+        return Saved(files, {"levels": result.levels, "naming": result.naming})
+
+    def _history(self, scan: ScanEntry) -> dict[str, dict[str, Any]]:
+        """What every stage of this scan depended on: input digest, settings, models."""
+        earlier = {s: self.done(scan, s).dependencies for s in ("prepare", "semantic", "instance")}
+        return earlier | {"label": self.dependencies(scan)}
