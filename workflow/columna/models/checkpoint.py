@@ -8,6 +8,7 @@ nnU-Net and Lightning carry (spineps-behaviour 2.3 and 2.4) to the tensors that 
 import argparse
 import pathlib
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         except pickle.UnpicklingError as error:
             raise ModelError(_refusal(path, error)) from error
         except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path}: not a readable checkpoint ({error})") from error
+            raise ModelError(
+                f"{path}: not a readable checkpoint ({type(error).__name__}: {error})"
+            ) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path}: holds a {type(content).__name__}, not a dictionary of entries")
     return content
@@ -75,9 +78,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def _refusal(path: Path, error: Exception) -> str:
     """Say which globals of the file `path` were refused."""
-    try:
-        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (ValueError, RuntimeError, OSError, pickle.UnpicklingError):
-        names = []
+    names: set[str] = set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
+    if zipfile.is_zipfile(path):
+        names |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
     cause = ", ".join(sorted(names)) if names else str(error)
     return f"{path}: refused, because loading it would need code beyond plain data: {cause}"

@@ -1,6 +1,7 @@
 """Where a network runs and in which number format."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -37,8 +38,16 @@ def choose_compute(compute: str, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
-    """Run the enclosed forward passes in `dtype`; float32 means no change."""
-    if dtype == torch.float32:
-        return nullcontext()
-    return torch.autocast(device.type, dtype=dtype)
+@contextmanager
+def inference(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Run the enclosed forward passes in `dtype`, without gradients, and repeatably.
+
+    cuDNN may otherwise choose another algorithm in every process, and answers would differ in
+    the last bits.
+    """
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32),
+    ):
+        yield
