@@ -115,9 +115,6 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
 }
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 
-RESULT_KEYS = {"models", "prepare", "semantic", "instance", "label", "measure"}
-"""The part of the configuration that results depend on (paths and batch size do not count)."""
-
 
 def load_config(path: Path) -> Config:
     """Read a YAML configuration.
@@ -153,5 +150,5 @@ def stage_settings(config: Config, stage: str) -> str:
 
 
 def config_sha256(config: Config) -> str:
-    """Digest of everything in `config` that results depend on."""
-    return sha256_json(config.model_dump(mode="json", include=RESULT_KEYS))
+    """Digest of everything in `config` that results depend on (not paths, batch size, device)."""
+    return sha256_json(config.model_dump(mode="json", include=STAGE_KEYS["measure"]))

@@ -1,0 +1,48 @@
+"""`columna`: the commands and how their errors are shown."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from columna import __version__
+from columna.cli import cohort, models, phantom, segment, stages
+from columna.errors import ColumnaError
+from columna.logs import configure_logging
+
+app = typer.Typer(
+    name="columna",
+    help="Segment sagittal T2w spine MRI, name and measure the vertebrae, deliver Parquet tables.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+segment.register(app)
+cohort.register(app)
+stages.register(app)
+app.add_typer(models.app, name="models")
+app.add_typer(phantom.app, name="phantom")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"columna {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Set up logging for every command."""
+    configure_logging()
+
+
+def run() -> None:
+    """Entry point: errors meant for people are one sentence, without a traceback."""
+    try:
+        app()
+    except ColumnaError as error:
+        typer.secho(f"columna: {error}", fg="red", err=True)
+        sys.exit(1)

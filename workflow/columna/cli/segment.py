@@ -1,0 +1,32 @@
+"""`columna segment`: one scan, without Snakemake."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from columna.cli.options import DEFAULT_CONFIG, Threads, read_config
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command(rich_help_panel="One scan")(segment)
+
+
+def segment(
+    scan: Annotated[Path, typer.Argument(help="Sagittal T2w scan (.nii or .nii.gz).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for masks, points and tables.")],
+    configfile: Annotated[
+        Path | None, typer.Option("--configfile", help="Configuration; default: built-in defaults.")
+    ] = None,
+    threads: Threads = 2,
+) -> None:
+    """Segment one scan: masks in its own grid, centroids, and the tables."""
+    from columna.segment import segment_scan
+
+    config = read_config(configfile, None if configfile else "{}", None)
+    ended = segment_scan(scan, out, config, threads)
+    if ended.status != "done":
+        typer.secho(f"{scan}: {ended.status} in {ended.stage}: {ended.reason}", fg="red", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"masks, points and tables are in {out}")

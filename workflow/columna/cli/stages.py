@@ -1,0 +1,78 @@
+"""One command per stage: what the workflow's jobs run."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, SettingsJson, Threads, read_config
+
+_HELP = {
+    "prepare": "Check, correct, normalise and resample the scans of a batch.",
+    "semantic": "Phase 1: segment 14 structures in the scans of a batch.",
+    "instance": "Phase 2: separate the vertebrae of a batch.",
+    "label": "Phase 3: name vertebrae, write the final masks of a batch.",
+    "measure": "Measure the scans of a batch and write the batch's table rows.",
+}
+
+Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the stage commands to `app`."""
+    for stage, text in _HELP.items():
+        app.command(stage, help=text, rich_help_panel="Stages")(_command(stage))
+    app.command(rich_help_panel="Stages")(collect)
+
+
+def _command(stage: str) -> Callable[..., None]:
+    def run(
+        batch: Batch,
+        configfile: ConfigFile = DEFAULT_CONFIG,
+        settings: SettingsJson = None,
+        results: Results = None,
+        threads: Threads = 1,
+    ) -> None:
+        run_stage(stage, batch, configfile, settings, results, threads)
+
+    return run
+
+
+def run_stage(
+    name: str,
+    batch: str,
+    configfile: ConfigFile,
+    settings: SettingsJson,
+    results: Results,
+    threads: int,
+) -> None:
+    """Run stage `name` over a batch and write its table."""
+    from columna.batch import run_batch
+    from columna.batch.table import write_stage_table
+    from columna.cohort.manifest import read_manifest
+    from columna.layout import Layout
+    from columna.stages.registry import make_stage
+
+    config = read_config(configfile, settings, results)
+    layout = Layout(config.results)
+    stage = make_stage(name, config, layout)
+    if stage.uses_network:
+        import torch
+
+        torch.set_num_threads(threads)
+    records = run_batch(stage, batch, read_manifest(layout.manifest(batch)), threads)
+    write_stage_table(layout.stage_table(name, batch), records)
+
+
+def collect(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+) -> None:
+    """Validate all rows and write one Parquet file per table, with the data dictionary."""
+    from columna.config import config_sha256
+    from columna.layout import Layout
+    from columna.tables.collect import collect_tables
+
+    config = read_config(configfile, settings, results)
+    collect_tables(Layout(config.results), config_sha256(config))

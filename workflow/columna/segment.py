@@ -1,0 +1,72 @@
+"""One scan through all stages, in this process, without Snakemake."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from columna.batch import run_batch
+from columna.batch.table import write_stage_table
+from columna.cohort.index import index_scan
+from columna.config import Config, config_sha256
+from columna.derivatives import Derivatives
+from columna.layout import STAGES, Layout
+from columna.stages.registry import make_stage
+from columna.store import Record
+from columna.tables.collect import collect_tables
+
+WORK = "work"
+"""Folder of intermediate results below the output folder; safe to delete."""
+
+
+def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
+    """Segment and measure one scan.
+
+    Parameters
+    ----------
+    scan
+        NIfTI file.
+    out
+        Gets the masks, sidecars and points of the scan, and ``tables/``. Intermediate results
+        stay in ``work/``, so that a second run repeats only what has changed.
+    config
+        Settings; its cohort and results are not used.
+    threads
+        Cores for the networks.
+
+    Returns
+    -------
+    Record
+        How the scan ended: ``done``, or ``refused`` or ``failed`` with the reason.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    layout = Layout(out / WORK)
+    batch, entry = index_scan(scan, scan_id_of(scan), layout.index)
+    ended = None
+    for name in STAGES:
+        stage = make_stage(name, config, layout)
+        [ended] = run_batch(stage, batch, [entry], workers=1)
+        write_stage_table(layout.stage_table(name, batch), [ended])
+    collect_tables(layout, config_sha256(config))
+    _deliver(layout, entry.scan_id, out)
+    assert ended is not None
+    return ended
+
+
+def scan_id_of(scan: Path) -> str:
+    """A scan_id from a file name: its stem, with odd characters replaced."""
+    stem = scan.name.removesuffix(".gz").removesuffix(".nii")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "scan"
+
+
+def _deliver(layout: Layout, scan_id: str, out: Path) -> None:
+    """Put the deliverables side by side into `out`."""
+    folder = Derivatives(layout.derivatives, scan_id).folder
+    files = sorted(folder.glob("*")) if folder.is_dir() else []
+    for file in files:
+        target = out / file.name
+        target.unlink(missing_ok=True)
+        os.link(file, target)
+    shutil.copytree(layout.tables, out / "tables", dirs_exist_ok=True)

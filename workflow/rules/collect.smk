@@ -1,0 +1,29 @@
+"""Collect: rows of all batches become one validated Parquet file per table."""
+
+
+rule collect:
+    """Validate, sort and write the delivered tables and their dictionary."""
+    input:
+        index=str(LAYOUT.index / "scans.parquet"),
+        stages=lambda wildcards: [LAYOUT.stage_table("measure", b) for b in batches()],
+        shards=lambda wildcards: [LAYOUT.shard(t, b) for t in SHARD_TABLES for b in batches()],
+    output:
+        tables=[str(LAYOUT.tables / f"{t}.parquet") for t in (*SHARD_TABLES, "columns")],
+    log:
+        str(LAYOUT.root / "logs" / "collect.log"),
+    benchmark:
+        str(LAYOUT.root / "benchmarks" / "collect.tsv")
+    conda:
+        "../../envs/columna.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 4500,
+        runtime=60,
+    params:
+        results=CONFIG.results,
+        settings=stage_settings(CONFIG, "measure"),
+    message:
+        "collect tables"
+    shell:
+        "columna collect --results {params.results:q} --settings {params.settings:q} "
+        "> {log:q} 2>&1"

@@ -1,0 +1,27 @@
+"""Stage prepare: CPU. In: manifest of a batch. Out: how each scan came out."""
+
+
+rule prepare:
+    """Check, correct, normalise, reorient and resample the scans of a batch."""
+    input:
+        manifest=str(LAYOUT.manifest("{batch}")),
+    output:
+        table=str(LAYOUT.stage_table("prepare", "{batch}")),
+    log:
+        log_file("prepare"),
+    benchmark:
+        benchmark_file("prepare")
+    conda:
+        "../../envs/columna.yaml"
+    threads: 4
+    resources:
+        mem_mb=lambda wildcards, threads, attempt: attempt * (2000 + 1500 * threads),
+        runtime=lambda wildcards, attempt: attempt * 30,
+    params:
+        results=CONFIG.results,
+        settings=stage_settings(CONFIG, "prepare"),
+    message:
+        "prepare {wildcards.batch}"
+    shell:
+        "columna prepare {wildcards.batch} --results {params.results:q} "
+        "--settings {params.settings:q} --threads {threads} > {log:q} 2>&1"
