@@ -21,10 +21,9 @@ wildcard_constraints:
 
 def batches():
     """Names of all batches of the ledger."""
-    try:
-        return list_batches(LAYOUT.index)
-    except ColumnaError as error:
-        raise WorkflowError(str(error)) from None
+    if not (LAYOUT.index / "scans.parquet").exists():
+        raise WorkflowError(f"{LAYOUT.index} holds no cohort index yet: run `columna index` first.")
+    return list_batches(LAYOUT.index)
 
 
 def log_file(stage):
