@@ -53,6 +53,11 @@ class ModelFolder:
         return cls(found[0].parent, read_inference_config(found[0]))
 
     @property
+    def name(self) -> str:
+        """Name of the folder, for people; `digest` is what identifies the model."""
+        return self.path.name
+
+    @property
     def role(self) -> Role:
         """What the model is for: semantic, instance or labelling."""
         return self.config.role
@@ -74,8 +79,8 @@ class ModelFolder:
         Neither the folder's place nor other files in it matter.
         """
         total = hashlib.sha256()
-        for file in sorted(self.files, key=self._name):
-            total.update(f"{self._name(file)}\0{sha256_file(file)}\n".encode())
+        for file in sorted(self.files, key=self._relative):
+            total.update(f"{self._relative(file)}\0{sha256_file(file)}\n".encode())
         return total.hexdigest()
 
     @cached_property
@@ -162,7 +167,7 @@ class ModelFolder:
             reversed_axes[axis] = float(size)
         return tuple(reversed_axes[::-1])
 
-    def _name(self, file: Path) -> str:
+    def _relative(self, file: Path) -> str:
         return file.relative_to(self.path).as_posix()
 
 

@@ -56,7 +56,7 @@ def _as_list(value: object) -> object:
 
 
 def _as_folds(value: object) -> object:
-    """A number n: the folds 0 to n-1; a text: that fold; a list: those."""
+    """Accept a number n: the folds 0 to n-1; a text: that fold; a list: those."""
     if isinstance(value, int) and not isinstance(value, bool):
         return [str(fold) for fold in range(value)]
     if isinstance(value, list | tuple):

@@ -5,12 +5,19 @@ checkpoints load unchanged. Width, input channels and classes are read from the 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from columna.errors import ModelError
+from columna.models.checkpoint import load_checkpoint
+from columna.models.device import choose_compute, choose_device
+from columna.models.folder import ModelFolder
+from columna.models.grid import ModelGrid
+from columna.models.inference_config import InferenceConfig
 
 _GROUPS = 8
 _PREFIX = "network."
@@ -119,6 +126,9 @@ def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
     ModelError
         If tensors are missing, left over or of the wrong shape.
     """
+    if any(key.startswith(_PREFIX) for key in state):
+        # Lightning modules may hold more than the network: buffers of losses and metrics
+        state = {key: tensor for key, tensor in state.items() if key.startswith(_PREFIX)}
     state = {key.removeprefix(_PREFIX): tensor for key, tensor in state.items()}
     try:
         width, channels = state["init_conv.weight"].shape[:2]
@@ -138,3 +148,60 @@ def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
 def state_for_checkpoint(network: InstanceUNet) -> dict[str, Tensor]:
     """Return the 182 tensors under the keys that SPINEPS and `network_from_state` read."""
     return {_PREFIX + key: tensor for key, tensor in network.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class InstanceModel:
+    """A loaded phase-2 model.
+
+    Parameters
+    ----------
+    folder
+        Where it came from.
+    network
+        The network, on its device, ready for inference.
+    device, compute
+        Where it runs, in which number format (use with `models.device.inference`).
+    """
+
+    folder: ModelFolder
+    network: InstanceUNet
+    device: torch.device
+    compute: torch.dtype
+
+    @property
+    def config(self) -> InferenceConfig:
+        """Content of ``inference_config.json``."""
+        return self.folder.config
+
+    @property
+    def grid(self) -> ModelGrid:
+        """Grid of the network's input."""
+        return self.folder.grid
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model's files."""
+        return self.folder.digest
+
+
+def load_instance_model(
+    folder: Path | ModelFolder, device: str = "auto", compute: str = "auto"
+) -> InstanceModel:
+    """Load a phase-2 model; parameters and errors as in `load_semantic_model`."""
+    folder = folder if isinstance(folder, ModelFolder) else ModelFolder.read(folder)
+    if folder.role != "instance":
+        raise ModelError(f"{folder.path}: not an instance model")
+    path = folder.instance_checkpoint
+    checkpoint = load_checkpoint(path)
+    if "state_dict" not in checkpoint:
+        raise ModelError(f"{path}: the entry state_dict is missing")
+    try:
+        network = network_from_state(checkpoint["state_dict"])
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    chosen = choose_device(device)
+    network = network.to(chosen).requires_grad_(requires_grad=False)
+    if chosen.type == "cpu":
+        network = network.to(memory_format=torch.channels_last_3d)
+    return InstanceModel(folder, network, chosen, choose_compute(compute, chosen))
