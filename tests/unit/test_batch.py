@@ -2,7 +2,9 @@
 
 import errno
 import json
+import multiprocessing
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,15 @@ class Doubling(Stage):
 
 class Pipelined(Doubling):
     uses_network = True
+
+
+class Deadly(Doubling):
+    """One scan kills the process that computes it, as a crash in native code does."""
+
+    def compute(self, item):
+        if item == "dead":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().compute(item)
 
 
 class Downstream(Doubling):
@@ -110,9 +121,7 @@ def test_only_what_changed_is_computed_again(cohort, layout):
     run_batch(Doubling(Config(), layout), "b00001", cohort(contents), 1)
     run_batch(Doubling(Config(), layout), "b00001", cohort(contents), 1)
     assert journal(layout) == ["a", "b"]
-    records = run_batch(
-        Doubling(Config(), layout), "b00001", cohort(contents | {"b": "7"}), 1
-    )
+    records = run_batch(Doubling(Config(), layout), "b00001", cohort(contents | {"b": "7"}), 1)
     assert journal(layout) == ["a", "b", "b"]
     assert [r.computations_n for r in records] == [1, 2, 1]
 
@@ -204,3 +213,29 @@ def test_nothing_temporary_is_left(cohort, layout):
 )
 def test_machine_failures_are_told_from_defects(error, machine):
     assert is_machine_failure(error) is machine
+
+
+def _run_deadly(root, scans, workers):
+    run_batch(Deadly(Config(), Layout(root)), "b00001", scans, workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_scan_that_kills_its_process_ends_as_a_row(workers, cohort, layout):
+    scans = cohort({"a": "1", "b": "dead", "c": "3", "d": "4"})
+    deaths = 0
+    context = multiprocessing.get_context("spawn")
+    for _ in range(3):
+        job = context.Process(target=_run_deadly, args=(layout.root, scans, workers))
+        job.start()
+        job.join()
+        deaths += job.exitcode != 0
+    assert deaths == 2
+    records = {s.scan_id: Deadly(Config(), layout).store.read(s.scan_id, "prepare") for s in scans}
+    assert {name: r.status for name, r in records.items()} == {
+        "a": "done",
+        "b": "failed",
+        "c": "done",
+        "d": "done",
+    }
+    assert records["b"].code == "crashed"
+    assert journal(layout) == ["a", "c", "d"]

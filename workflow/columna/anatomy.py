@@ -107,9 +107,7 @@ def vertebra_labels() -> tuple[int, ...]:
 
 def level_order(label: int) -> int:
     """Anatomical rank of an instance label (C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27)."""
-    order = levels()[label].level_order
-    assert order is not None
-    return order
+    return levels()[label].level_order or 0
 
 
 def anatomical_order(labels: Iterable[int]) -> list[int]:

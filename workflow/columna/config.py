@@ -1,4 +1,4 @@
-"""The configuration: typed, strict, with the defaults and descriptions that the docs are made of."""
+"""The configuration: typed and strict; its descriptions and defaults make the docs."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,10 @@ class SemanticSettings(Settings):
         "auto", description="Number format of the network; auto takes half precision where fast."
     )
     step_size: float | None = Field(
-        None, gt=0, le=1, description="Sliding-window step as a fraction of the patch; null: model's."
+        None,
+        gt=0,
+        le=1,
+        description="Sliding-window step as a fraction of the patch; null: model's.",
     )
     mirroring: bool | None = Field(
         None, description="Average over mirrored passes; null: what the model folder says."
@@ -62,7 +65,9 @@ class MeasureSettings(Settings):
     """Tables of measures."""
 
     fov_margin_mm: float = Field(
-        2.0, ge=0, description="A body closer than this to the upper or lower image edge is partial."
+        2.0,
+        ge=0,
+        description="A body closer than this to the upper or lower image edge is partial.",
     )
 
 

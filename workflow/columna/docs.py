@@ -46,7 +46,7 @@ def config_readme(schema: dict[str, Any]) -> str:
     return _README.format(rows=rows)
 
 
-def _inline(node: Any, definitions: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def _inline(node: Any, definitions: dict[str, Any]) -> Any:
     """Replace references by what they refer to: the catalog does not follow them."""
     if isinstance(node, list):
         return [_inline(item, definitions) for item in node]

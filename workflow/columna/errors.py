@@ -9,7 +9,7 @@ class ColumnaError(Exception):
     """Base of all errors whose message is meant for the person who runs columna."""
 
 
-class ScanRefused(ColumnaError):
+class ScanRefused(ColumnaError):  # noqa: N818 - an answer about a scan, not a mishap
     """One scan cannot be processed; the cohort goes on without it.
 
     Parameters

@@ -25,7 +25,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".tmp-{unique}-{path.name}")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -36,9 +36,32 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_if_changed(path: Path, content: bytes) -> bool:
+    """Write `content` to `path` atomically unless it already is the file's content.
+
+    Returns
+    -------
+    bool
+        Whether the file was written; if not, its time stamp is as before.
+    """
+    try:
+        if Path(path).read_bytes() == content:
+            return False
+    except FileNotFoundError:
+        pass
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return True
+
+
+def json_bytes(content: Any) -> bytes:
+    """`content` as the JSON that columna writes; NaN and infinities are an error."""
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON to `path` atomically; NaN and infinities are an error."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, json_bytes(content).decode())
 
 
 def read_json(path: Path) -> Any:

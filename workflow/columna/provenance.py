@@ -11,7 +11,7 @@ from columna import __version__
 def git_commit() -> str | None:
     """Commit of the checkout that columna runs from, or None for an installed package."""
     here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]  # noqa: S607 - git of the user's PATH
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):

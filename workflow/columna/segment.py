@@ -44,14 +44,12 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     torch.set_num_threads(threads)
     layout = Layout(out / WORK)
     batch, entry = index_scan(scan, scan_id_of(scan), layout.index)
-    ended = None
     for name in STAGES:
         stage = make_stage(name, config, layout)
         [ended] = run_batch(stage, batch, [entry], workers=1)
         write_stage_table(layout.stage_table(name, batch), [ended])
     collect_tables(layout, config_sha256(config))
     _deliver(layout, entry.scan_id, out)
-    assert ended is not None
     return ended
 
 

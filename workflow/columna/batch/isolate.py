@@ -34,7 +34,7 @@ class Ending:
     reason: str
 
 
-def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:
     """Run `step`; return its result, or the `Ending` of the scan.
 
     Raises

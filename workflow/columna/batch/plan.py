@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from columna.batch.attempts import attempts
 from columna.cohort.manifest import ScanEntry
 from columna.errors import ColumnaError
 from columna.layout import STAGES
@@ -13,12 +14,16 @@ from columna.store import Record
 
 @dataclass(frozen=True)
 class Task:
-    """One scan that a stage has to compute."""
+    """One scan that a stage has to compute.
+
+    `attempts` counts earlier tries during which the whole process died.
+    """
 
     scan: ScanEntry
     fingerprint: str
     dependencies: dict[str, Any]
     computations_n: int
+    attempts: int
 
 
 @dataclass
@@ -47,7 +52,8 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
             plan.records[scan.scan_id] = known
         else:
             times = known.computations_n if known else 0
-            plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1))
+            begun = attempts(stage, scan.scan_id)
+            plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, begun))
     return plan
 
 

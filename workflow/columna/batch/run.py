@@ -11,9 +11,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any
 
+from columna.batch import attempts
 from columna.batch.isolate import Ending, guarded
 from columna.batch.plan import Task, plan_batch
 from columna.batch.progress import Progress
@@ -48,9 +50,7 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
         One per scan, in the order of `scans`.
     """
     plan = plan_batch(stage, scans)
-    log.info(
-        "%s %s: %d scans, %d to compute", stage.name, batch, len(scans), len(plan.tasks)
-    )
+    log.info("%s %s: %d scans, %d to compute", stage.name, batch, len(scans), len(plan.tasks))
     records = dict(plan.records)
     if plan.tasks:
         stage.open()
@@ -64,11 +64,24 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
 
 
 def _compute(stage: Stage, tasks: list[Task], workers: int) -> Iterator[Record]:
-    if stage.uses_network:
-        return _pipelined(stage, tasks)
-    if min(workers, len(tasks)) > 1:
-        return _in_processes(stage, tasks, min(workers, len(tasks)))
-    return (_process(stage, task) for task in tasks)
+    """Records in any order; scans that have killed a process before come last, one at a time."""
+    fresh = [task for task in tasks if task.attempts == 0]
+    suspects = [task for task in tasks if task.attempts > 0]
+    workers = min(workers, len(fresh))
+    try:
+        if stage.uses_network:
+            yield from _pipelined(stage, fresh)
+        elif workers > 1:
+            yield from _in_processes(stage, fresh, workers)
+        else:
+            yield from (_process(stage, task) for task in fresh)
+        yield from (_process(stage, task) for task in suspects)
+    except BrokenProcessPool:
+        raise
+    except BaseException:
+        for task in tasks:
+            attempts.end(stage, task.scan.scan_id)
+        raise
 
 
 def _pipelined(stage: Stage, tasks: list[Task]) -> Iterator[Record]:
@@ -115,16 +128,20 @@ def _process(stage: Stage, task: Task) -> Record:
     return _finish(stage, task, result, load_seconds + seconds)
 
 
-def _load(stage: Stage, task: Task) -> Any:  # noqa: ANN401
+def _load(stage: Stage, task: Task) -> Any:
+    if task.attempts >= attempts.MAX_ATTEMPTS:
+        reason = f"the process died {task.attempts} times on this scan (crash or memory)"
+        return Ending("failed", "crashed", reason)
+    attempts.begin(stage, task.scan.scan_id)
     return guarded(task.scan.scan_id, stage.load, task.scan)
 
 
-def _then(item: Any, task: Task, step: Any) -> Any:  # noqa: ANN401
+def _then(item: Any, task: Task, step: Any) -> Any:
     """Go on with `step` unless the scan has already ended."""
     return item if isinstance(item, Ending) else guarded(task.scan.scan_id, step, item)
 
 
-def _finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record:  # noqa: ANN401
+def _finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record:
     """Write the result of a scan, then its record."""
     began = time.perf_counter()
     saved = result
@@ -145,9 +162,10 @@ def _finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record:  #
         seconds=round(seconds + time.perf_counter() - began, 3),
     )
     stage.store.write(record)
+    attempts.end(stage, task.scan.scan_id)
     return record
 
 
-def _timed(step: Any, *arguments: Any) -> tuple[Any, float]:  # noqa: ANN401
+def _timed(step: Any, *arguments: Any) -> tuple[Any, float]:
     began = time.perf_counter()
     return step(*arguments), time.perf_counter() - began

@@ -21,8 +21,11 @@ def index(
     ] = None,
     results: Results = None,
 ) -> None:
-    """List the scans of a cohort and assign them to batches (before `snakemake`, and after
-    the cohort has changed; finished batches stay as they are)."""
+    """List the scans of a cohort and assign them to batches.
+
+    Run it before `snakemake`, and again after the cohort has changed: finished batches stay as
+    they are.
+    """
     from columna.cohort.index import build_index
     from columna.layout import Layout
 

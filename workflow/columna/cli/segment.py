@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from columna.cli.options import DEFAULT_CONFIG, Threads, read_config
+from columna.cli.options import Threads
+from columna.config import Config, load_config
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def segment(
     """Segment one scan: masks in its own grid, centroids, and the tables."""
     from columna.segment import segment_scan
 
-    config = read_config(configfile, None if configfile else "{}", None)
+    config = load_config(configfile) if configfile else Config()
     ended = segment_scan(scan, out, config, threads)
     if ended.status != "done":
         typer.secho(f"{scan}: {ended.status} in {ended.stage}: {ended.reason}", fg="red", err=True)

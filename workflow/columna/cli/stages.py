@@ -1,11 +1,20 @@
 """One command per stage: what the workflow's jobs run."""
 
+import signal
 from collections.abc import Callable
+from types import FrameType
 from typing import Annotated
 
 import typer
 
-from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, SettingsJson, Threads, read_config
+from columna.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    Results,
+    SettingsJson,
+    Threads,
+    read_config,
+)
 
 _HELP = {
     "prepare": "Check, correct, normalise and resample the scans of a batch.",
@@ -53,6 +62,7 @@ def run_stage(
     from columna.layout import Layout
     from columna.stages.registry import make_stage
 
+    signal.signal(signal.SIGTERM, _terminate)
     config = read_config(configfile, settings, results)
     layout = Layout(config.results)
     stage = make_stage(name, config, layout)
@@ -62,6 +72,11 @@ def run_stage(
         torch.set_num_threads(threads)
     records = run_batch(stage, batch, read_manifest(layout.manifest(batch)), threads)
     write_stage_table(layout.stage_table(name, batch), records)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End in an orderly way when a scheduler asks for it."""
+    raise SystemExit(128 + number)
 
 
 def collect(

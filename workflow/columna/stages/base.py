@@ -46,15 +46,15 @@ class Stage(ABC):
         """Everything that the result depends on, besides the upstream stage's result."""
 
     @abstractmethod
-    def load(self, scan: ScanEntry) -> Any:  # noqa: ANN401 - each stage has its own item
+    def load(self, scan: ScanEntry) -> Any:
         """Read what `compute` needs."""
 
     @abstractmethod
-    def compute(self, item: Any) -> Any:  # noqa: ANN401
+    def compute(self, item: Any) -> Any:
         """The work: from loaded item to result, in memory."""
 
     @abstractmethod
-    def save(self, scan: ScanEntry, result: Any) -> Saved:  # noqa: ANN401
+    def save(self, scan: ScanEntry, result: Any) -> Saved:
         """Write the result of one scan."""
 
     def fingerprint(self, dependencies: dict[str, Any], upstream: Record | None) -> str:
