@@ -1,0 +1,1 @@
+"""The delivered tables: declared once, written, checked and documented from that declaration."""

@@ -1,0 +1,126 @@
+"""The data dictionary in its machine-readable forms, all made from the declared tables."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from columna.tables.columns import COLUMNS
+from columna.tables.rows import finish_row
+from columna.tables.schema import REGIONS, SCHEMA_VERSION, Column, Table
+
+_FRICTIONLESS_TYPES = {
+    "string": "string",
+    "category": "string",
+    "bool": "boolean",
+    "int32": "integer",
+    "float64": "number",
+}
+
+
+def dictionary_rows(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """Rows of the table `columns`, one per column of `tables`."""
+    rows = (
+        finish_row(COLUMNS, _dictionary_row(table, place, column))
+        for table in tables
+        for place, column in enumerate(table, start=1)
+    )
+    return sorted(rows, key=lambda row: (row["table"], row["position"]))
+
+
+def _dictionary_row(table: Table, place: int, column: Column) -> dict[str, Any]:
+    regional: dict[str, Any] = {}
+    for region in REGIONS:
+        low, high = column.plausible_range(region) or (None, None)
+        regional[f"plausible_low_{region}"] = low
+        regional[f"plausible_high_{region}"] = high
+        regional[f"reliability_{region}"] = column.tier(region)
+    return regional | {
+        "table": table.name,
+        "position": place,
+        "column": column.name,
+        "type": column.type,
+        "unit": column.unit,
+        "description": column.description,
+        "is_key": column.name in table.key,
+        "is_nullable": column.nullable,
+        "null_rule": column.null_rule or None,
+        "codes": ";".join(column.codes) or None,
+        "definition_id": column.definition,
+        "status_column": column.status,
+        "sign_convention": column.sign,
+        "source": column.source,
+        "since_version": column.since_version,
+        "is_default": column.is_default,
+    }
+
+
+def sidecar(table: Table) -> dict[str, Any]:
+    """Describe a table as BIDS does in ``<table>.json``."""
+    return {column.name: _sidecar_entry(column) for column in table}
+
+
+def _sidecar_entry(column: Column) -> dict[str, Any]:
+    entry = {
+        "LongName": column.name.replace("_", " "),
+        "Description": column.description,
+        "Units": column.unit,
+        "Levels": dict(column.codes),
+        "MissingWhen": column.null_rule,
+        "StatusColumn": column.status,
+        "SignConvention": column.sign,
+        "DerivedFrom": column.source,
+        "SinceVersion": column.since_version,
+    }
+    return {key: value for key, value in entry.items() if value}
+
+
+def data_package(tables: Iterable[Table], provenance: Mapping[str, str]) -> dict[str, Any]:
+    """Describe all tables as a Frictionless data package (``datapackage.json``).
+
+    Parameters
+    ----------
+    tables
+        The delivered tables.
+    provenance
+        Facts on the run that made them, for example pipeline_version and config_sha256.
+    """
+    return {
+        "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
+        "name": "columna-tables",
+        "version": SCHEMA_VERSION,
+        "provenance": dict(provenance),
+        "resources": [_resource(table) for table in tables],
+    }
+
+
+def _resource(table: Table) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "fields": [_frictionless_field(column) for column in table],
+        "primaryKey": list(table.key),
+    }
+    if "scan_id" in table.names and table.name != "scans":
+        reference = {"resource": "scans", "fields": ["scan_id"]}
+        schema["foreignKeys"] = [{"fields": ["scan_id"], "reference": reference}]
+    return {
+        "name": table.name,
+        "title": table.title,
+        "description": table.description,
+        "path": f"{table.name}.parquet",
+        "format": "parquet",
+        "mediatype": "application/vnd.apache.parquet",
+        "schema": schema,
+    }
+
+
+def _frictionless_field(column: Column) -> dict[str, Any]:
+    # plausible ranges are no constraints: values outside are kept, and would fail validation
+    constraints: dict[str, Any] = {} if column.nullable else {"required": True}
+    if column.codes:
+        constraints["enum"] = list(column.codes)
+    field = {
+        "name": column.name,
+        "type": _FRICTIONLESS_TYPES[column.type],
+        "description": column.description,
+        "unit": column.unit,
+        "constraints": constraints,
+    }
+    return {key: value for key, value in field.items() if value}

@@ -1,0 +1,119 @@
+"""The page docs/tables.md, made from the declared tables.
+
+``python -m columna.tables.markdown docs/tables.md`` rewrites it.
+"""
+
+import sys
+from pathlib import Path
+
+from columna.files import write_text
+from columna.tables.catalogue import TABLES
+from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, VERTEBRA_CODES
+from columna.tables.schema import SCHEMA_VERSION, Column, Range, Table, tiers_text
+
+_INTRODUCTION = f"""\
+# Tables
+
+<!-- Made from the declarations in workflow/columna/tables; to change it, change them and run
+     python -m columna.tables.markdown docs/tables.md -->
+
+Schema version {SCHEMA_VERSION}. One Parquet file per table (zstd, row groups of 122,880 rows),
+sorted by participant, session, scan and anatomical level. The same dictionary comes as
+`columns.parquet`, as `<table>.json` (BIDS style) and as `datapackage.json` (Frictionless).
+
+## Conventions
+
+* **Missing is NULL**: never NaN, 0, -1 or 999. Measures come in groups; the group's `*_status` says
+  why they are missing, and is `ok` exactly where all required columns of the group are present.
+* **The denominator is in the table**: every input of the cohort has its row in `scans`, every level
+  C1 to L5 of every measured scan its row in `vertebrae`.
+* **Units are in the names**: `_mm`, `_mm2`, `_mm3`, `_deg`, `_ratio` (1), `_pct` (%), `_au`
+  (arbitrary, comparable within a scan only), `_s`, `_t` (tesla), `_n` (counts).
+* **Nothing is clipped.** Values outside their plausible range are kept; `n_implausible_n` counts
+  them per row. The ranges are wide engineering limits, not percentiles.
+* **Reliability** is the tier A, B or C at 3.3 mm slices in a phantom study of sampling error alone
+  (segmentation error comes on top). Measures within the sagittal plane are A; volumes are B (lumbar
+  bodies A); what depends on left-right resolution is C.
+* `level_order` is the order of anatomy (T13 between T12 and L1); `spineps_label` is not.
+* Positions are in the scanner frame (RAS+, mm), and sizes in mm come from the affine of the scan:
+  neither depends on how the voxels are stored.
+* **Repeatable to the bit.** Interrupted and resumed, in other batches or in another order, a cohort
+  gives the same files; so run times, dates and devices are in the logs and not here.
+"""
+
+_SHARED = [dict(STATUS), dict(LEVEL_CODES), dict(VERTEBRA_CODES), dict(REGION_CODES)]
+"""Code lists that are not repeated below each table."""
+
+
+def tables_page() -> str:
+    """Text of docs/tables.md."""
+    parts = [_INTRODUCTION, _codes_list("Codes of all `*_status` columns of measures", STATUS)]
+    parts += [_section(table) for table in TABLES.values()]
+    return "\n".join(parts)
+
+
+def _section(table: Table) -> str:
+    lines = [
+        f"## {table.name}\n",
+        f"{table.description}\n",
+        f"Unique key: {_names(table.key)}. Sorted by {_names(table.sort)}.\n",
+        "| column | type | unit | definition | NULL when | plausible | tier |",
+        "|---|---|---|---|---|---|---|",
+        *(_line(column) for column in table),
+        "",
+    ]
+    own = [c for c in table if c.codes and dict(c.codes) not in _SHARED]
+    lines.extend(_codes_list(f"`{column.name}`", column.codes) for column in own)
+    return "\n".join(lines)
+
+
+def _line(column: Column) -> str:
+    text = " ".join(
+        part
+        for part in (
+            column.description,
+            f"{column.sign}." if column.sign else "",
+            f"({column.definition})" if column.definition else "",
+            f"Status: `{column.status}`." if column.status else "",
+        )
+        if part
+    )
+    cells = (
+        f"`{column.name}`",
+        column.type,
+        column.unit or "",
+        text,
+        column.null_rule if column.nullable else "never",
+        _plausible_text(column),
+        tiers_text(column),
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plausible_text(column: Column) -> str:
+    if isinstance(column.plausible, tuple):
+        return _range_text(column.plausible)
+    ranges = (column.plausible or {}).items()
+    return "; ".join(f"{region} {_range_text(limits)}" for region, limits in ranges)
+
+
+def _range_text(limits: Range) -> str:
+    low, high = ("" if value is None else f"{value:g}" for value in limits)
+    return f"{low} to {high}" if high else f">= {low}"
+
+
+def _codes_list(title: str, codes: dict[str, str]) -> str:
+    return "\n".join([f"{title}:\n", *(f"* `{code}`: {text}" for code, text in codes.items()), ""])
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def write_tables_page(path: Path) -> None:
+    """Rewrite docs/tables.md."""
+    write_text(path, tables_page())
+
+
+if __name__ == "__main__":
+    write_tables_page(Path(sys.argv[1]))

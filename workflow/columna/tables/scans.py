@@ -1,0 +1,253 @@
+"""Table `scans`: one row per input image, also for those that were not processed."""
+
+import csv
+from functools import cache
+
+from columna.anatomy import RESOURCES
+from columna.layout import STAGES
+from columna.tables.common import VERTEBRA_CODES, identity_columns
+from columna.tables.schema import Column, Table
+
+NOT_CHECKED = "not_checked"
+
+
+@cache
+def reason_table() -> dict[str, dict[str, str]]:
+    """Code -> row of ``resources/reasons.tsv``."""
+    with open(RESOURCES / "reasons.tsv", newline="", encoding="utf-8") as stream:
+        return {row["code"]: row for row in csv.DictReader(stream, delimiter="\t")}
+
+
+def _input_codes() -> dict[str, str]:
+    codes = {"ok": "read and accepted"}
+    for code, row in reason_table().items():
+        if {"index", "prepare"} & set(row["stage"].split(",")):
+            codes[code] = row["meaning"]
+    return codes | {NOT_CHECKED: "a failure came before the input was checked"}
+
+
+INPUT_CODES = _input_codes()
+PROCESSING_CODES = {
+    "done": "all stages ended; the other tables hold the scan",
+    "refused": "the scan cannot be processed; see processing_code",
+    "failed": "a stage failed on this scan: a defect, see the logs",
+}
+STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in STAGES}}
+VARIANTS = {
+    "none": "12 thoracic and 5 lumbar vertebrae",
+    "t11": "11 thoracic vertebrae",
+    "t13": "13 thoracic vertebrae",
+    "l4": "4 lumbar vertebrae",
+    "l6": "6 lumbar vertebrae",
+    "t11_l6": "11 thoracic and 6 lumbar vertebrae",
+    "t13_l4": "13 thoracic and 4 lumbar vertebrae",
+    "other": "another pair of counts",
+    "indeterminate": "C2 or the sacrum is not seen, or a level between them is missing",
+}
+AXES = (("lr", "left-right"), ("ap", "anterior-posterior"), ("si", "superior-inferior"))
+
+
+def _input_columns() -> tuple[Column, ...]:
+    return (
+        Column("acquisition", "string", "BIDS entity acq.", null_rule="not given", source="cohort"),
+        Column("run", "int32", "BIDS entity run.", null_rule="not given", source="cohort"),
+        Column(
+            "input_sha256",
+            "string",
+            "SHA-256 of voxels and affine.",
+            null_rule="the input could not be read",
+        ),
+        Column("is_excluded_input", "bool", "Whether the input was not accepted.", nullable=False),
+        Column(
+            "input_status",
+            "category",
+            "Whether the input was accepted, or why not.",
+            codes=INPUT_CODES,
+            nullable=False,
+        ),
+        Column(
+            "input_reason",
+            "string",
+            "Why the input was not accepted, in words.",
+            null_rule="the input was accepted",
+        ),
+        Column(
+            "processing_status",
+            "category",
+            "How far processing came.",
+            codes=PROCESSING_CODES,
+            nullable=False,
+            ok_code="done",
+        ),
+        Column(
+            "processing_stage",
+            "category",
+            "The stage that refused the scan or failed.",
+            codes=STAGE_CODES,
+            null_rule="done",
+        ),
+        Column(
+            "processing_code",
+            "string",
+            "Why, as a code of resources/reasons.tsv.",
+            null_rule="done, or failed without a code",
+        ),
+        Column("processing_reason", "string", "Why, in words, without paths.", null_rule="done"),
+    )
+
+
+def _acquisition_columns() -> tuple[Column, ...]:
+    sidecar = {"null_rule": "the sidecar does not say", "source": "BIDS sidecar"}
+    return (
+        Column("modality", "string", "Modality by name or sidecar.", null_rule="unknown"),
+        Column("field_strength_t", "float64", "Field strength.", plausible=(0.05, 14), **sidecar),
+        Column("manufacturer", "string", "Manufacturer of the scanner.", **sidecar),
+        Column("model_name", "string", "Model of the scanner.", **sidecar),
+        Column("repetition_time_s", "float64", "Repetition time.", plausible=(0, 30), **sidecar),
+        Column("echo_time_s", "float64", "Echo time.", plausible=(0, 1), **sidecar),
+    )
+
+
+def _grid_columns() -> tuple[Column, ...]:
+    read = {
+        "status": "input_status",
+        "required": True,
+        "null_rule": "the input was not accepted",
+        "source": "image header",
+    }
+    ranges = {"lr": (5, 400), "ap": (5, None), "si": (5, None)}
+    return (
+        *(
+            Column(f"dim_{axis}_n", "int32", f"Voxels {name}.", plausible=ranges[axis], **read)
+            for axis, name in AXES
+        ),
+        *(
+            Column(
+                f"spacing_{axis}_mm", "float64", f"Voxel size {name}.", plausible=(0.2, 8), **read
+            )
+            for axis, name in AXES
+        ),
+        Column(
+            "obliquity_deg",
+            "float64",
+            "Largest angle between a voxel axis and its scanner axis.",
+            plausible=(0, 45),
+            **read,
+        ),
+        *(
+            Column(f"fov_{axis}_mm", "float64", f"Field of view {name}: voxels x size.", **read)
+            for axis, name in AXES
+        ),
+        Column(
+            "support_fraction_ratio",
+            "float64",
+            "Share of the voxels outside constant padding.",
+            null_rule="the input was not accepted",
+            plausible=(0.2, 1),
+        ),
+    )
+
+
+def _count_columns() -> tuple[Column, ...]:
+    done = {
+        "status": "processing_status",
+        "required": True,
+        "null_rule": "processing_status is not done",
+    }
+    unnamed = "not done, or a vertebra has no name"
+    return (
+        Column("n_vertebrae_n", "int32", "Vertebrae found, named or not.", **done),
+        Column(
+            "n_bodies_complete_n",
+            "int32",
+            "Of them with a complete body.",
+            definition="G15",
+            **done,
+        ),
+        Column("n_discs_n", "int32", "Discs found.", **done),
+        *(
+            Column(
+                f"level_{end}",
+                "category",
+                f"Most {where} vertebra found.",
+                codes=VERTEBRA_CODES,
+                null_rule="not done, or no vertebra has a name",
+            )
+            for end, where in (("first", "cranial"), ("last", "caudal"))
+        ),
+        *(
+            Column(
+                f"n_{region}_n",
+                "int32",
+                f"Vertebrae named {region}. Counts what is seen: no finding unless "
+                "is_thoracic_count_known or is_lumbar_count_known says so.",
+                null_rule=unnamed,
+            )
+            for region in ("cervical", "thoracic", "lumbar")
+        ),
+        *(
+            Column(
+                f"is_{region}_count_known",
+                "bool",
+                f"Whether n_{region}_n is a finding: C2 and sacrum are seen and no level between "
+                "them is missing. Where the surplus or missing vertebra belongs is a rule of "
+                "naming.",
+                nullable=False,
+            )
+            for region in ("thoracic", "lumbar")
+        ),
+        Column(
+            "enumeration_variant",
+            "category",
+            "Numerical variant by the counts of vertebrae.",
+            codes=VARIANTS,
+            nullable=False,
+        ),
+        Column("has_sacrum", "bool", "Whether the sacrum was found.", **done),
+        Column("has_c2", "bool", "Whether a vertebra was named C2.", **done),
+    )
+
+
+def _provenance_columns() -> tuple[Column, ...]:
+    unknown = "the scan did not reach processing"
+    return (
+        Column("pipeline_version", "string", "Version of columna.", null_rule=unknown),
+        Column("git_commit", "string", "Commit of columna.", null_rule="not run from a checkout"),
+        Column("model_semantic", "string", "Phase-1 model.", null_rule=unknown),
+        Column(
+            "model_semantic_sha256", "string", "Digest of the phase-1 model.", null_rule=unknown
+        ),
+        Column("model_instance", "string", "Phase-2 model.", null_rule=unknown),
+        Column(
+            "model_instance_sha256", "string", "Digest of the phase-2 model.", null_rule=unknown
+        ),
+        Column("config_sha256", "string", "Digest of the settings.", null_rule=unknown),
+        Column("measure_version", "string", "Version of the measures.", null_rule=unknown),
+    )
+
+
+SCANS = Table(
+    name="scans",
+    title="Scans",
+    description=(
+        "One row for every input of the cohort, whatever became of it: rows in = rows out. Inputs "
+        "without a usable scan_id of their own are named row-<number> by their row in the cohort "
+        "index, counting from 1."
+    ),
+    key=("scan_id",),
+    sort=("participant_id", "session_id", "scan_id"),
+    columns=(
+        *identity_columns(),
+        *_input_columns(),
+        *_acquisition_columns(),
+        *_grid_columns(),
+        *_count_columns(),
+        *_provenance_columns(),
+        Column(
+            "n_implausible_n",
+            "int32",
+            "Columns of this row outside their plausible range; the values are kept.",
+            nullable=False,
+        ),
+    ),
+)

@@ -1,0 +1,60 @@
+"""One batch's rows of one table, as a small Parquet file."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from columna.errors import TableError
+from columna.files import atomic_path
+from columna.tables.schema import SCHEMA_VERSION, Table
+from columna.tables.validate import check_unique, conform
+
+
+def rows_to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Make a checked Arrow table of `rows` (as `columna.tables.rows.finish_row` gives them).
+
+    Raises
+    ------
+    TableError
+        If a row does not fit the declaration of `table`, or two rows have the same key.
+    """
+    rows = list(rows)
+    columns = {}
+    for column in table:
+        plain = pa.string() if column.type == "category" else column.arrow_type
+        values = [row[column.name] for row in rows]
+        try:
+            columns[column.name] = pa.array(values, plain, from_pandas=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise TableError(f"{table.name}.{column.name}: not {column.type}: {error}") from error
+    data = conform(table, pa.table(columns))
+    check_unique(table, data)
+    return data
+
+
+def write_shard(table: Table, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write `rows` of `table` to `path`, atomically; equal rows give equal bytes."""
+    data = rows_to_arrow(table, rows)
+    with atomic_path(path) as temporary:
+        pq.write_table(data, temporary, compression="zstd")
+
+
+def read_shard(table: Table, path: Path) -> pa.Table:
+    """Read a shard and check that it belongs to this version of `table`."""
+    data = pq.read_table(path)
+    check_origin(table, data.schema, path)
+    return conform(table, data)
+
+
+def check_origin(table: Table, schema: pa.Schema, path: Path) -> None:
+    """Raise TableError unless `schema`, read from `path`, names `table` in this version."""
+    metadata = schema.metadata or {}
+    found = (metadata.get(b"table", b"").decode(), metadata.get(b"schema_version", b"").decode())
+    if found != (table.name, SCHEMA_VERSION):
+        raise TableError(
+            f"{path}: holds table {found[0] or '(none)'} of schema version {found[1] or '(none)'}, "
+            f"not {table.name} {SCHEMA_VERSION}; let the measure stage write it again"
+        )

@@ -1,0 +1,138 @@
+"""Table `structures`: every label of both masks, without anatomical assumptions."""
+
+from columna.anatomy import semantic_names
+from columna.tables.common import FACES, LEVEL_CODES, confidence_columns, identity_columns
+from columna.tables.schema import Column, Table
+
+MASKS = {
+    "semantic": "structures by kind (14 classes)",
+    "instance": "structures by level (vertebrae, discs, endplates, sacrum)",
+}
+KINDS = {
+    **{name: f"semantic label {label}" for label, name in semantic_names().items()},
+    "sacrum": "semantic and instance label 26",
+    "metal": "semantic and instance label 80",
+    "vertebra": "instance labels 1 to 25 and 28",
+    "disc": "semantic label 100, instance labels 100 + X: the disc below vertebra X",
+    "endplate_pair": "instance labels 200 + X: the endplates on both sides of the disc 100 + X",
+    "unknown": "a label that labels.tsv does not list",
+}
+
+
+def _size_columns() -> tuple[Column, ...]:
+    return (
+        Column("voxels_n", "int32", "Voxels of the label.", nullable=False, plausible=(1, None)),
+        Column(
+            "volume_mm3",
+            "float64",
+            "Voxels times the volume of a voxel.",
+            nullable=False,
+            reliability="B",
+        ),
+        *(
+            Column(
+                f"centroid_{axis}_mm",
+                "float64",
+                f"Centroid along the scanner's {name} axis (scanner frame, RAS+).",
+                nullable=False,
+                reliability="A",
+                sign=f"+ = {name}",
+            )
+            for axis, name in (("r", "right"), ("a", "anterior"), ("s", "superior"))
+        ),
+        *(
+            Column(
+                f"extent_{axis}_mm",
+                "float64",
+                f"{name} extent along the scanner's axis, whole voxels included.",
+                nullable=False,
+                plausible=(0, None),
+                reliability=tier,
+            )
+            for axis, name, tier in (
+                ("lr", "Left-right", "C"),
+                ("ap", "Anterior-posterior", "A"),
+                ("si", "Superior-inferior", "A"),
+            )
+        ),
+    )
+
+
+def _shape_columns() -> tuple[Column, ...]:
+    return (
+        Column("components_n", "int32", "Components (26-connected).", nullable=False),
+        Column(
+            "largest_component_ratio",
+            "float64",
+            "Share of the voxels that the largest component holds.",
+            nullable=False,
+            plausible=(0.9, 1),
+        ),
+        Column(
+            "holes_n",
+            "int32",
+            "Cavities: background (6-connected) that this label alone encloses.",
+            nullable=False,
+        ),
+        *(
+            Column(
+                f"touches_{face}",
+                "bool",
+                f"Whether the label touches the {face} face of the field of view.",
+                nullable=False,
+                definition="G15",
+            )
+            for face in FACES.values()
+        ),
+    )
+
+
+def _signal_columns() -> tuple[Column, ...]:
+    texts = {
+        "mean": "Mean",
+        "median": "Median",
+        "sd": "Standard deviation",
+        "p05": "5th percentile",
+        "p95": "95th percentile",
+    }
+    return tuple(
+        Column(
+            f"signal_{name}_au",
+            "float64",
+            f"{text} of the input image over the label's voxels; comparable within a scan only.",
+            null_rule="the input image was not at hand",
+        )
+        for name, text in texts.items()
+    )
+
+
+STRUCTURES = Table(
+    name="structures",
+    title="Labels of the masks",
+    description="One row per label of the final semantic and instance masks of a scan.",
+    key=("scan_id", "mask", "label"),
+    sort=("participant_id", "session_id", "scan_id", "mask", "level_order", "label"),
+    columns=(
+        *identity_columns(),
+        Column("mask", "category", "Mask that holds the label.", codes=MASKS, nullable=False),
+        Column("label", "int32", "Label number, as in the mask.", nullable=False),
+        Column("structure", "category", "Structure.", codes=KINDS, nullable=False),
+        Column(
+            "level",
+            "category",
+            "Level; of discs and endplate pairs the level above.",
+            codes=LEVEL_CODES,
+            null_rule="semantic label, or the level has no name",
+        ),
+        Column(
+            "level_order",
+            "int32",
+            "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27.",
+            null_rule="level is NULL",
+        ),
+        *_size_columns(),
+        *_shape_columns(),
+        *_signal_columns(),
+        *confidence_columns("the label"),
+    ),
+)

@@ -1,0 +1,110 @@
+"""Check an Arrow table against the declaration of its table."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from columna.errors import TableError
+from columna.tables.schema import Column, Table
+
+
+def conform(table: Table, data: pa.Table, schema: pa.Schema | None = None) -> pa.Table:
+    """Bring `data` into the types of `table` and check everything that one row can tell.
+
+    Parameters
+    ----------
+    table
+        The declaration.
+    data
+        Columns of the right names, in any order, with plain or dictionary-encoded strings.
+    schema
+        Arrow schema of the result, default ``table.arrow_schema()``.
+
+    Returns
+    -------
+    pa.Table
+        Same rows; categories hold the dictionary of all their codes, in declared order.
+
+    Raises
+    ------
+    TableError
+        Naming table, column and first offending key: a missing or unknown column, another type,
+        NULL where none may be, NaN or infinity, an unknown code, a status that does not fit.
+    """
+    schema = schema or table.arrow_schema()
+    _check_names(table, data)
+    arrays = [_conform_column(table, column, data) for column in table]
+    conformed = pa.Table.from_arrays(arrays, schema=schema)
+    for status, required in table.groups().items():
+        _check_status(table, conformed, status, required)
+    return conformed
+
+
+def check_unique(table: Table, data: pa.Table) -> None:
+    """Raise TableError if two rows of `data` have the same key."""
+    counts = data.select(list(table.key)).group_by(list(table.key)).aggregate([([], "count_all")])
+    repeated = counts.filter(pc.greater(counts["count_all"], 1))
+    if repeated.num_rows:
+        raise TableError(f"{table.name}: duplicate key {key_text(table.key, repeated, 0)}")
+
+
+def key_text(key: Sequence[str], data: pa.Table, row: int) -> str:
+    """Key of a row, for messages."""
+    names = [k for k in key if k in data.column_names]
+    return ", ".join(f"{name}={data[name][row].as_py()!r}" for name in names)
+
+
+def _check_names(table: Table, data: pa.Table) -> None:
+    missing = [n for n in table.names if n not in data.column_names]
+    unknown = [n for n in data.column_names if n not in table.names]
+    if missing or unknown:
+        raise TableError(f"{table.name}: missing columns {missing}, unknown columns {unknown}")
+
+
+def _conform_column(table: Table, column: Column, data: pa.Table) -> pa.Array:
+    array = data[column.name].combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if not column.nullable and array.null_count:
+        _refuse(table, column, data, pc.is_null(array), "NULL")
+    if column.type == "category":
+        return _encode(table, column, data, array)
+    try:
+        array = array.cast(column.arrow_type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise TableError(f"{table.name}.{column.name}: not {column.type}: {error}") from error
+    if column.type == "float64":
+        _refuse(table, column, data, pc.invert(pc.is_finite(array)), "NaN or infinite")
+    return array
+
+
+def _encode(table: Table, column: Column, data: pa.Table, array: pa.Array) -> pa.DictionaryArray:
+    codes = pa.array(list(column.codes), pa.string())
+    indices = pc.index_in(array.cast(pa.string()), codes)
+    unknown = pc.and_(pc.is_null(indices), pc.is_valid(array))
+    _refuse(table, column, data, unknown, "not one of the codes")
+    return pa.DictionaryArray.from_arrays(indices, codes)
+
+
+def _check_status(table: Table, data: pa.Table, status: str, required: list[str]) -> None:
+    is_ok = pc.fill_null(pc.equal(data[status].cast(pa.string()), table[status].ok_code), False)
+    for name in required:
+        wrong = pc.xor(pc.is_valid(data[name]), is_ok)
+        _refuse(
+            table, table[name], data, wrong, f"present although {status} says otherwise, or not"
+        )
+
+
+def _refuse(
+    table: Table, column: Column, data: pa.Table, wrong: pa.Array | pa.ChunkedArray, what: str
+) -> None:
+    """Raise TableError if any row is `wrong`, naming the first."""
+    first = pc.index(wrong, True).as_py()
+    if first < 0:
+        return
+    value = data[column.name][first].as_py()
+    key = key_text(table.key, data, first)
+    raise TableError(f"{table.name}.{column.name}: {what} ({value!r}) in the row {key}")
