@@ -10,7 +10,7 @@ from typing import Any
 _HOMES = {"Scan": "read", "read_scan": "read", "prepare_scan": "stage"}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,45 @@
+"""Which way the slices of an image lie, from spacing and affine alone."""
+
+import numpy as np
+from nibabel.orientations import io_orientation
+
+TIE = 1.1
+"""Spacings within this ratio count as equal: rounding must not decide what plane a scan has."""
+FLOOR_MM = 1.0
+"""Finer spacings count as this (spineps-behaviour 1.4)."""
+
+PLANES = ("sagittal", "coronal", "axial")
+"""Plane whose slices are stacked along L/R, A/P and S/I."""
+
+
+def anatomical_axes(affine: np.ndarray) -> tuple[int, int, int]:
+    """Array axes that run along L/R, A/P and S/I."""
+    world = io_orientation(affine)[:, 0]
+    return tuple(int(axis) for axis in np.argsort(world))
+
+
+def slice_axis(spacing_mm: np.ndarray) -> int | None:
+    """Array axis along which slices are stacked: the uniquely coarsest one.
+
+    None where there is no such axis; a scan is then near-isotropic and counts as one volume.
+    """
+    floored = np.maximum(spacing_mm, FLOOR_MM)
+    coarse = np.flatnonzero(floored * TIE > floored.max())
+    return int(coarse[0]) if len(coarse) == 1 else None
+
+
+def normal_angles_deg(affine: np.ndarray, axis: int) -> np.ndarray:
+    """Angles between the normal of the slices along `axis` and L/R, A/P, S/I; shape (3,)."""
+    normal = np.linalg.inv(affine[:3, :3])[axis]
+    return _angle_deg(np.abs(normal) / np.linalg.norm(normal))
+
+
+def obliquity_deg(affine: np.ndarray) -> float:
+    """Largest angle between a voxel axis and its anatomical axis (morphometrics 5.1)."""
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    axes = list(anatomical_axes(affine))
+    return float(_angle_deg(np.abs(np.diag(directions[:, axes]))).max())
+
+
+def _angle_deg(cosine: np.ndarray) -> np.ndarray:
+    return np.degrees(np.arccos(np.clip(cosine, 0, 1)))

@@ -1,0 +1,178 @@
+"""Read one scan: every byte of the file is verified, and nothing is read that the header forbids.
+
+The header is parsed and checked first; the voxels are then unpacked once, in memory, up to the
+size that the header announces. `gzip` verifies checksum and length at the end of the stream, which
+nibabel does not reach. Several gzip members and zero padding after the last are legal; other
+bytes after it, or more than `SLACK` bytes after the last voxel, are refused.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from columna.config import PrepareSettings
+from columna.errors import ScanRefused
+from columna.prepare.checks import check_header, check_voxels, is_scaled
+from columna.prepare.facts import scan_facts
+from columna.prepare.header import HEADER_BYTES, Header, parse_header
+from columna.prepare.modality import name_verdict, read_sidecar, says_mr, sidecar_verdict
+from columna.volume import Volume
+
+SLACK = 4096
+"""Bytes tolerated after the last voxel (some writers fill up blocks)."""
+DEFLATE_LIMIT = 1032
+"""No deflate stream unpacks to more than this many times its size."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan that passed all checks.
+
+    Parameters
+    ----------
+    volume
+        Voxels in the file's axis order; the stored type, or float where the header scales them.
+    facts
+        Values for the table ``scans`` (morphometrics 5.1); no free text of header or sidecar.
+    """
+
+    volume: Volume
+    facts: dict[str, Any]
+
+
+def read_scan(path: Path, settings: PrepareSettings) -> Scan:
+    """Read and check a scan.
+
+    Parameters
+    ----------
+    path
+        A ``.nii`` or ``.nii.gz`` file (NIfTI-1 or NIfTI-2). A sidecar is looked for beside it.
+    settings
+        What to accept.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    ScanRefused
+        With the first reason found, in the order name, sidecar, file, header, voxels.
+    """
+    path = Path(path)
+    _refuse_if(name_verdict(path))
+    sidecar = read_sidecar(path)
+    _refuse_if(sidecar_verdict(path, sidecar))
+    header, buffer = _read_file(path, settings)
+    volume = Volume(_voxels(header, buffer), header.affine)
+    check_voxels(volume.array, says_mr(path, sidecar))
+    return Scan(volume, scan_facts(volume, path, sidecar))
+
+
+def _refuse_if(verdict: tuple[str, str] | None) -> None:
+    if verdict is not None:
+        raise ScanRefused(*verdict)
+
+
+def _read_file(path: Path, settings: PrepareSettings) -> tuple[Header, bytearray]:
+    """Header and all bytes of a file, unpacked."""
+    with _unpacked(path) as stream:
+        head = stream.read(HEADER_BYTES)
+        header = parse_header(head)
+        check_header(header, settings)
+        _check_capacity(header, path)
+        buffer = bytearray(max(header.end, len(head)) + SLACK)
+        buffer[: len(head)] = head
+        n_bytes = _fill(buffer, len(head), stream)
+        if n_bytes == len(buffer) and stream.read(1):
+            raise ScanRefused(
+                "implausible_header", "The file holds more than its header announces."
+            )
+    if n_bytes < header.end:
+        raise ScanRefused(
+            "implausible_header",
+            f"The header announces {header.end} bytes, the file holds {n_bytes}; convert again.",
+        )
+    return header, buffer
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading what is in it, unpacked; errors of its content are refusals."""
+    if not path.exists():
+        raise ScanRefused("missing_file", "The file does not exist; check the path.")
+    if not path.is_file():
+        raise ScanRefused("not_nifti", "The path is no regular file.")
+    packed = path.name.lower().endswith(".gz")
+    try:
+        _check_packing(path, packed)
+        with gzip.open(path) if packed else open(path, "rb") as stream:
+            yield stream
+    except PermissionError as error:
+        raise ScanRefused(
+            "unreadable", "The file may not be read; ask for read permission."
+        ) from error
+    except EOFError as error:
+        raise ScanRefused(
+            "unreadable", "The file is cut off before its end; copy or convert it again."
+        ) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise ScanRefused(
+            "unreadable",
+            "The compressed data is damaged (its checksum or structure is wrong); "
+            "copy or convert the file again.",
+        ) from error
+
+
+def _check_packing(path: Path, packed: bool) -> None:
+    with open(path, "rb") as stream:
+        magic = stream.read(2)
+    if not magic:
+        raise ScanRefused("unreadable", "The file is empty; copy or convert it again.")
+    if packed != (magic == b"\x1f\x8b"):
+        named, held = ("gz", "not") if packed else ("nii", "but")
+        raise ScanRefused(
+            "unreadable",
+            f"The name ends in .{named}, {held} the content is gzip; rename or convert the file.",
+        )
+
+
+def _check_capacity(header: Header, path: Path) -> None:
+    """Refuse a header that announces more than the file can hold, before memory is taken."""
+    n_bytes = path.stat().st_size
+    if path.name.lower().endswith(".gz"):
+        n_bytes *= DEFLATE_LIMIT
+    if header.end > n_bytes:
+        raise ScanRefused(
+            "implausible_header",
+            f"The header announces {header.end} bytes, more than the file can hold; "
+            "it was cut off or its header is wrong.",
+        )
+
+
+def _fill(buffer: bytearray, start: int, stream: IO[bytes]) -> int:
+    """Read from `stream` into `buffer` until either ends; the filled length."""
+    view = memoryview(buffer)
+    while start < len(buffer) and (count := stream.readinto(view[start:])):
+        start += count
+    return start
+
+
+def _voxels(header: Header, buffer: bytearray) -> np.ndarray:
+    """The image in native byte order, scaled; float32 holds scaled integers of up to 16 bits."""
+    count = int(np.prod(header.shape))
+    stored = np.frombuffer(buffer, header.dtype, count, header.offset)
+    stored = stored.reshape(header.shape, order="F")
+    native = header.dtype.newbyteorder("=")
+    if not is_scaled(header):
+        return stored.astype(native, order="K", copy=False)
+    scaled = stored.astype(np.promote_types(native, np.float32), order="K")
+    scaled *= header.slope
+    scaled += header.intercept
+    return scaled

@@ -1,0 +1,52 @@
+"""From a checked scan to the image that the phase-1 network sees."""
+
+from typing import Protocol
+
+import numpy as np
+
+from columna.config import PrepareSettings
+from columna.prepare.bias import correct_bias
+from columna.prepare.normalise import normalise
+from columna.prepare.read import Scan
+from columna.volume import Volume, bounding_box, resample_image
+
+PADDING = 4
+"""Voxels added on every side before resampling (spineps-behaviour 1.6)."""
+
+
+class Grid(Protocol):
+    """The part of `columna.models.grid.ModelGrid` that preparing needs."""
+
+    orientation: tuple[str, str, str]
+
+    def target_spacing_mm(self, spacing_mm: tuple[float, ...]) -> tuple[float, ...]:
+        """Spacing that the model asks for, given the spacing along `orientation`."""
+
+
+def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
+    """Normalise, correct the bias field, pad, reorient and resample (spineps-behaviour 1.6, 1.7).
+
+    The image is interpolated once, straight to the spacing of the network.
+
+    Parameters
+    ----------
+    scan
+        A scan of `read_scan`.
+    grid
+        What the phase-1 model asks for.
+    settings
+        Whether to run N4.
+
+    Returns
+    -------
+    Volume
+        float32 along `grid.orientation` (P, I, R for the sagittal models).
+    """
+    # one axis order from the start, so that the result does not depend on how a scan is stored
+    oriented = scan.volume.reoriented(grid.orientation)
+    array = normalise(np.ascontiguousarray(oriented.array))
+    box = bounding_box(array)
+    if settings.n4 and box is not None:
+        array[box] = normalise(correct_bias(array[box], oriented.spacing_mm))
+    padded = oriented.with_array(array).padded(PADDING)
+    return resample_image(padded, grid.target_spacing_mm(tuple(padded.spacing_mm)))
