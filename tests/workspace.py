@@ -6,10 +6,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 
 
 @dataclass
@@ -51,9 +50,6 @@ class Workspace:
         """Shell commands of all planned jobs."""
         done = self.snakemake("-n", "-p", *arguments, snakefile=snakefile)
         text = done.stdout + done.stderr
-        return sorted({line.strip() for line in text.splitlines() if "columna " in line and ">" in line})
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path)
+        return sorted(
+            {line.strip() for line in text.splitlines() if "columna " in line and ">" in line}
+        )

@@ -1,0 +1,44 @@
+"""`columna segment`: one scan without Snakemake."""
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def test_masks_points_and_tables_of_one_scan(workspace, cohort, finished):
+    scan = cohort / "sub-02_T2w.nii.gz"
+    workspace.columna("segment", str(scan), "--out", "out")
+    out = workspace.folder / "out"
+    mask = nib.load(out / "sub-02_mod-T2w_seg-vert_dseg.nii.gz")
+    image = nib.load(scan)
+    assert mask.shape == image.shape
+    np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
+    assert (out / "sub-02_mod-T2w_seg-spine_ctd.json").exists()
+    # the same answer as inside a cohort
+    cohort_mask = (
+        finished.folder / "results/derivatives/sub-02/anat" / mask.get_filename().split("/")[-1]
+    )
+    assert cohort_mask.read_bytes() == (out / cohort_mask.name).read_bytes()
+    assert len(pd.read_parquet(out / "tables" / "scans.parquet")) == 1
+
+
+def test_a_bad_scan_is_refused_in_one_sentence(workspace, cohort):
+    done = workspace.columna(
+        "segment", str(cohort / "sub-05_T2w.nii.gz"), "--out", "out", check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "refused in prepare" in done.stderr
+
+
+def test_odd_file_names(workspace, cohort):
+    name = "my scan; touch owned $(id) 'x'.nii.gz"
+    shutil.copy(cohort / "sub-04_T2w.nii.gz", workspace.folder / name)
+    workspace.columna("segment", name, "--out", "out dir")
+    assert not (workspace.folder / "owned").exists()
+    assert list((workspace.folder / "out dir").glob("*_seg-vert_dseg.nii.gz"))

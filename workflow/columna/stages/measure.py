@@ -1,0 +1,101 @@
+"""Stage measure: final masks become rows, and a batch's rows become shards of the tables."""
+
+from typing import Any
+
+from columna import __version__
+from columna.cohort.manifest import ScanEntry
+from columna.config import config_sha256
+from columna.derivatives import Derivatives
+from columna.layout import STAGES
+from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
+from columna.prepare import read_scan
+from columna.provenance import git_commit
+from columna.stages.base import Saved, Stage
+from columna.store import Record
+from columna.tables.shards import write_shard
+from columna.volume import load_volume
+
+Rows = dict[str, list[dict[str, Any]]]
+
+TABLES = ("scans", "structures", "vertebrae")
+
+
+class MeasureStage(Stage):
+    """Count, locate and describe; the rows wait in the record until the batch is complete."""
+
+    name = "measure"
+    version = 1
+
+    def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
+        """Settings and the definitions of the measures."""
+        return {
+            "settings": self.config.measure.model_dump(mode="json"),
+            "measure_version": MEASURE_VERSION,
+            "config_sha256": config_sha256(self.config),
+        }
+
+    def load(self, scan: ScanEntry) -> MeasureContext:
+        """Read masks and image, and what earlier stages noted."""
+        records = {stage: self.done(scan, stage) for stage in STAGES[:-1]}
+        names = Derivatives(self.layout.derivatives, scan.scan_id)
+        return MeasureContext(
+            scan_id=scan.scan_id,
+            participant_id=scan.participant_id,
+            session_id=scan.session_id,
+            facts=records["prepare"].values["facts"],
+            semantic=load_volume(names.semantic),
+            instance=load_volume(names.instance),
+            image=read_scan(scan.path, self.config.prepare).volume,
+            levels=records["label"].values["levels"],
+            confidence={int(k): v for k, v in records["semantic"].values["confidence"].items()},
+            provenance=self._provenance(records),
+        )
+
+    def compute(self, item: MeasureContext) -> Rows:
+        """Rows of every table."""
+        return measure_scan(item, self.config.measure)
+
+    def save(self, scan: ScanEntry, result: Rows) -> Saved:
+        """Keep the rows in the record."""
+        return Saved(values={"rows": result})
+
+    def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
+        """Write the batch's rows of every table; a scan that is not done has a row in `scans`."""
+        rows: Rows = {table: [] for table in TABLES}
+        for scan, record in zip(scans, records, strict=True):
+            for table, found in self._rows(scan, record).items():
+                rows[table].extend(found)
+        for table, found in rows.items():
+            write_shard(self.layout.shard(table, batch), table, found)
+
+    def _rows(self, scan: ScanEntry, record: Record) -> Rows:
+        if record.status == "done":
+            return record.values["rows"]
+        prepared = self.store.read(scan.scan_id, "prepare")
+        facts = prepared.values.get("facts", {}) if prepared else {}
+        row = unmeasured_scan_row(
+            scan_id=scan.scan_id,
+            participant_id=scan.participant_id,
+            session_id=scan.session_id,
+            stage=record.stage,
+            status=record.status,
+            code=record.code,
+            reason=record.reason,
+            facts=facts,
+            provenance=self._provenance({}),
+        )
+        return {"scans": [row]}
+
+    def _provenance(self, records: dict[str, Record]) -> dict[str, Any]:
+        models = {s: r.dependencies["model"] for s, r in records.items() if "model" in r.dependencies}
+        named = {
+            f"model_{stage}{end}": model[key]
+            for stage, model in models.items()
+            for end, key in (("", "name"), ("_sha256", "sha256"))
+        }
+        return {
+            "pipeline_version": __version__,
+            "git_commit": git_commit(),
+            "config_sha256": config_sha256(self.config),
+            "measure_version": MEASURE_VERSION,
+        } | named
