@@ -1,0 +1,115 @@
+"""Make a phantom: place a spine, paint its masks, surround it, render the image."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from columna.phantom.bones import Canvas, paint_bones
+from columna.phantom.canal import CentreLine, centre_line, paint_canal
+from columna.phantom.grid import Grid, make_grid
+from columna.phantom.paint import Contrast, render, t2w_means
+from columna.phantom.settings import PhantomSettings
+from columna.phantom.spine import L1, Spine, build_spine
+from columna.phantom.surroundings import paint_surroundings
+from columna.phantom.tissues import EMPTY
+from columna.phantom.truth import describe
+from columna.volume import Volume
+
+_CSF = 900.0
+_DEPTH_MM = {"whole": 240.0, "lumbar": 200.0, "thoracic": 200.0, "cervicothoracic": 190.0}
+_WIDTH_MM = 62.7
+
+
+@dataclass(frozen=True, eq=False)
+class Phantom:
+    """A synthetic scan with its truth.
+
+    Parameters
+    ----------
+    image
+        int16, T2w-like.
+    semantic
+        uint8, the 14 SPINEPS structures (26, 41 to 49, 60, 61, 62, 100).
+    instance
+        uint8: vertebrae by level (C2 = 2 ... L5 = 24, L6 = 25, T13 = 28), sacrum 26, discs
+        100 + X, both plates of the disc space below X 200 + X.
+    truth
+        Settings, and positions and sizes of every level (`columna.phantom.truth`).
+    """
+
+    image: Volume
+    semantic: Volume
+    instance: Volume
+    truth: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The masks of a phantom and its tissues, before an image is painted."""
+
+    grid: Grid
+    spine: Spine
+    semantic: np.ndarray
+    instance: np.ndarray
+    tissues: np.ndarray
+
+
+def make_phantom(settings: PhantomSettings) -> Phantom:
+    """Make the phantom that `settings` describe; the same settings give the same bits."""
+    scene = make_scene(settings)
+    rng = np.random.default_rng([settings.seed, 3])
+    contrast = Contrast(
+        t2w_means(rng, 0.08),
+        texture=settings.texture,
+        bias=settings.bias,
+        noise=settings.noise * _CSF,
+    )
+    affine = scene.grid.affine
+    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    image = np.round(render(scene.tissues, spacing, contrast, rng)).astype(np.int16)
+    semantic, instance = Volume(scene.semantic, affine), Volume(scene.instance, affine)
+    truth = describe(settings, scene.spine, semantic, instance)
+    return Phantom(Volume(image, affine), semantic, instance, truth)
+
+
+def make_scene(settings: PhantomSettings) -> Scene:
+    """Masks and tissues of a phantom."""
+    spine = build_spine(settings)
+    line = centre_line(spine)
+    grid = _field_of_view(settings, spine, line)
+    canvas = Canvas(
+        grid,
+        np.zeros(grid.shape, np.uint8),
+        np.zeros(grid.shape, np.uint8),
+        np.full(grid.shape, EMPTY, np.uint8),
+    )
+    paint_canal(grid, line, canvas.semantic, canvas.scene, settings)
+    paint_bones(canvas, spine, settings)
+    paint_surroundings(canvas, spine, line, np.random.default_rng([settings.seed, 2]))
+    return Scene(grid, spine, canvas.semantic, canvas.instance, canvas.scene)
+
+
+def _field_of_view(settings: PhantomSettings, spine: Spine, line: CentreLine) -> Grid:
+    """A grid around the region of `settings`; it ends in the middle of vertebrae."""
+    top, bottom = _limits(settings, spine)
+    inside = (line.points[:, 2] > bottom) & (line.points[:, 2] < top)
+    middle = line.points[inside].mean(axis=0)
+    centre = np.array([middle[0], middle[1] + 15.0, (top + bottom) / 2])
+    fov = settings.fov_mm or (_DEPTH_MM[settings.region], top - bottom, _WIDTH_MM)
+    posterior, inferior, right = settings.fov_shift_mm
+    return make_grid(settings, centre + np.array([right, -posterior, -inferior]), np.asarray(fov))
+
+
+def _limits(settings: PhantomSettings, spine: Spine) -> tuple[float, float]:
+    """Upper and lower end of the region, superior mm."""
+    heights = [float(v.frame[2, 3]) for v in spine.vertebrae]
+    first_lumbar = [v.label for v in spine.vertebrae].index(L1)
+    above_c2 = heights[0] + 50.0
+    low_sacrum = float(spine.sacrum[3].frame[2, 3])
+    return {
+        "whole": (above_c2, low_sacrum),
+        "lumbar": (heights[first_lumbar - 3], low_sacrum),
+        "thoracic": (heights[4], heights[first_lumbar + 1]),
+        "cervicothoracic": (above_c2, heights[10]),
+    }[settings.region]
