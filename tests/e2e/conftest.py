@@ -1,11 +1,13 @@
 """A small cohort of phantoms and bad files, and the whole workflow over it."""
 
 import gzip
+import json
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
+
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from workspace import Workspace
 
@@ -20,6 +22,20 @@ SCANS = {
 }
 
 
+PRIVATE = "Erika Mustermann 1964"
+
+
+def add_private_header(path):
+    """Free text and a sidecar as some scanners and converters write them."""
+    image = nib.load(path)
+    header = image.header.copy()
+    header["descrip"] = PRIVATE.encode()
+    header["db_name"] = b"Mustermann"
+    nib.save(nib.Nifti1Image(np.asanyarray(image.dataobj), image.affine, header), path)
+    sidecar = {"PatientName": PRIVATE, "AcquisitionDate": "19640812", "MagneticFieldStrength": 3}
+    path.with_name("sub-04_T2w.json").write_text(json.dumps(sidecar))
+
+
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory):
     """Folder with a cohort sheet of four phantoms and three files that must be refused."""
@@ -27,6 +43,7 @@ def cohort(tmp_path_factory):
     for name, settings in SCANS.items():
         phantom = make_phantom(PhantomSettings(**(SMALL | settings)))
         write_phantom(phantom, folder, name.removesuffix("_T2w"))
+    add_private_header(folder / "sub-04_T2w.nii.gz")
     good = (folder / "sub-01_T2w.nii.gz").read_bytes()
     (folder / "sub-05_T2w.nii.gz").write_bytes(good[: len(good) // 2])
     image = nib.load(folder / "sub-01_T2w.nii.gz")

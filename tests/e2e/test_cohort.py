@@ -1,5 +1,6 @@
 """The whole chain over a cohort, as a user runs it."""
 
+import gzip
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+
 from workspace import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -87,9 +89,20 @@ def test_tables_describe_themselves(finished):
         assert all(field.metadata[b"description"] for field in schema)
 
 
-def test_nothing_personal_or_temporary_is_left(finished):
+def test_nothing_temporary_is_left(finished):
     results = finished.folder / "results"
     assert not [p for p in results.rglob("*") if ".tmp" in p.name or p.name.endswith(".begun")]
+
+
+def test_nothing_private_reaches_outputs_and_logs(finished):
+    scans = pd.read_parquet(finished.folder / "results" / "tables" / "scans.parquet")
+    assert scans.set_index("scan_id").field_strength_t["sub-04_T2w"] == 3
+    for path in (finished.folder / "results").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            content = gzip.decompress(content) if path.suffix == ".gz" else content
+            assert b"Mustermann" not in content, path
+            assert b"19640812" not in content, path
 
 
 def test_again_there_is_nothing_to_be_done(finished):
