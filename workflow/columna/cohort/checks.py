@@ -1,0 +1,107 @@
+"""Checks that every row of a cohort goes through; the first reason found is the one that stays.
+
+Nothing is opened here: a file is damaged only when `prepare` says so.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import PurePath
+
+import pandas as pd
+
+from columna.cohort.names import CONTROL, PERSON, SCAN_ID
+from columna.cohort.rows import OUTCOME, accepted, leave_out
+from columna.prepare.modality import name_verdict
+
+STAT_THREADS = 16
+STAT_CHUNK = 500
+
+
+def check_rows(rows: pd.DataFrame) -> None:
+    """Give every row of `rows` that cannot be a scan its reason, in place."""
+    check_values(rows)
+    check_file_names(rows)
+    check_duplicates(rows)
+    check_files(rows)
+
+
+def check_values(rows: pd.DataFrame) -> None:
+    """Leave out rows without a required value, or with names that cannot be used."""
+    for column in ("participant_id", "path"):
+        leave_out(rows, rows[column].isna(), "bad_row", f"The row has no {column}.")
+    for column in ("participant_id", "session_id"):
+        usable = rows[column].isna() | rows[column].str.fullmatch(PERSON).eq(True)
+        leave_out(
+            rows,
+            ~usable,
+            "bad_row",
+            f"The {column} holds a slash or a control character, or is longer than 120 characters.",
+        )
+    leave_out(
+        rows,
+        rows["path"].str.contains(CONTROL).eq(True),
+        "bad_row",
+        "The path holds a line break or another control character.",
+    )
+    leave_out(
+        rows,
+        ~rows["scan_id"].str.fullmatch(SCAN_ID).eq(True),
+        "bad_row",
+        "The scan_id must begin with a letter or digit, consist of A-Z, a-z, 0-9, '.', '_' and "
+        "'-', and have at most 120 characters; give one in the cohort sheet.",
+    )
+
+
+def check_file_names(rows: pd.DataFrame) -> None:
+    """Leave out files whose name says that they are something else than a T2w scan."""
+    candidates = rows.loc[accepted(rows), "path"]
+    verdicts = candidates.map(lambda path: name_verdict(PurePath(path))).dropna()
+    if len(verdicts):
+        rows.loc[verdicts.index, list(OUTCOME)] = verdicts.tolist()
+
+
+def check_duplicates(rows: pd.DataFrame) -> None:
+    """Leave out repeated scan_ids; some disks do not tell upper from lower case."""
+    candidates = rows.loc[accepted(rows), "scan_id"]
+    repeated = candidates.str.lower().duplicated().reindex(rows.index, fill_value=False)
+    leave_out(
+        rows,
+        repeated,
+        "duplicate_scan",
+        "An earlier row has the same scan_id (upper and lower case count as the same).",
+    )
+
+
+def check_files(rows: pd.DataFrame) -> None:
+    """Leave out files that do not exist."""
+    candidates = rows.loc[accepted(rows), "path"]
+    # in threads: network file systems are slow to answer
+    with ThreadPoolExecutor(STAT_THREADS) as pool:
+        found = pool.map(_missing, _chunks(candidates.tolist()))
+        problems = pd.Series(chain.from_iterable(found), candidates.index, dtype=object)
+    for reason, where in problems.groupby(problems).groups.items():
+        leave_out(rows, rows.index.isin(where), "missing_file", reason)
+
+
+def _chunks(paths: list[str]) -> Iterator[list[str]]:
+    return (paths[start : start + STAT_CHUNK] for start in range(0, len(paths), STAT_CHUNK))
+
+
+def _missing(paths: list[str]) -> list[str | None]:
+    return [_missing_one(path) for path in paths]
+
+
+def _missing_one(path: str) -> str | None:
+    """Why a file is not there, or None."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a Path per file costs more than the call
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.islink(path):  # noqa: PTH114
+            return "The link points to a file that is not there (DataLad: get the file first)."
+        return "The file does not exist."
+    except (OSError, ValueError) as error:
+        return f"The file cannot be reached: {getattr(error, 'strerror', 'unusable path')}."
+    return None if stat.S_ISREG(mode) else "The path is not that of a file."

@@ -1,0 +1,112 @@
+"""The cohort index: all rows in one Parquet file, the ledger, and a manifest per batch.
+
+The same cohort gives the same files, byte by byte, and files that stay the same are not touched.
+"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from columna.cohort.bids import read_bids
+from columna.cohort.ledger import extend_ledger, locked
+from columna.cohort.manifest import FIELDS, ScanEntry, write_manifests
+from columna.cohort.rows import NAMES, OK, OUTCOME, accepted
+from columna.cohort.sheet import read_sheet
+from columna.errors import CohortError
+from columna.files import json_bytes, sha256_file, write_if_changed
+
+
+@dataclass(frozen=True)
+class IndexSummary:
+    """What an index holds.
+
+    Parameters
+    ----------
+    cohort
+        Sheet or folder, as it was given.
+    sheet_sha256
+        Digest of the sheet; None for a BIDS folder.
+    batch_size
+        Scans that a batch takes up.
+    rows_n, scans_n, batches_n
+        Rows found, those of them that are scans, and batches in the ledger.
+    input_status_n
+        Rows by ``input_status``.
+    """
+
+    cohort: str
+    sheet_sha256: str | None
+    batch_size: int
+    rows_n: int
+    scans_n: int
+    batches_n: int
+    input_status_n: dict[str, int]
+
+    def __str__(self) -> str:
+        """Tell the figures to a person."""
+        left_out = {code: n for code, n in self.input_status_n.items() if code != OK}
+        lines = [f"{self.scans_n} scans in {self.batches_n} batches, from {self.rows_n} rows"]
+        lines += [f"{n:>8} left out: {code}" for code, n in left_out.items()]
+        return "\n".join(lines)
+
+
+def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
+    """Index a cohort into the folder `out`; scans that have a batch keep it.
+
+    Writes ``scans.parquet`` (every row, with ``input_status``, ``reason`` and ``batch``),
+    ``ledger.tsv``, ``batches/<batch>.tsv`` and ``index.json``.
+
+    Parameters
+    ----------
+    cohort
+        A cohort sheet (`columna.cohort.sheet`) or a BIDS folder (`columna.cohort.bids`).
+    out
+        The index folder.
+    batch_size
+        Scans per batch.
+
+    Raises
+    ------
+    CohortError
+        If the cohort or the ledger cannot be used.
+    """
+    if batch_size < 1:
+        raise CohortError(f"batch_size is {batch_size}; a batch holds at least one scan")
+    cohort, out = Path(cohort), Path(out)
+    with locked(out):
+        is_folder = cohort.is_dir()
+        rows = read_bids(cohort, skip=(out, out.parent)) if is_folder else read_sheet(cohort)
+        scans = rows[accepted(rows)]
+        ledger = extend_ledger(out / "ledger.tsv", scans["scan_id"], batch_size)
+        rows.insert(len(NAMES) + len(OUTCOME), "batch", scans["scan_id"].map(ledger))
+        write_if_changed(out / "scans.parquet", _parquet(rows))
+        write_manifests(out, _entries(scans, ledger))
+        summary = IndexSummary(
+            cohort=str(cohort),
+            sheet_sha256=None if is_folder else sha256_file(cohort),
+            batch_size=batch_size,
+            rows_n=len(rows),
+            scans_n=len(scans),
+            batches_n=len(set(ledger.values())),
+            input_status_n=dict(sorted(Counter(rows["input_status"]).items())),
+        )
+        write_if_changed(out / "index.json", json_bytes(asdict(summary)))
+    return summary
+
+
+def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
+    fields = scans[list(FIELDS)].itertuples(index=False, name=None)
+    return [(ledger[s], ScanEntry(s, person, session, Path(p))) for s, person, session, p in fields]
+
+
+def _parquet(rows: pd.DataFrame) -> bytes:
+    """Make a Parquet file of the rows; every column is text, NULL where there is no value."""
+    columns = [pa.array(rows[name], pa.string(), from_pandas=True) for name in rows.columns]
+    stream = BytesIO()
+    pq.write_table(pa.table(columns, names=list(rows.columns)), stream)
+    return stream.getvalue()

@@ -1,0 +1,33 @@
+"""The rows of a cohort while they are checked: one per file found, none is ever dropped.
+
+A frame of rows has the columns `NAMES` and `OUTCOME`, then those that the user added; all values
+are text, or None where there is none. A row is a scan as long as its ``input_status`` is ``ok``.
+"""
+
+import pandas as pd
+
+NAMES = ("participant_id", "session_id", "scan_id", "path")
+OUTCOME = ("input_status", "reason")
+OK = "ok"
+
+
+def accepted(rows: pd.DataFrame) -> pd.Series:
+    """Which rows are scans so far."""
+    return rows["input_status"] == OK
+
+
+def leave_out(rows: pd.DataFrame, where: pd.Series, code: str, reason: str) -> None:
+    """Note why rows are left out; rows that already have a reason keep it.
+
+    Parameters
+    ----------
+    rows
+        Changed in place.
+    where
+        Truth value per row.
+    code
+        A code of ``resources/reasons.tsv``.
+    reason
+        One sentence for a person.
+    """
+    rows.loc[where & accepted(rows), list(OUTCOME)] = [code, reason]
