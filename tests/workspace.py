@@ -50,6 +50,5 @@ class Workspace:
         """Shell commands of all planned jobs."""
         done = self.snakemake("-n", "-p", *arguments, snakefile=snakefile)
         text = done.stdout + done.stderr
-        return sorted(
-            {line.strip() for line in text.splitlines() if "columna " in line and ">" in line}
-        )
+        lines = [line.strip().removeprefix("Shell command: ") for line in text.splitlines()]
+        return sorted({line for line in lines if line.startswith("columna ")})

@@ -1,15 +1,20 @@
 """One scan through all stages, in this process, without Snakemake."""
 
+import csv
 import os
 import re
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from columna.batch import run_batch
 from columna.batch.table import write_stage_table
-from columna.cohort.index import index_scan
+from columna.cohort.index import build_index
+from columna.cohort.manifest import list_batches, read_manifest
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
+from columna.files import atomic_path
 from columna.layout import STAGES, Layout
 from columna.stages.registry import make_stage
 from columna.store import Record
@@ -43,13 +48,34 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
 
     torch.set_num_threads(threads)
     layout = Layout(out / WORK)
-    batch, entry = index_scan(scan, scan_id_of(scan), layout.index)
+    scan_id = scan_id_of(scan)
+    ended = _index(scan, scan_id, layout) or _run(config, layout)
+    collect_tables(layout, config_sha256(config))
+    _deliver(layout, scan_id, out)
+    return ended
+
+
+def _index(scan: Path, scan_id: str, layout: Layout) -> Record | None:
+    """Index a cohort of one scan; a record only where the index leaves the scan out."""
+    sheet = layout.root / "scan.tsv"
+    with atomic_path(sheet) as temporary, open(temporary, "w", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t")
+        writer.writerow(["participant_id", "scan_id", "path"])
+        writer.writerow([scan_id, scan_id, scan.resolve()])
+    build_index(sheet, layout.index, batch_size=1)
+    [row] = pq.read_table(layout.index / "scans.parquet").to_pylist()
+    if row["input_status"] == "ok":
+        return None
+    return Record("index", scan_id, "", "refused", row["input_status"], row["reason"])
+
+
+def _run(config: Config, layout: Layout) -> Record:
+    [batch] = list_batches(layout.index)
+    scans = read_manifest(layout.manifest(batch))
     for name in STAGES:
         stage = make_stage(name, config, layout)
-        [ended] = run_batch(stage, batch, [entry], workers=1)
+        [ended] = run_batch(stage, batch, scans, workers=1)
         write_stage_table(layout.stage_table(name, batch), [ended])
-    collect_tables(layout, config_sha256(config))
-    _deliver(layout, entry.scan_id, out)
     return ended
 
 
