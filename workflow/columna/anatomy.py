@@ -59,6 +59,8 @@ CANAL = (Semantic.SPINAL_CORD, Semantic.SPINAL_CANAL)
 C2 = 2
 T12 = 19
 L1 = 20
+L5 = 24
+L6 = 25
 SACRUM = 26
 T13 = 28
 

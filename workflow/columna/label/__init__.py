@@ -1,0 +1,6 @@
+"""Phase 3: final masks, level names and points (spineps-behaviour 5 and 7.5)."""
+
+from columna.label.masks import label_masks
+from columna.label.result import LabelResult
+
+__all__ = ["LabelResult", "label_masks"]

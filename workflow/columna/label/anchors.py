@@ -1,0 +1,101 @@
+"""The two landmarks that levels can be counted from: the sacrum and C2."""
+
+from dataclasses import dataclass
+
+import edt
+import numpy as np
+
+from columna.anatomy import Semantic
+from columna.label.components import INFERIOR
+from columna.label.spine import Spine
+from columna.volume import bounding_box
+
+MIN_SACRUM_MM3 = 2000.0
+"""A smaller sacrum is noise, or cut so far that it proves nothing."""
+MAX_SACRUM_GAP_MM = 25.0
+"""From the lowest body to the sacrum there is one disc; a missed L5 leaves at least 35 mm."""
+MIN_DENS_EXTENT = 1.4
+"""C2 with its dens is this much higher than the bodies below it."""
+MAX_DENS_AREA = 0.7
+"""Cross-section of the upper third of C2 against that of its lower third."""
+EDGE_MM = 2.0
+"""A body nearer to the upper image edge than this is cut."""
+
+
+@dataclass(frozen=True)
+class SacrumEvidence:
+    """What speaks for or against counting from the sacrum."""
+
+    volume_mm3: float
+    gap_mm: float | None
+    is_anchor: bool
+
+
+def look_for_sacrum(spine: Spine) -> SacrumEvidence:
+    """Decide whether the lowest vertebra stands on a sacrum.
+
+    The sacrum must be large enough, lie lower than the lowest vertebra, and come within
+    `MAX_SACRUM_GAP_MM` of its body.
+    """
+    sacrum = spine.semantic == Semantic.SACRUM
+    volume = float(np.count_nonzero(sacrum) * np.prod(spine.spacing_mm))
+    if volume < MIN_SACRUM_MM3 or not spine.levels:
+        return SacrumEvidence(round(volume, 1), None, False)
+    lowest = spine.bodies == spine.levels[-1]
+    is_below = _height(sacrum) > spine.centres[spine.levels[-1], INFERIOR]
+    gap = _distance_mm(lowest, sacrum, spine.spacing_mm)
+    return SacrumEvidence(
+        round(volume, 1), round(gap, 1), bool(is_below and gap <= MAX_SACRUM_GAP_MM)
+    )
+
+
+def is_c2(spine: Spine) -> bool:
+    """Decide whether the topmost vertebra is C2.
+
+    It is, if it is not cut by the upper image edge, no disc lies above it, and its body carries
+    a dens: either the mask says so, or the body is much higher than those below and much
+    narrower in its upper third than in its lower third. (Two bodies run together are high, too,
+    but as wide above as below.)
+    """
+    if len(spine.levels) < 2:
+        return False
+    top = spine.levels[0]
+    box = spine.body_boxes[top]
+    if (spine.rows_above + box[INFERIOR].start) * spine.spacing_mm[INFERIOR] < EDGE_MM:
+        return False
+    is_disc = spine.spaces.owner == Semantic.DISC
+    if (spine.spaces.centres[is_disc, INFERIOR] < spine.centres[top, INFERIOR]).any():
+        return False
+    body = spine.bodies[box] == top
+    if (spine.semantic[box][body] == Semantic.DENS).any():
+        return True
+    return _extent_ratio(spine) >= MIN_DENS_EXTENT and _narrowing(body) <= MAX_DENS_AREA
+
+
+def _extent_ratio(spine: Spine) -> float:
+    """Height of the topmost body against the median of up to three bodies below."""
+    extents = [_extent(spine.body_boxes[level]) for level in spine.levels[:4]]
+    return extents[0] / float(np.median(extents[1:]))
+
+
+def _extent(box: tuple[slice, ...]) -> int:
+    return box[INFERIOR].stop - box[INFERIOR].start
+
+
+def _narrowing(body: np.ndarray) -> float:
+    """Mean cross-section of the upper third against that of the lower third."""
+    areas = body.sum(axis=(0, 2))
+    third = max(len(areas) // 3, 1)
+    return float(areas[:third].mean() / areas[-third:].mean())
+
+
+def _height(mask: np.ndarray) -> float:
+    rows = mask.sum(axis=(0, 2))
+    return float(np.average(np.arange(len(rows)), weights=rows))
+
+
+def _distance_mm(first: np.ndarray, second: np.ndarray, spacing_mm: np.ndarray) -> float:
+    """Shortest distance between voxel centres of two masks."""
+    box = bounding_box(first | second)
+    away = edt.edt(np.ascontiguousarray(~second[box]), anisotropy=tuple(spacing_mm))
+    return float(away[first[box]].min())

@@ -1,0 +1,28 @@
+"""What the label stage delivers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from columna.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class LabelResult:
+    """Final masks in the grid of the input scan, and the names of the vertebrae.
+
+    Parameters
+    ----------
+    semantic, instance
+        Masks in the smallest unsigned type, numbers as SPINEPS writes them.
+    levels
+        One entry per vertebra instance from top to bottom: ``label`` (number in `instance`),
+        ``level`` (name or None), ``level_anchor`` (sacrum, c2, both, none),
+        ``level_confidence`` (0 to 1), ``index`` (1 = topmost).
+    naming
+        Method, status, anchors and, where the count is unusual, hypotheses.
+    """
+
+    semantic: Volume
+    instance: Volume
+    levels: list[dict[str, Any]]
+    naming: dict[str, Any]
