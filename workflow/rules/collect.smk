@@ -6,9 +6,9 @@ rule collect:
     input:
         index=str(LAYOUT.index / "scans.parquet"),
         stages=lambda wildcards: [LAYOUT.stage_table("measure", b) for b in batches()],
-        shards=lambda wildcards: [LAYOUT.shard(t, b) for t in SHARD_TABLES for b in batches()],
+        shards=lambda wildcards: [LAYOUT.shard(t, b) for t in MEASURED for b in batches()],
     output:
-        tables=[str(LAYOUT.tables / f"{t}.parquet") for t in (*SHARD_TABLES, "columns")],
+        tables=[str(LAYOUT.tables / f"{t}.parquet") for t in (*MEASURED, "columns")],
     log:
         str(LAYOUT.root / "logs" / "collect.log"),
     benchmark:

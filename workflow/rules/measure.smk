@@ -1,8 +1,5 @@
 """Stage measure: CPU. In: final masks. Out: the batch's rows of every table."""
 
-SHARD_TABLES = ("scans", "structures", "vertebrae")
-
-
 rule measure:
     """Measure the scans of a batch."""
     input:
@@ -10,7 +7,7 @@ rule measure:
         label=str(LAYOUT.stage_table("label", "{batch}")),
     output:
         table=str(LAYOUT.stage_table("measure", "{batch}")),
-        shards=[str(LAYOUT.shard(t, "{batch}")) for t in SHARD_TABLES],
+        shards=[str(LAYOUT.shard(t, "{batch}")) for t in MEASURED],
     log:
         log_file("measure"),
     benchmark:

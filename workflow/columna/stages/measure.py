@@ -12,12 +12,11 @@ from columna.prepare import read_scan
 from columna.provenance import git_commit
 from columna.stages.base import Saved, Stage
 from columna.store import Record
+from columna.tables.catalogue import MEASURED
 from columna.tables.shards import write_shard
 from columna.volume import load_volume
 
 Rows = dict[str, list[dict[str, Any]]]
-
-TABLES = ("scans", "structures", "vertebrae")
 
 
 class MeasureStage(Stage):
@@ -61,12 +60,12 @@ class MeasureStage(Stage):
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
         """Write the batch's rows of every table; a scan that is not done has a row in `scans`."""
-        rows: Rows = {table: [] for table in TABLES}
+        rows: Rows = {name: [] for name in MEASURED}
         for scan, record in zip(scans, records, strict=True):
-            for table, found in self._rows(scan, record).items():
-                rows[table].extend(found)
-        for table, found in rows.items():
-            write_shard(self.layout.shard(table, batch), table, found)
+            for name, found in self._rows(scan, record).items():
+                rows[name].extend(found)
+        for name, table in MEASURED.items():
+            write_shard(table, rows[name], self.layout.shard(name, batch))
 
     def _rows(self, scan: ScanEntry, record: Record) -> Rows:
         if record.status == "done":
@@ -87,7 +86,9 @@ class MeasureStage(Stage):
         return {"scans": [row]}
 
     def _provenance(self, records: dict[str, Record]) -> dict[str, Any]:
-        models = {s: r.dependencies["model"] for s, r in records.items() if "model" in r.dependencies}
+        models = {
+            s: r.dependencies["model"] for s, r in records.items() if "model" in r.dependencies
+        }
         named = {
             f"model_{stage}{end}": model[key]
             for stage, model in models.items()
