@@ -1,4 +1,4 @@
-"""What the tables say of an input scan (morphometrics 5.1): geometry, identity, whitelisted facts."""
+"""What the tables say of an input scan (morphometrics 5.1): geometry, identity, known facts."""
 
 import hashlib
 from collections.abc import Mapping
@@ -46,9 +46,10 @@ def support_fraction(array: np.ndarray) -> float:
 def input_sha256(volume: Volume) -> str:
     """SHA-256 of voxels, their type, shape and affine; the header does not count.
 
-    Equal for the same image stored packed, unpacked, or as NIfTI-1 and NIfTI-2.
+    Equal for the same image stored packed, unpacked, as NIfTI-1 or NIfTI-2 (whose affines differ
+    in precision, so single precision counts).
     """
     digest = hashlib.sha256(f"{volume.array.dtype.name} {volume.shape}".encode())
-    digest.update((volume.affine + 0.0).tobytes())  # + 0.0 turns -0.0 into 0.0
+    digest.update((volume.affine + 0.0).astype(np.float32))  # + 0.0 turns -0.0 into 0.0
     digest.update(np.ascontiguousarray(volume.array.T))
     return digest.hexdigest()

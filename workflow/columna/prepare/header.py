@@ -126,5 +126,5 @@ def _affine(raw: nib.Nifti1Header) -> np.ndarray | None:
         raw["pixdim"][0] = 1  # the standard's reading of other values
     try:
         return raw.get_qform().astype(float)
-    except HeaderDataError:
+    except (HeaderDataError, ValueError):
         return None

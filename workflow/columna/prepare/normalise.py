@@ -1,4 +1,4 @@
-"""Intensities on the scale that SPINEPS works on (spineps-behaviour 1.6), whatever type they have."""
+"""Intensities of any type on the scale that SPINEPS works on (spineps-behaviour 1.6)."""
 
 import numpy as np
 
