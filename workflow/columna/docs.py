@@ -12,6 +12,7 @@ import yaml
 
 from columna.config import Config
 from columna.files import write_text
+from columna.tables.markdown import tables_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,6 +23,7 @@ def generated_files() -> dict[Path, str]:
     return {
         ROOT / "workflow" / "schemas" / "config.schema.yaml": schema_yaml(schema),
         ROOT / "config" / "README.md": config_readme(schema),
+        ROOT / "docs" / "tables.md": tables_page(),
     }
 
 

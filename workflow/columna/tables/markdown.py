@@ -1,12 +1,5 @@
-"""The page docs/tables.md, made from the declared tables.
+"""The page docs/tables.md, made from the declared tables; ``make docs`` writes it."""
 
-``python -m columna.tables.markdown docs/tables.md`` rewrites it.
-"""
-
-import sys
-from pathlib import Path
-
-from columna.files import write_text
 from columna.tables.catalogue import TABLES
 from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, VERTEBRA_CODES
 from columna.tables.schema import SCHEMA_VERSION, Column, Range, Table, tiers_text
@@ -14,8 +7,7 @@ from columna.tables.schema import SCHEMA_VERSION, Column, Range, Table, tiers_te
 _INTRODUCTION = f"""\
 # Tables
 
-<!-- Made from the declarations in workflow/columna/tables; to change it, change them and run
-     python -m columna.tables.markdown docs/tables.md -->
+<!-- Generated from workflow/columna/tables by `make docs`. -->
 
 Schema version {SCHEMA_VERSION}. One Parquet file per table (zstd, row groups of 122,880 rows),
 sorted by participant, session, scan and anatomical level. The same dictionary comes as
@@ -108,12 +100,3 @@ def _codes_list(title: str, codes: dict[str, str]) -> str:
 
 def _names(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def write_tables_page(path: Path) -> None:
-    """Rewrite docs/tables.md."""
-    write_text(path, tables_page())
-
-
-if __name__ == "__main__":
-    write_tables_page(Path(sys.argv[1]))

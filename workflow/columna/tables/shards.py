@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from columna.errors import TableError
 from columna.files import atomic_path
+from columna.tables.catalogue import MEASURED
 from columna.tables.schema import SCHEMA_VERSION, Table
 from columna.tables.validate import check_unique, conform
 
@@ -35,18 +36,26 @@ def rows_to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return data
 
 
-def write_shard(table: Table, rows: Iterable[Mapping[str, Any]], path: Path) -> None:
-    """Write `rows` of `table` to `path`, atomically; equal rows give equal bytes."""
-    data = rows_to_arrow(table, rows)
+def write_shard(path: Path, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write `rows` of the table called `table` to `path`, atomically.
+
+    Equal rows give equal bytes.
+
+    Raises
+    ------
+    TableError
+        If a row does not fit its declaration, or two rows have the same key.
+    """
+    data = rows_to_arrow(MEASURED[table], rows)
     with atomic_path(path) as temporary:
         pq.write_table(data, temporary, compression="zstd")
 
 
-def read_shard(table: Table, path: Path) -> pa.Table:
-    """Read a shard and check that it belongs to this version of `table`."""
+def read_shard(path: Path, table: str) -> pa.Table:
+    """Read a shard and check that it belongs to this version of the table called `table`."""
     data = pq.read_table(path)
-    check_origin(table, data.schema, path)
-    return conform(table, data)
+    check_origin(MEASURED[table], data.schema, path)
+    return conform(MEASURED[table], data)
 
 
 def check_origin(table: Table, schema: pa.Schema, path: Path) -> None:

@@ -33,8 +33,8 @@ def _level_columns() -> tuple[Column, ...]:
         Column(
             "vertebra",
             "string",
-            "Unique name within the scan: the level, or unnamed_<index_from_top> (02 to 99); a "
-            "second vertebra of the same level is <level>_2.",
+            "Unique name within the scan: the level, or unnamed_ and index_from_top (two digits); "
+            "a second vertebra of the same level is <level>_2.",
             nullable=False,
         ),
         Column("level", "category", "Level.", codes=VERTEBRA_CODES, **named),

@@ -1,0 +1,91 @@
+"""What is known of a scan when it is measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from columna.anatomy import SACRUM
+from columna.volume import Volume
+
+MEASURE_VERSION = "1.0.0"
+"""Raised whenever the definition of a measure changes: tables of two versions do not mix."""
+
+
+@dataclass(frozen=True)
+class Vertebra:
+    """One vertebra of the instance mask.
+
+    Parameters
+    ----------
+    label
+        Label in the instance mask.
+    level
+        Name, or None where it could not be named.
+    anchor
+        What the name was counted from.
+    confidence
+        0 to 1.
+    position
+        1 = topmost.
+    """
+
+    label: int
+    level: str | None
+    anchor: str | None
+    confidence: float | None
+    position: int
+
+
+@dataclass(frozen=True, eq=False)
+class MeasureContext:
+    """Masks of a scan, and what earlier stages found out about it.
+
+    Parameters
+    ----------
+    scan_id, participant_id, session_id
+        Identity, as in the cohort.
+    facts
+        What `prepare` says of the input, by column name of the table `scans`.
+    semantic, instance
+        Final masks in the grid of the input, SPINEPS labels.
+    image
+        The input on the same grid; without it there is no signal and the field of view is the
+        whole grid.
+    levels
+        One entry per vertebra: label, level, level_anchor, level_confidence, index.
+    confidence
+        Semantic label -> confidence_mean_ratio, confidence_p05_ratio, entropy_mean_ratio.
+    provenance
+        Versions and digests, by column name of the table `scans`.
+    """
+
+    scan_id: str
+    participant_id: str | None
+    session_id: str | None
+    facts: Mapping[str, Any]
+    semantic: Volume
+    instance: Volume
+    image: Volume | None = None
+    levels: Sequence[Mapping[str, Any]] = ()
+    confidence: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """The columns that every row begins with."""
+        return {
+            "participant_id": self.participant_id,
+            "session_id": self.session_id,
+            "scan_id": self.scan_id,
+        }
+
+    @cached_property
+    def vertebrae(self) -> tuple[Vertebra, ...]:
+        """Presacral vertebrae of `levels` from the top."""
+        entries = [e for e in self.levels if e["label"] != SACRUM]
+        ordered = sorted(entries, key=lambda entry: entry["index"])
+        return tuple(
+            Vertebra(e["label"], e["level"], e["level_anchor"], e["level_confidence"], place)
+            for place, e in enumerate(ordered, start=1)
+        )

@@ -1,0 +1,58 @@
+"""The field of view, and what touches its edge (morphometrics G15)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from columna.measure.regions import Region
+from columna.tables.common import FACES
+from columna.volume import Volume, bounding_box
+
+_OPPOSITE = {"S": "I", "I": "S", "A": "P", "P": "A", "L": "R", "R": "L"}
+
+
+@dataclass(frozen=True, eq=False)
+class FieldOfView:
+    """The part of a grid that was imaged.
+
+    Parameters
+    ----------
+    start, stop
+        Its box, array indices, shape (3,).
+    orientation
+        Where each array axis runs to.
+    spacing_mm
+        Voxel size along each array axis, shape (3,).
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    orientation: tuple[str, str, str]
+    spacing_mm: np.ndarray
+
+    @classmethod
+    def of(cls, grid: Volume, image: Volume | None) -> "FieldOfView":
+        """Find the box of all voxels of `image` above its minimum; without an image, the grid.
+
+        Padding, which many exports and all stitched scans have, thus is outside.
+        """
+        box = None if image is None else bounding_box(image.array > image.array.min())
+        start = [0, 0, 0] if box is None else [s.start for s in box]
+        stop = grid.shape if box is None else [s.stop for s in box]
+        return cls(np.array(start), np.array(stop), grid.orientation, grid.spacing_mm)
+
+    def faces(self, region: Region) -> str:
+        """Letters, of SIAPLR and in this order, of the faces that `region` touches."""
+        touched = set()
+        for axis, end in enumerate(self.orientation):
+            if region.start[axis] <= self.start[axis]:
+                touched.add(_OPPOSITE[end])
+            if region.stop[axis] >= self.stop[axis]:
+                touched.add(end)
+        return "".join(face for face in FACES if face in touched)
+
+    def distance_mm(self, region: Region) -> float:
+        """Smaller distance of `region` to the superior and inferior edge; touching is 0."""
+        axis = next(i for i, end in enumerate(self.orientation) if end in "SI")
+        room = (region.start - self.start, self.stop - region.stop)
+        return max(0, min(int(side[axis]) for side in room)) * float(self.spacing_mm[axis])

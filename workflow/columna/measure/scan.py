@@ -1,0 +1,80 @@
+"""Measure one scan."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from columna.anatomy import SACRUM
+from columna.config import MeasureSettings
+from columna.measure.context import MeasureContext
+from columna.measure.fov import FieldOfView
+from columna.measure.parts import vertebra_parts
+from columna.measure.regions import LabelledRuns
+from columna.measure.scans import measured_scan_row
+from columna.measure.structures import structure_rows
+from columna.measure.vertebrae import vertebra_rows
+from columna.volume import Volume, smallest_unsigned
+
+
+def measure_scan(
+    context: MeasureContext, settings: MeasureSettings
+) -> dict[str, list[dict[str, Any]]]:
+    """Make the rows of the tables `scans`, `structures` and `vertebrae` of one scan.
+
+    Parameters
+    ----------
+    context
+        Masks, image and what earlier stages found out; all three on one grid.
+    settings
+        How near to the edge of the field of view a body counts as cut off.
+
+    Returns
+    -------
+    dict
+        Table -> complete rows (`columna.tables.rows.finish_row`). They do not depend on how the
+        grid is stored (orientation, memory layout).
+
+    Raises
+    ------
+    ValueError
+        If the grids differ, or a vertebra of the instance mask has no entry in ``levels``.
+    """
+    context = _normalised(context)
+    fov = FieldOfView.of(context.instance, context.image)
+    affine = context.instance.affine
+    semantic = LabelledRuns.of(context.semantic.array)
+    instance = LabelledRuns.of(context.instance.array)
+    regions = instance.regions(affine)
+    parts = vertebra_parts(context, instance, regions, fov)
+    vertebrae = vertebra_rows(context, parts, fov, settings.fov_margin_mm, SACRUM in regions)
+    return {
+        "scans": [measured_scan_row(context, vertebrae, set(regions))],
+        "structures": [
+            *structure_rows(context, "semantic", semantic, semantic.regions(affine), fov),
+            *structure_rows(context, "instance", instance, regions, fov),
+        ],
+        "vertebrae": vertebrae,
+    }
+
+
+def _normalised(context: MeasureContext) -> MeasureContext:
+    """Check the grids; store them in C order, which NIfTI data is not in, and masks small."""
+    grids = [v for v in (context.semantic, context.instance, context.image) if v is not None]
+    for grid in grids[1:]:
+        if grid.shape != grids[0].shape or not np.allclose(grid.affine, grids[0].affine, atol=0.01):
+            raise ValueError("masks and image are not on the same grid")
+    turn = context.instance.array.flags.f_contiguous
+    return replace(
+        context,
+        semantic=_stored(context.semantic, turn, smallest_unsigned),
+        instance=_stored(context.instance, turn, smallest_unsigned),
+        image=context.image and _stored(context.image, turn, np.asarray),
+    )
+
+
+def _stored(volume: Volume, turn: bool, cast: Callable[[np.ndarray], np.ndarray]) -> Volume:
+    """The same voxels at the same places; with `turn`, array axes in reverse order."""
+    array = cast(volume.array)
+    return Volume(array.T, volume.affine[:, [2, 1, 0, 3]]) if turn else Volume(array, volume.affine)

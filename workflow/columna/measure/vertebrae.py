@@ -1,0 +1,226 @@
+"""Rows of the table `vertebrae`: every canonical level, and every vertebra without a name."""
+
+from collections import Counter
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from columna.anatomy import SACRUM, Label, Semantic, levels, vertebra_labels
+from columna.measure.context import MeasureContext, Vertebra
+from columna.measure.fov import FieldOfView
+from columna.measure.parts import Parts
+from columna.measure.regions import Region
+from columna.tables.rows import finish_row
+from columna.tables.vertebrae import VERTEBRAE
+
+Row = dict[str, Any]
+
+SUBREGIONS = {
+    "spinous": Semantic.SPINOUS_PROCESS,
+    "costal_left": Semantic.COSTAL_PROCESS_LEFT,
+    "costal_right": Semantic.COSTAL_PROCESS_RIGHT,
+    "sup_artic_left": Semantic.SUPERIOR_ARTICULAR_LEFT,
+    "sup_artic_right": Semantic.SUPERIOR_ARTICULAR_RIGHT,
+    "inf_artic_left": Semantic.INFERIOR_ARTICULAR_LEFT,
+    "inf_artic_right": Semantic.INFERIOR_ARTICULAR_RIGHT,
+}
+"""Column stem -> label; the arch is all of them and the arcus."""
+
+OPTIONAL_LEVELS = ("T13", "L6")
+"""Levels that have a row only where they were labelled."""
+
+_ABSENT_STATUS = {
+    "absent_outside_fov": "outside_fov",
+    "absent_within_range": "not_segmented",
+    "not_segmented": "not_segmented",
+    "undetermined": "no_anchor",
+}
+
+
+def vertebra_rows(
+    context: MeasureContext,
+    parts: dict[int, Parts],
+    fov: FieldOfView,
+    fov_margin_mm: float,
+    has_sacrum: bool,
+) -> list[Row]:
+    """Measure every vertebra, and add the levels that were not found.
+
+    Parameters
+    ----------
+    context
+        The scan; every vertebra of `parts` has an entry in its `levels`.
+    parts
+        Regions of the vertebrae, by instance label.
+    fov
+        The field of view.
+    fov_margin_mm
+        A body nearer than this to the superior or inferior edge is partial.
+    has_sacrum
+        Whether the sacrum was found.
+    """
+    seen = [v for v in context.vertebrae if v.label in parts]
+    unlisted = set(parts) - {v.label for v in seen}
+    if unlisted:
+        raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
+    repeated = {name for name, n in Counter(v.level for v in seen if v.level).items() if n > 1}
+    measure = _Measure(context.instance.voxel_volume_mm3, fov, fov_margin_mm, repeated)
+    rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
+    _add_visible_fraction(rows)
+    rows += _absent_rows(seen, has_sacrum)
+    return [finish_row(VERTEBRAE, context.identity | row) for row in rows]
+
+
+def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
+    """Name and place in the row of vertebrae of one of them."""
+    place = seen.index(vertebra)
+    c2 = next((i for i, v in enumerate(seen) if v.level == "C2"), None)
+    same = [v for v in seen if v.level == vertebra.level]
+    name = vertebra.level or f"unnamed_{place + 1:02d}"
+    if vertebra.level and same.index(vertebra):
+        name += f"_{same.index(vertebra) + 1}"
+    return {
+        "vertebra": name,
+        "level_status": "ok" if vertebra.level else "no_anchor",
+        "level_anchor": vertebra.anchor,
+        "level_confidence_ratio": vertebra.confidence,
+        "index_from_top": place + 1,
+        "index_from_c2": place - c2 + 1 if c2 is not None and place >= c2 else None,
+        "index_from_sacrum": len(seen) - place if has_sacrum else None,
+        "spineps_label": vertebra.label,
+    } | _level_columns(vertebra.level)
+
+
+def _level_columns(name: str | None) -> Row:
+    if name is None:
+        return {}
+    level = _by_name()[name]
+    return {"level": name, "region": level.region, "level_order": level.level_order}
+
+
+def _by_name() -> dict[str, Label]:
+    return {level.name: level for level in levels().values()}
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """Measures of one vertebra."""
+
+    voxel_volume_mm3: float
+    fov: FieldOfView
+    fov_margin_mm: float
+    repeated: set[str]
+
+    def columns(self, vertebra: Vertebra, parts: Parts) -> Row:
+        """Visibility, volumes and place."""
+        is_repeated = vertebra.level in self.repeated
+        body = "duplicate_label" if is_repeated else self._body_status(vertebra, parts)
+        arch = "duplicate_label" if is_repeated else self._arch_status(parts)
+        whole = arch if body == "ok" else body
+        return {
+            "presence": self._presence(vertebra, parts, body),
+            "vertebra_status": whole,
+            "body_status": body,
+            "arch_status": arch,
+            **self._place(parts.body),
+            **self._volumes(parts, whole, body, arch),
+        }
+
+    def _body_status(self, vertebra: Vertebra, parts: Parts) -> str:
+        if vertebra.level == "C1":
+            return "not_applicable"
+        if parts.body is None:
+            return "outside_fov" if parts.faces else "not_segmented"
+        is_near = self.fov.distance_mm(parts.body) < self.fov_margin_mm
+        return "partial_fov" if is_near or self.fov.faces(parts.body) else "ok"
+
+    def _arch_status(self, parts: Parts) -> str:
+        if not parts.posterior:
+            return "outside_fov" if parts.faces else "not_segmented"
+        is_cut = any(self.fov.faces(region) for region in parts.posterior.values())
+        return "partial_fov" if is_cut else "ok"
+
+    def _presence(self, vertebra: Vertebra, parts: Parts, body: str) -> str:
+        if body == "duplicate_label":
+            return "duplicate"
+        if vertebra.level == "C1":  # it has no body to go by
+            return "partial" if parts.faces else "complete"
+        return "complete" if body == "ok" else "partial"
+
+    def _place(self, body: Region | None) -> Row:
+        if body is None:
+            return {}
+        faces = self.fov.faces(body)
+        return {
+            "touches_fov": bool(faces),
+            "edge_faces": faces,
+            "fov_distance_mm": self.fov.distance_mm(body),
+            "visible_voxels_n": body.voxels_n,
+            **{f"centroid_{a}_mm": v for a, v in zip("ras", body.centroid_mm, strict=True)},
+        }
+
+    def _volumes(self, parts: Parts, whole: str, body: str, arch: str) -> Row:
+        row: Row = {}
+        if body == "ok":
+            row["body_volume_mm3"] = self._mm3(parts.body)
+        if arch == "ok":
+            row["arch_volume_mm3"] = sum(map(self._mm3, parts.posterior.values()))
+        if whole == "ok":
+            row["vertebra_volume_mm3"] = parts.voxels_n * self.voxel_volume_mm3
+            row["body_share_ratio"] = parts.body.voxels_n / parts.voxels_n
+        if arch != "duplicate_label":
+            for name, part in SUBREGIONS.items():
+                region = parts.posterior.get(part)
+                if region is not None and not self.fov.faces(region):
+                    row[f"{name}_volume_mm3"] = self._mm3(region)
+        return row
+
+    def _mm3(self, region: Region) -> float:
+        return region.voxels_n * self.voxel_volume_mm3
+
+
+def _add_visible_fraction(rows: list[Row]) -> None:
+    """Compare cut bodies with their two nearest complete neighbours, in place."""
+    visible = [row.pop("visible_voxels_n", 0) for row in rows]
+    complete = [i for i, row in enumerate(rows) if row["body_status"] == "ok"]
+    for place, row in enumerate(rows):
+        nearest = sorted(complete, key=lambda other: abs(other - place))[:2]
+        if row["presence"] == "partial" and visible[place] and len(nearest) == 2:
+            whole = median(visible[other] for other in nearest)
+            row["visible_fraction_ratio"] = visible[place] / whole
+
+
+def _absent_rows(seen: list[Vertebra], has_sacrum: bool) -> list[Row]:
+    """Rows of the canonical levels that no vertebra was named after."""
+    found = {v.level for v in seen}
+    rows = []
+    for label in vertebra_labels():
+        name = levels()[label].name
+        if name in found or name in OPTIONAL_LEVELS:
+            continue
+        presence = _absence(label, seen, has_sacrum)
+        status = _ABSENT_STATUS[presence]
+        rows.append(
+            {
+                "vertebra": name,
+                "level_status": "ok",
+                "presence": presence,
+                "vertebra_status": "not_applicable" if name == "C1" else status,
+                "body_status": "not_applicable" if name == "C1" else status,
+                "arch_status": status,
+            }
+            | _level_columns(name)
+        )
+    return rows
+
+
+def _absence(label: int, seen: list[Vertebra], has_sacrum: bool) -> str:
+    """Why a level was not found."""
+    if any(v.level is None for v in seen):
+        return "undetermined"
+    names = [v.level for v in seen] + [levels()[SACRUM].name] * has_sacrum
+    if levels()[label].name == "C1" and "C2" in names:
+        return "not_segmented"
+    orders = [_by_name()[name].level_order for name in names]
+    inside = orders and min(orders) < levels()[label].level_order < max(orders)
+    return "absent_within_range" if inside else "absent_outside_fov"
