@@ -1,0 +1,65 @@
+# Every task does its own set-up: `make demo` and `make test` work in a fresh clone.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint fix docs train pins clean
+
+# The first usable interpreter; another: `make env PYTHON=/path/to/python3.12`
+PYTHON ?= $(shell for p in python3 python3.11 python3.12; do $$p -c \
+	'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+	2>/dev/null && { echo $$p; break; }; done)
+WORKERS ?= 2
+
+# The jobs of the workflow call `columna` by name.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+env: .venv/installed ## Install everything, with the pins of envs/constraints.txt, into .venv
+
+.venv/installed: envs/constraints.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "columna needs Python 3.11 or 3.12 with its venv module (see" \
+		"docs/install.md). Found none; name one: make env PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@.venv/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@echo "Installing into .venv: minutes the first time, gigabytes because of torch"
+	@python -m pip --disable-pip-version-check install --quiet \
+		-c envs/constraints.txt -e '.[workflow,dev]'
+	@python -c 'from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor'
+	@touch $@
+
+demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small synthetic cohort
+	columna index --configfile config/demo.yaml
+	snakemake --configfile config/demo.yaml --cores all --quiet rules host
+	columna summary --configfile config/demo.yaml
+
+demo/cohort/cohort.tsv: | .venv/installed
+	columna phantom demo --out demo/cohort
+
+test: env ## Run all tests
+	python -m pytest -n $(WORKERS) --dist loadgroup
+
+lint: env ## Check style: ruff, snakefmt, snakemake --lint, codespell
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	git ls-files -z '*.md' '*.py' '*.smk' '*.yaml' '*.tsv' '*.toml' | xargs -0 codespell
+
+fix: env ## Repair style
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+docs: env ## Write the files that are generated from the code
+	python -m columna.docs
+
+train: env ## Train the bundled networks anew (hours on two cores)
+	python -m columna.train
+
+pins: env ## Write the versions in .venv to envs/
+	python envs/pins.py
+
+clean: ## Remove the demo, the environment and caches; never results/
+	rm -rf demo .venv .ruff_cache .pytest_cache .hypothesis build dist
