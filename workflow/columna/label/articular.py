@@ -12,8 +12,9 @@ DOMINANCE = 0.5
 def settle_articular(semantic: np.ndarray, instance: np.ndarray) -> np.ndarray:
     """Give every articular process to the instance that dominates it (spineps-behaviour 5.2).
 
-    A process that is mostly without instance stays as it is, and `assign_missing` finds its
-    vertebra; SPINEPS deletes it.
+    Voxels without instance have no say: windows of the instance network often cut processes off,
+    and the rest of a process shows where it belongs. (SPINEPS counts background as a candidate
+    and takes processes away from their vertebra.)
 
     Parameters
     ----------
@@ -31,10 +32,11 @@ def settle_articular(semantic: np.ndarray, instance: np.ndarray) -> np.ndarray:
     width = int(instance.max(initial=0)) + 1
     counts = np.bincount(piece * width + flat[index], minlength=len(pieces.voxels) * width)
     counts = counts.reshape(-1, width)
+    counts[:, 0] = 0
     winner = counts.argmax(axis=1)
     ranked = np.sort(counts, axis=1)
     second = ranked[:, -2] if width > 1 else np.zeros(len(counts))
-    decided = (winner > 0) & (DOMINANCE * ranked[:, -1] > second)
+    decided = DOMINANCE * ranked[:, -1] > second
     settled = decided[piece]
     flat[index[settled]] = winner[piece[settled]]
     return instance

@@ -164,7 +164,7 @@ def _with_extras(spine: Spine, named: Sequence[NamedInstance]) -> list[NamedInst
 
 
 def _named(instance: int, label: int, anchor: str, confidence: float) -> NamedInstance:
-    return NamedInstance(instance, label, _level_name(label), anchor, round(confidence, 3))
+    return NamedInstance(instance, label, _level_name(label), anchor, round(float(confidence), 3))
 
 
 def _less_sure(named: NamedInstance, limit: float) -> NamedInstance:
