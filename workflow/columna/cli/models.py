@@ -25,7 +25,7 @@ def list_() -> None:
 @app.command()
 def fetch(model: Annotated[str, typer.Argument(help="Id of resources/models.tsv.")]) -> None:
     """Download a model, check its SHA-256 and unpack it."""
-    from columna.models.registry import fetch_model
+    from columna.models.fetch import fetch_model
 
     typer.echo(f"{model}: {fetch_model(model)}")
 
