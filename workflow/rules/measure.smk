@@ -1,5 +1,6 @@
 """Stage measure: CPU. In: final masks. Out: the batch's rows of every table."""
 
+
 rule measure:
     """Measure the scans of a batch."""
     input:
