@@ -151,7 +151,7 @@ def test_relative_paths_count_from_the_sheet(tmp_path, monkeypatch):
     paths = [str(e.path) for e in all_entries(Path("out"))]
     assert paths == [f"{tmp_path}/abs.nii.gz", "study/data/0.nii.gz"]
     monkeypatch.chdir(tmp_path / "study")
-    assert list(read_sheet(Path("cohort.tsv"))["path"])[0] == "data/0.nii.gz"
+    assert read_sheet(Path("cohort.tsv")).loc[0, "path"] == "data/0.nii.gz"
 
 
 def test_again_writes_nothing(tmp_path):
