@@ -15,4 +15,5 @@ def configure_logging(level: int = logging.INFO) -> None:
     else:
         handler = logging.StreamHandler(sys.stderr)
         layout = "%(asctime)s %(levelname)s %(message)s"
-    logging.basicConfig(level=level, format=layout, datefmt="%H:%M:%S", handlers=[handler])
+    logging.basicConfig(format=layout, datefmt="%H:%M:%S", handlers=[handler])
+    logging.getLogger("columna").setLevel(level)

@@ -64,8 +64,8 @@ class MeasureStage(Stage):
         for scan, record in zip(scans, records, strict=True):
             for name, found in self._rows(scan, record).items():
                 rows[name].extend(found)
-        for name, table in MEASURED.items():
-            write_shard(table, rows[name], self.layout.shard(name, batch))
+        for name, found in rows.items():
+            write_shard(self.layout.shard(name, batch), name, found)
 
     def _rows(self, scan: ScanEntry, record: Record) -> Rows:
         if record.status == "done":
