@@ -25,12 +25,13 @@ class Progress:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        terminal = Console(stderr=True)
-        self._bar = Bar(*columns, console=terminal, disable=not sys.stderr.isatty())
+        self._bar = Bar(*columns, console=Console(stderr=True))
         self._task = self._bar.add_task(title, total=total)
+        self._is_shown = sys.stderr.isatty()
 
     def __enter__(self) -> "Progress":
-        self._bar.start()
+        if self._is_shown:
+            self._bar.start()
         return self
 
     def __exit__(
@@ -39,7 +40,8 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._is_shown:
+            self._bar.stop()
 
     def ended(self, record: Record) -> None:
         """Count a scan."""
