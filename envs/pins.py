@@ -1,8 +1,9 @@
 """Write the pins of the environment that runs this file: `make pins` after an upgrade.
 
-`constraints.txt` gets every installed package with its version; `columna.yaml`, the conda
-environment, gets the same pins. It holds them itself, because Snakemake copies the file elsewhere
-and a relative `-c constraints.txt` in it would lead nowhere.
+`constraints.txt` gets every installed package with its version. Pins of packages that are not
+installed stay: another Python or system may need them; strike them out by hand. `columna.yaml`,
+the conda environment, gets the same pins. It holds them itself, because Snakemake copies the file
+elsewhere and a relative `-c constraints.txt` in it would lead nowhere.
 """
 
 import re
@@ -19,7 +20,7 @@ CONSTRAINTS_HEADER = """\
 #   pip install -c envs/constraints.txt -e ".[workflow,dev]"
 # Without these pins pip fetches gigabytes of other versions of torch before it settles.
 # torch has no local suffix (+cpu, +cu130), so that each machine gets its own build of the same
-# version; the NVIDIA libraries of the CUDA build are pinned by torch itself.
+# version; torch itself names the NVIDIA libraries of its CUDA build.
 """
 
 CONDA_HEADER = """\
@@ -37,12 +38,22 @@ dependencies:
 
 def installed() -> list[str]:
     """Pins (`name==version`) of this environment, without what belongs to one machine."""
-    pins = {d.name: d.version.partition("+")[0] for d in distributions()}
     return [
-        f"{name}=={version}"
-        for name, version in sorted(pins.items(), key=lambda pin: pin[0].lower())
-        if name.lower() not in NOT_PINNED and not PLATFORM_OWN.match(name)
+        f"{d.name}=={d.version.partition('+')[0]}"
+        for d in distributions()
+        if d.name.lower() not in NOT_PINNED and not PLATFORM_OWN.match(d.name)
     ]
+
+
+def merged(old: Iterable[str], new: Iterable[str]) -> list[str]:
+    """Pins of `old` and `new` in alphabetical order; `new` counts where both name a package."""
+    pins = {canonical(pin): pin for pin in (*old, *new)}
+    return [pins[name] for name in sorted(pins)]
+
+
+def canonical(pin: str) -> str:
+    """Name of the pinned package as pip compares it."""
+    return re.sub(r"[-_.]+", "-", pin.partition("==")[0]).lower()
 
 
 def constraints_text(pins: Iterable[str]) -> str:
@@ -62,6 +73,6 @@ def read_pins(constraints: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    pins = installed()
+    pins = merged(read_pins(HERE / "constraints.txt"), installed())
     (HERE / "constraints.txt").write_text(constraints_text(pins), encoding="utf-8")
     (HERE / "columna.yaml").write_text(conda_text(pins), encoding="utf-8")
