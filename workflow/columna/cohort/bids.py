@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -114,18 +114,19 @@ class _Place(NamedTuple):
 
 def _row(path: str) -> _Row:
     """Take from place and name of an image what they say."""
-    name = stem(PurePosixPath(path))
+    file = Path(path)
+    name = stem(file)
     place = PLACE.fullmatch(path)
     if place is None:
         return _Row(None, None, name, path, *NOT_PLACED)
     subject, session = place["sub"], place["ses"]
-    entities = parse_bids_entities(path)
+    entities = parse_bids_entities(file)
     named = f"ses-{entities['ses']}" if "ses" in entities else None
     if subject != f"sub-{entities.get('sub')}" or (session and named and session != named):
         return _Row(subject, session, name, path, *NOT_NAMED)
     if session and not named:
         name = name.replace(subject, f"{subject}_{session}", 1)
-    verdict = name_verdict(PurePosixPath(path)) or _kind_verdict(entities) or (OK, None)
+    verdict = name_verdict(file) or _kind_verdict(entities) or (OK, None)
     return _Row(subject, session or named, name, path, *verdict)
 
 

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from pathlib import PurePath
+from pathlib import Path
 
 import pandas as pd
 
@@ -58,7 +58,7 @@ def check_values(rows: pd.DataFrame) -> None:
 def check_file_names(rows: pd.DataFrame) -> None:
     """Leave out files whose name says that they are something else than a T2w scan."""
     candidates = rows.loc[accepted(rows), "path"]
-    verdicts = candidates.map(lambda path: name_verdict(PurePath(path))).dropna()
+    verdicts = candidates.map(lambda path: name_verdict(Path(path))).dropna()
     if len(verdicts):
         rows.loc[verdicts.index, list(OUTCOME)] = verdicts.tolist()
 
