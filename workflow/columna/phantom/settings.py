@@ -81,10 +81,7 @@ def random_settings(seed: int, **fixed: object) -> PhantomSettings:
         "fov_shift_mm": tuple(float(v) for v in rng.normal(0, (12, 20, 4))),
         "thoracic": int(rng.choice([11, 12, 13], p=[0.04, 0.92, 0.04])),
         "lumbar": int(rng.choice([4, 5, 6], p=[0.05, 0.90, 0.05])),
-        "sacral_slope_deg": float(rng.normal(37, 7)),
-        "lumbar_lordosis_deg": float(rng.normal(42, 10)),
-        "thoracic_kyphosis_deg": float(rng.normal(34, 9)),
-        "cervical_lordosis_deg": float(rng.normal(12, 10)),
+        **_balanced_curves(rng),
         "scoliosis_deg": float(rng.normal(0, 5)),
         "size": float(np.clip(rng.normal(1, 0.08), 0.8, 1.2)),
         "disc_height": float(np.clip(rng.normal(0.95, 0.2), 0.45, 1.5)),
@@ -98,3 +95,15 @@ def random_settings(seed: int, **fixed: object) -> PhantomSettings:
         "bias": float(rng.uniform(0.1, 0.6)),
     }
     return PhantomSettings.model_validate(values | fixed)
+
+
+def _balanced_curves(rng: np.random.Generator) -> dict[str, float]:
+    """Sagittal curves that belong together: each person's head ends up about level."""
+    slope, l1 = rng.normal(37, 7), rng.normal(-8, 5)
+    t1, c2 = rng.normal(22, 6), rng.normal(8, 6)
+    return {
+        "sacral_slope_deg": float(slope),
+        "lumbar_lordosis_deg": float(slope - l1),
+        "thoracic_kyphosis_deg": float(t1 - l1),
+        "cervical_lordosis_deg": float(t1 - c2),
+    }

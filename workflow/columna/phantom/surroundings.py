@@ -50,7 +50,8 @@ def paint_surroundings(
     half = profile.at(superior, "half_width")
     level = profile.at(superior, "level")
     beside = np.abs(v) > half
-    tissue[(level < 18) & (level > 5) & beside & (u > 0)] = LUNG
+    lung_base = 18 - rng.uniform(0, 5)
+    tissue[(level < lung_base) & (level > 5) & beside & (u > 0)] = LUNG
     tissue[(level >= 18) & beside & (u > -5) & (u < front + 10)] = MUSCLE
     tissue[(u > 0) & (u < front + 5) & ~beside] = LOOSE_FAT
     for off_x, off_y, radius, code, low, high in profile.tubes:
@@ -99,11 +100,12 @@ class _Profile:
             "belly": smooth + np.interp(level, [3, 8, 14, 22], rng.uniform(60, 75) + _BELLY * 1.0),
         }
         self.fat_mm = rng.uniform(3, 22)
-        self.tubes = (
+        vessels_and_airway = (
             (rng.normal(-8, 5), 15 + rng.normal(0, 2), rng.uniform(7, 12), VESSEL, 8, 22),
             (rng.normal(12, 5), 14 + rng.normal(0, 2), rng.uniform(6, 11), VESSEL, 16, 22),
             (rng.normal(0, 3), 20 + rng.normal(0, 3), rng.uniform(6, 10), AIR, 1, 9),
         )
+        self.tubes = [tube for tube in vessels_and_airway if rng.random() < 0.7]
 
     def at(self, z: np.ndarray, name: str) -> np.ndarray:
         """The curve `name` at the positions `z` (superior, mm)."""

@@ -1,0 +1,123 @@
+"""Phase 1: an nnU-Net of PlainConvUNet type and its painted training patches."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from torch import Tensor, nn
+
+from columna.anatomy import Semantic
+from columna.train.painting import paint_at_random
+from columna.train.scenes import scenes
+
+LABELS = (
+    *range(Semantic.ARCUS, Semantic.VERTEBRAL_BODY + 1),
+    Semantic.SPINAL_CORD,
+    Semantic.SPINAL_CANAL,
+    Semantic.ENDPLATE,
+    Semantic.DISC,
+    Semantic.SACRUM,
+)
+"""Semantic label of the network's classes 1 to 14."""
+SPACING_MM = (1.2, 1.2, 3.3)
+"""Voxel size of the network's grid in PIR."""
+PATCH = (112, 112, 16)
+"""Patch size in PIR."""
+PATCHES_PER_PAINTING = 3
+
+ARCHITECTURE = {
+    "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+    "arch_kwargs": {
+        "n_stages": 5,
+        "features_per_stage": [12, 24, 48, 96, 128],
+        "conv_op": "torch.nn.modules.conv.Conv3d",
+        # nnU-Net's axes are (R, I, P): slices are thick, so the first stages stay within them
+        "kernel_sizes": [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 3]],
+        "strides": [[1, 1, 1], [1, 2, 2], [1, 2, 2], [2, 2, 2], [2, 2, 2]],
+        "n_conv_per_stage": [2, 2, 2, 2, 2],
+        "n_conv_per_stage_decoder": [1, 1, 1, 1],
+        "conv_bias": True,
+        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+        "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+        "dropout_op": None,
+        "dropout_op_kwargs": None,
+        "nonlin": "torch.nn.LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
+    },
+    "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+}
+
+
+def build_network(*, deep_supervision: bool = True) -> nn.Module:
+    """Build the network with random weights."""
+    return get_network_from_plans(
+        ARCHITECTURE["network_class_name"],
+        ARCHITECTURE["arch_kwargs"],
+        ARCHITECTURE["_kw_requires_import"],
+        1,
+        len(LABELS) + 1,
+        deep_supervision=deep_supervision,
+    )
+
+
+class PatchSource(torch.utils.data.IterableDataset):
+    """Endless painted patches: float32 (1, R, I, P) and classes int64 (R, I, P)."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Draw patches; every data-loading process has its own stream."""
+        worker = torch.utils.data.get_worker_info()
+        rng = np.random.default_rng([self._seed, worker.id if worker else 0])
+        classes = np.zeros(256, np.uint8)
+        classes[list(LABELS)] = np.arange(1, len(LABELS) + 1)
+        for scene in scenes(rng, SPACING_MM):
+            spacing = np.sqrt((scene.grid.affine[:3, :3] ** 2).sum(axis=0))
+            image = normalised(paint_at_random(scene.tissues, spacing, rng), rng)
+            target = classes[scene.semantic]
+            for _ in range(PATCHES_PER_PAINTING):
+                start = _patch_start(target, rng)
+                yield (
+                    torch.from_numpy(_cut(image, start).T.copy())[None],
+                    torch.from_numpy(_cut(target, start).T.astype(np.int64)),
+                )
+
+
+def normalised(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Z-score over the field of view, as nnU-Net does, off by a little."""
+    mean, sd = float(image.mean()), float(image.std()) + 1e-6
+    shift, scale = rng.normal(0, 0.1), np.exp(rng.normal(0, 0.1))
+    return ((image - mean) * np.float32(scale / sd) + np.float32(shift)).astype(np.float32)
+
+
+def _patch_start(target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """First voxel of a patch around a voxel of a random class, or anywhere."""
+    if rng.random() < 0.85:
+        wanted = rng.choice(np.unique(target))
+        flat = np.flatnonzero(target == wanted)
+        centre = np.array(np.unravel_index(flat[rng.integers(len(flat))], target.shape))
+        centre = centre + rng.integers(-12, 13, 3) * (1, 1, 0)
+    else:
+        centre = np.array([rng.integers(n) for n in target.shape])
+    room = np.array(target.shape) - PATCH
+    return np.where(room > 0, np.clip(centre - np.array(PATCH) // 2, 0, room), room // 2)
+
+
+def _cut(array: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The patch at `start`, padded with 0 (nnU-Net's padding after normalisation)."""
+    patch = np.zeros(PATCH, array.dtype)
+    low = np.maximum(start, 0)
+    high = np.minimum(start + PATCH, array.shape)
+    there = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
+    patch[there] = array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    return patch
+
+
+def batches(seed: int, batch_size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of patches, made by `workers` processes beside the training."""
+    loader = torch.utils.data.DataLoader(
+        PatchSource(seed), batch_size=batch_size, num_workers=workers
+    )
+    return iter(loader)
