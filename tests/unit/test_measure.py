@@ -15,10 +15,10 @@ from columna.anatomy import levels
 from columna.config import MeasureSettings
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.measure.regions import LabelledRuns
-from columna.measure.scans import without_paths
 from columna.measure.topology import topology
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
+from columna.tables.unmeasured import without_paths
 from columna.volume import Volume
 
 LABELS = {level.name: label for label, level in levels().items()}

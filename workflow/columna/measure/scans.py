@@ -1,13 +1,12 @@
-"""The row of the table `scans`: measured or not."""
+"""The row of the table `scans` of a measured scan."""
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels
 from columna.measure.context import MeasureContext
 from columna.tables.rows import finish_row
-from columna.tables.scans import NOT_CHECKED, SCANS
+from columna.tables.scans import SCANS
+from columna.tables.unmeasured import UNKNOWN_COUNTS, known_facts
 
 Row = dict[str, Any]
 
@@ -21,14 +20,6 @@ VARIANTS = {
     (13, 4): "t13_l4",
 }
 """Thoracic and lumbar count -> enumeration_variant."""
-
-_UNKNOWN_COUNTS = {
-    "is_thoracic_count_known": False,
-    "is_lumbar_count_known": False,
-    "enumeration_variant": "indeterminate",
-}
-_INPUT_STAGES = ("index", "prepare")
-_PATH = re.compile(r"\S*[/\\]\S*|\S+\.nii(?:\.gz)?\b")
 
 
 def measured_scan_row(
@@ -55,63 +46,6 @@ def measured_scan_row(
     )
 
 
-def unmeasured_scan_row(
-    *,
-    scan_id: str,
-    participant_id: str | None,
-    session_id: str | None,
-    stage: str,
-    status: str,
-    code: str | None,
-    reason: str | None,
-    facts: Mapping[str, Any] | None = None,
-    provenance: Mapping[str, Any] | None = None,
-) -> Row:
-    """Make the row of a scan that was refused or failed.
-
-    Parameters
-    ----------
-    scan_id, participant_id, session_id
-        Identity, as in the cohort.
-    stage, status, code, reason
-        Where it ended, ``refused`` or ``failed``, and why. Paths in `reason` are left out.
-    facts
-        What `prepare` says of the input; empty where it did not come so far.
-    provenance
-        Versions and digests, by column name.
-    """
-    facts = facts or {}
-    is_excluded = status == "refused" and stage in _INPUT_STAGES
-    reason = without_paths(reason)
-    unread = code if is_excluded else NOT_CHECKED
-    return finish_row(
-        SCANS,
-        {"scan_id": scan_id, "participant_id": participant_id, "session_id": session_id}
-        | ({} if is_excluded else known_facts(facts))
-        | known_facts(provenance or {})
-        | {
-            "is_excluded_input": is_excluded,
-            "input_status": "ok" if facts and not is_excluded else unread,
-            "input_reason": reason if is_excluded else None,
-            "processing_status": status,
-            "processing_stage": stage,
-            "processing_code": code,
-            "processing_reason": reason,
-        }
-        | _UNKNOWN_COUNTS,
-    )
-
-
-def known_facts(facts: Mapping[str, Any]) -> Row:
-    """Those of `facts` that the table `scans` has a column for."""
-    return {name: value for name, value in facts.items() if name in SCANS.names}
-
-
-def without_paths(text: str | None) -> str | None:
-    """`text` on one line and without paths and names of images: these may identify a person."""
-    return None if text is None else " ".join(_PATH.sub("<file>", text).split())
-
-
 def _counts(vertebrae: list[Row], instance_labels: set[int]) -> Row:
     seen = [row for row in vertebrae if row["spineps_label"] is not None]
     named = sorted((r for r in seen if r["level"]), key=lambda row: row["level_order"])
@@ -126,14 +60,14 @@ def _counts(vertebrae: list[Row], instance_labels: set[int]) -> Row:
         "has_c2": has_c2,
     }
     if len(named) < len(seen):
-        return counts | _UNKNOWN_COUNTS
+        return counts | UNKNOWN_COUNTS
     by_region = {
         region: sum(row["region"] == region for row in named)
         for region in ("cervical", "thoracic", "lumbar")
     }
     counts |= {f"n_{region}_n": n for region, n in by_region.items()}
     if not (has_c2 and SACRUM in instance_labels and _is_gapless([row["level"] for row in named])):
-        return counts | _UNKNOWN_COUNTS
+        return counts | UNKNOWN_COUNTS
     variant = VARIANTS.get((by_region["thoracic"], by_region["lumbar"]), "other")
     return counts | {
         "is_thoracic_count_known": True,

@@ -1,6 +1,7 @@
 """Check an Arrow table against the declaration of its table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,13 +47,13 @@ def check_unique(table: Table, data: pa.Table) -> None:
     counts = data.select(list(table.key)).group_by(list(table.key)).aggregate([([], "count_all")])
     repeated = counts.filter(pc.greater(counts["count_all"], 1))
     if repeated.num_rows:
-        raise TableError(f"{table.name}: duplicate key {key_text(table.key, repeated, 0)}")
+        values = repeated.select(list(table.key)).slice(0, 1).to_pylist()[0].values()
+        raise TableError(f"{table.name}: duplicate key {key_text(table.key, values)}")
 
 
-def key_text(key: Sequence[str], data: pa.Table, row: int) -> str:
+def key_text(key: Sequence[str], values: Iterable[Any]) -> str:
     """Key of a row, for messages."""
-    names = [k for k in key if k in data.column_names]
-    return ", ".join(f"{name}={data[name][row].as_py()!r}" for name in names)
+    return ", ".join(f"{name}={value!r}" for name, value in zip(key, values, strict=True))
 
 
 def _check_names(table: Table, data: pa.Table) -> None:
@@ -106,5 +107,5 @@ def _refuse(
     if first < 0:
         return
     value = data[column.name][first].as_py()
-    key = key_text(table.key, data, first)
+    key = key_text(table.key, [data[name][first].as_py() for name in table.key])
     raise TableError(f"{table.name}.{column.name}: {what} ({value!r}) in the row {key}")

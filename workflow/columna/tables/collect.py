@@ -1,0 +1,237 @@
+"""From the shards of all batches to one checked, sorted Parquet file per table."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from columna import __version__
+from columna.cohort.manifest import list_batches
+from columna.errors import TableError
+from columna.files import write_json
+from columna.layout import Layout
+from columna.tables.catalogue import MEASURED, TABLES
+from columna.tables.columns import COLUMNS
+from columna.tables.dictionary import data_package, dictionary_rows, sidecar
+from columna.tables.left_out import OK, left_out_rows
+from columna.tables.scans import SCANS
+from columna.tables.schema import Table
+from columna.tables.shards import check_origin, rows_to_arrow, write_shard
+from columna.tables.validate import conform, key_text
+
+ROW_GROUP = 122_880
+"""Rows per row group, as DuckDB writes them."""
+MEMORY_LIMIT = "1500MB"
+"""What sorting may hold in memory; the rest goes to temporary files beside the tables."""
+THREADS = 2
+
+
+def collect_tables(layout: Layout, config_sha256: str) -> dict[str, int]:
+    """Collect the tables of a run; see `collect`."""
+    batches = list_batches(layout.index)
+    return collect(
+        {table: [layout.shard(table, batch) for batch in batches] for table in MEASURED},
+        pq.read_table(layout.index / "scans.parquet"),
+        layout.tables,
+        config_sha256,
+    )
+
+
+def collect(
+    shards: Mapping[str, Sequence[Path]],
+    index: pa.Table | pd.DataFrame,
+    out: Path,
+    config_sha256: str,
+) -> dict[str, int]:
+    """Write one Parquet file per table, and the data dictionary in its four forms.
+
+    Rows are sorted, checked and written as a stream; equal rows give equal bytes, however they
+    were divided into shards. The files of `out` are replaced when all of them are complete.
+
+    Parameters
+    ----------
+    shards
+        Table -> its shards.
+    index
+        The cohort index, one row per input, with columns participant_id, session_id, scan_id,
+        input_status and reason. Each row comes back as exactly one row of `scans`.
+    out
+        Folder of the tables.
+    config_sha256
+        Digest of the settings that all rows were made with.
+
+    Returns
+    -------
+    dict
+        Table -> rows.
+
+    Raises
+    ------
+    TableError
+        If a shard is missing or of another version, a row does not fit its table, a key occurs
+        twice, or rows do not match the index or `scans`.
+    """
+    if isinstance(index, pd.DataFrame):
+        index = pa.Table.from_pandas(index, preserve_index=False)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tmp-collect-", dir=out) as folder:
+        work = Path(folder)
+        with _database(work) as database:
+            counts = _collect(database, shards, index, work, config_sha256)
+        _write_dictionary(work, config_sha256)
+        for file in sorted(work.glob("*.parquet")) + sorted(work.glob("*.json")):
+            file.replace(out / file.name)
+    return counts
+
+
+def _database(work: Path) -> duckdb.DuckDBPyConnection:
+    spill = work / "spill"
+    spill.mkdir()
+    return duckdb.connect(
+        config={
+            "memory_limit": MEMORY_LIMIT,
+            "temp_directory": str(spill),
+            "threads": THREADS,
+            "preserve_insertion_order": False,
+        }
+    )
+
+
+def _collect(
+    database: duckdb.DuckDBPyConnection,
+    shards: Mapping[str, Sequence[Path]],
+    index: pa.Table,
+    work: Path,
+    config_sha256: str,
+) -> dict[str, int]:
+    left_out = work / "spill" / "left_out.parquet"
+    write_shard(left_out, SCANS.name, left_out_rows(index))
+    for name, table in MEASURED.items():
+        files = [*shards[name], left_out] if table is SCANS else shards[name]
+        for file in files:
+            check_origin(table, _read_schema(file), file)
+        _open_view(database, table, files)
+        _check_unique(database, table)
+    _check_against_index(database, index)
+    _check_against_scans(database, config_sha256)
+    counts = {}
+    for name, table in MEASURED.items():
+        schema = table.arrow_schema(__version__, config_sha256)
+        counts[name] = _write(table, schema, _sorted_rows(database, table), work)
+    return counts
+
+
+def _read_schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except FileNotFoundError as error:
+        raise TableError(f"{file}: no such shard; has the measure stage ended?") from error
+    except pa.ArrowInvalid as error:
+        raise TableError(f"{file}: not a Parquet file; let the measure stage write it") from error
+
+
+def _open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
+    """Let the view called like the table stand for all its shards."""
+    if not files:
+        database.register(table.name, table.arrow_schema().empty_table())
+        return
+    paths = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
+    # every shard was checked to have the schema of its table
+    columns = ", ".join(f'"{name}"' for name in table.names)
+    database.execute(
+        f"CREATE VIEW {table.name} AS SELECT {columns} FROM read_parquet([{paths}])"  # noqa: S608
+    )
+
+
+def _check_unique(database: duckdb.DuckDBPyConnection, table: Table) -> None:
+    key = ", ".join(table.key)
+    twice = database.execute(
+        f"SELECT {key} FROM {table.name} GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT 1"  # noqa: S608
+    ).fetchall()
+    if twice:
+        raise TableError(f"{table.name}: duplicate key {key_text(table.key, twice[0])}")
+
+
+def _check_against_index(database: duckdb.DuckDBPyConnection, index: pa.Table) -> None:
+    """Rows in = rows out: every accepted input has its row in `scans`, and nothing else has."""
+    measured = _scan_ids(
+        database,
+        "SELECT scan_id FROM scans WHERE processing_stage IS NULL OR processing_stage != 'index'",
+    )
+    accepted = [
+        scan_id
+        for scan_id, status in zip(
+            index["scan_id"].to_pylist(), index["input_status"].to_pylist(), strict=True
+        )
+        if status == OK
+    ]
+    _refuse_any(set(accepted) - measured, "scans: no row for {n} scans of the cohort")
+    _refuse_any(measured - set(accepted), "scans: {n} rows are of no scan of the cohort")
+    [(rows,)] = database.execute("SELECT count(*) FROM scans").fetchall()
+    if rows != index.num_rows:
+        raise TableError(f"scans: {rows} rows, but the cohort has {index.num_rows} inputs")
+
+
+def _check_against_scans(database: duckdb.DuckDBPyConnection, config_sha256: str) -> None:
+    """All rows come from the same settings and definitions, and from scans that are done."""
+    other = _scan_ids(
+        database,
+        f"SELECT scan_id FROM scans WHERE config_sha256 != '{config_sha256}'",  # noqa: S608
+    )
+    _refuse_any(other, "scans: {n} rows were made with other settings")
+    versions = database.execute(
+        "SELECT DISTINCT measure_version FROM scans WHERE measure_version IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    if len(versions) > 1:
+        raise TableError(f"scans: measure_version is not the same in all rows: {versions}")
+    done = _scan_ids(database, "SELECT scan_id FROM scans WHERE processing_status = 'done'")
+    vertebrae = _scan_ids(database, "SELECT DISTINCT scan_id FROM vertebrae")
+    structures = _scan_ids(database, "SELECT DISTINCT scan_id FROM structures")
+    _refuse_any(done - vertebrae, "vertebrae: no rows of {n} scans that are done")
+    _refuse_any(vertebrae - done, "vertebrae: rows of {n} scans that are not done")
+    _refuse_any(structures - done, "structures: rows of {n} scans that are not done")
+
+
+def _scan_ids(database: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    return {scan_id for (scan_id,) in database.execute(query).fetchall()}
+
+
+def _refuse_any(scan_ids: set[str], message: str) -> None:
+    if scan_ids:
+        first = min(scan_ids)
+        raise TableError(f"{message.format(n=len(scan_ids))}, the first is scan_id={first!r}")
+
+
+def _sorted_rows(database: duckdb.DuckDBPyConnection, table: Table) -> Iterator[pa.RecordBatch]:
+    order = ", ".join(f"{name} ASC NULLS LAST" for name in table.sort)
+    query = f"SELECT * FROM {table.name} ORDER BY {order}"  # noqa: S608
+    yield from database.sql(query).to_arrow_reader(ROW_GROUP)
+
+
+def _write(table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], folder: Path) -> int:
+    """Check and write rows as they come; one row group per batch."""
+    rows = 0
+    path = folder / f"{table.name}.parquet"
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for batch in batches:
+            data = conform(table, pa.Table.from_batches([batch]), schema)
+            writer.write_table(data, row_group_size=ROW_GROUP)
+            rows += data.num_rows
+    return rows
+
+
+def _write_dictionary(folder: Path, config_sha256: str) -> None:
+    rows = rows_to_arrow(COLUMNS, dictionary_rows(TABLES.values()))
+    _write(COLUMNS, COLUMNS.arrow_schema(__version__, config_sha256), rows.to_batches(), folder)
+    for name, table in TABLES.items():
+        write_json(folder / f"{name}.json", sidecar(table))
+    provenance: dict[str, Any] = {
+        "pipeline_version": __version__,
+        "config_sha256": config_sha256,
+    }
+    write_json(folder / "datapackage.json", data_package(TABLES.values(), provenance))

@@ -1,0 +1,77 @@
+"""Rows of the table `scans` for inputs that were not measured: left out, refused or failed."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from columna.tables.rows import finish_row
+from columna.tables.scans import NOT_CHECKED, SCANS
+
+UNKNOWN_COUNTS = {
+    "is_thoracic_count_known": False,
+    "is_lumbar_count_known": False,
+    "enumeration_variant": "indeterminate",
+}
+"""Columns of `scans` where the vertebrae cannot be counted out."""
+
+_INPUT_STAGES = ("index", "prepare")
+_PATH = re.compile(r"\S*[/\\]\S*|\S+\.nii(?:\.gz)?\b")
+
+
+def unmeasured_scan_row(
+    *,
+    scan_id: str,
+    participant_id: str | None,
+    session_id: str | None,
+    stage: str,
+    status: str,
+    code: str | None,
+    reason: str | None,
+    facts: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make the row of an input that was left out or refused, or failed.
+
+    Parameters
+    ----------
+    scan_id, participant_id, session_id
+        Identity, as in the cohort.
+    stage, status, code, reason
+        Where it ended, ``refused`` or ``failed``, and why. Paths in `reason` are left out.
+    facts
+        What `prepare` says of the input; empty where it did not come so far.
+    provenance
+        Versions and digests, by column name.
+    """
+    is_excluded = status == "refused" and stage in _INPUT_STAGES
+    facts = {} if is_excluded else facts or {}
+    reason = without_paths(reason)
+    if is_excluded:
+        outcome = {"input_status": code, "input_reason": reason}
+    else:
+        outcome = {"input_status": "ok" if facts else NOT_CHECKED}
+    return finish_row(
+        SCANS,
+        {"scan_id": scan_id, "participant_id": participant_id, "session_id": session_id}
+        | known_facts(facts)
+        | known_facts(provenance or {})
+        | outcome
+        | {
+            "is_excluded_input": is_excluded,
+            "processing_status": status,
+            "processing_stage": stage,
+            "processing_code": code,
+            "processing_reason": reason,
+        }
+        | UNKNOWN_COUNTS,
+    )
+
+
+def known_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `facts` that the table `scans` has a column for."""
+    return {name: value for name, value in facts.items() if name in SCANS.names}
+
+
+def without_paths(text: str | None) -> str | None:
+    """`text` on one line and without paths and names of images: these may identify a person."""
+    return None if text is None else " ".join(_PATH.sub("<file>", text).split())
