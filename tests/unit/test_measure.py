@@ -45,8 +45,11 @@ FACTS = {
 }
 
 
-def draw(names, has_sacrum=False, margin=4):
+def draw(names, has_sacrum=False, margin=4, first_unnamed=2):
     """A spine in RAS order; `names` from the top, None for a vertebra without a name."""
+    anchors = {(True, True): "both", (True, False): "c2", (False, True): "sacrum"}.get(
+        ("C2" in names, has_sacrum), "sacrum"
+    )
     n = len(names)
     height = n * PITCH + 2 * margin + 10 * has_sacrum
     semantic = np.zeros((WIDTH, DEPTH, height), np.uint8)
@@ -55,7 +58,7 @@ def draw(names, has_sacrum=False, margin=4):
     semantic[4, 19:21, margin:-margin] = 60
     entries = []
     for place, name in enumerate(names):
-        label = LABELS[name] if name else place + 2
+        label = LABELS[name] if name else place + first_unnamed
         top = height - margin - place * PITCH
         rows = slice(top - BODY, top)
         semantic[2:7, 22:32, rows], instance[2:7, 22:32, rows] = 49, label
@@ -65,7 +68,7 @@ def draw(names, has_sacrum=False, margin=4):
         semantic[2:7, 22:32, top - PITCH : top - BODY] = 62
         instance[2:7, 22:32, top - PITCH : top - BODY] = 200 + label
         semantic[2:7, 22:32, below], instance[2:7, 22:32, below] = 100, 100 + label
-        anchor, confidence = ("c2", 0.9) if name else (None, None)
+        anchor, confidence = (anchors, 0.9) if name else ("none", 0.0)
         entries.append(
             {
                 "label": label,
@@ -321,19 +324,27 @@ def test_thirteenth_thoracic_vertebra_lies_between_t12_and_l1():
     assert vertebrae["T13"]["index_from_c2"] == 19
     assert vertebrae["C1"]["presence"] == "not_segmented"
     [scan] = rows["scans"]
-    assert scan["enumeration_variant"] == "t13"
-    assert (scan["n_thoracic_n"], scan["is_thoracic_count_known"]) == (13, True)
+    assert scan["enumeration_variant"] == "one_more"
+    assert scan["n_thoracic_n"] == 13
+    assert scan["is_thoracic_count_known"] is False, "it may as well be a sixth lumbar one"
 
 
 @pytest.mark.parametrize(
     ("thoracic", "lumbar", "variant"),
-    [(12, 5, "none"), (11, 5, "t11"), (12, 4, "l4"), (12, 6, "l6"), (11, 6, "t11_l6")],
+    [
+        (12, 5, "none"),
+        (11, 5, "one_less"),
+        (12, 4, "one_less"),
+        (12, 6, "one_more"),
+        (11, 4, "indeterminate"),
+    ],
 )
 def test_enumeration_variants(thoracic, lumbar, variant):
     names = [f"C{i}" for i in range(2, 8)]
     names += [f"T{i}" for i in range(1, thoracic + 1)] + [f"L{i}" for i in range(1, lumbar + 1)]
     [scan] = measure(draw(names, has_sacrum=True))["scans"]
     assert scan["enumeration_variant"] == variant
+    assert scan["is_lumbar_count_known"] is (variant == "none")
     [scan] = measure(draw(names, has_sacrum=False))["scans"]
     assert scan["enumeration_variant"] == "indeterminate"
 
@@ -357,10 +368,33 @@ def test_vertebrae_without_names_keep_rows():
     others = [r for r in rows["vertebrae"] if r["level"]]
     assert len(others) == 24
     assert {r["presence"] for r in others} == {"undetermined"}
+    assert {r["level_anchor"] for r in unnamed} == {"none"}
+    assert {r["level_confidence_ratio"] for r in unnamed} == {None}, "0 is no missing code"
     [scan] = rows["scans"]
     assert (scan["n_vertebrae_n"], scan["level_first"], scan["n_lumbar_n"]) == (3, None, None)
     discs = [r for r in rows["structures"] if r["structure"] == "disc"]
     assert {r["level"] for r in discs} == {None}
+
+
+def test_instances_beyond_the_known_levels_keep_rows():
+    rows = measure(draw([None, "L5"], has_sacrum=True, first_unnamed=34))
+    row = by_vertebra(rows)["unnamed_01"]
+    assert (row["spineps_label"], row["body_volume_mm3"]) == (34, BODY_VOXELS * VOXEL)
+    assert by_vertebra(rows)["C5"]["presence"] == "absent_outside_fov"
+    found = by_label(rows, "instance")
+    assert [found[n]["structure"] for n in (34, 134, 234)] == ["vertebra", "disc", "endplate_pair"]
+    assert {found[n]["level"] for n in (34, 134, 234)} == {None}
+    [scan] = rows["scans"]
+    assert (scan["n_vertebrae_n"], scan["n_discs_n"], scan["n_lumbar_n"]) == (2, 2, None)
+
+
+def test_assumed_names_are_no_anchor():
+    context = draw(["C2", "C3", "C4"])
+    entries = [dict(e, level_anchor="none", level_confidence=0.0) for e in context.levels]
+    rows = measure(replace(context, levels=entries))
+    assert rows["scans"][0]["has_c2"] is False
+    assert by_vertebra(rows)["C3"]["index_from_c2"] is None
+    assert measure(context)["scans"][0]["has_c2"] is True
 
 
 def test_a_level_given_twice_is_flagged():

@@ -23,16 +23,16 @@ class Vertebra:
     level
         Name, or None where it could not be named.
     anchor
-        What the name was counted from.
+        What the name was counted from: ``sacrum``, ``c2``, ``both`` or ``none``.
     confidence
-        0 to 1.
+        0 to 1; None without a name.
     position
         1 = topmost.
     """
 
     label: int
     level: str | None
-    anchor: str | None
+    anchor: str
     confidence: float | None
     position: int
 
@@ -86,6 +86,12 @@ class MeasureContext:
         entries = [e for e in self.levels if e["label"] != SACRUM]
         ordered = sorted(entries, key=lambda entry: entry["index"])
         return tuple(
-            Vertebra(e["label"], e["level"], e["level_anchor"], e["level_confidence"], place)
+            Vertebra(
+                label=e["label"],
+                level=e["level"],
+                anchor=e["level_anchor"] or "none",
+                confidence=e["level_confidence"] if e["level"] else None,
+                position=place,
+            )
             for place, e in enumerate(ordered, start=1)
         )

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.anatomy import BODY, POSTERIOR_ELEMENTS, Semantic, vertebra_labels
+from columna.anatomy import BODY, POSTERIOR_ELEMENTS, Semantic
 from columna.measure.context import MeasureContext
 from columna.measure.fov import FieldOfView
+from columna.measure.kinds import instance_kind
 from columna.measure.regions import LabelledRuns, Region
 
 _PARTS = 128
@@ -41,7 +42,7 @@ def vertebra_parts(
         The field of view.
     """
     label_of = np.repeat(instance.labels, instance.counts).astype(np.uint16)
-    is_vertebra = np.isin(label_of, vertebra_labels())
+    is_vertebra = np.isin(label_of, [n for n in instance.labels if instance_kind(n) == "vertebra"])
     index, label_of = instance.index[is_vertebra], label_of[is_vertebra]
     part_of = _part_table()[context.semantic.array.reshape(-1)[index]]
     voxels = LabelledRuns.from_index(instance.shape, index, label_of * _PARTS + part_of)

@@ -50,7 +50,7 @@ def measure_scan(
     parts = vertebra_parts(context, instance, regions, fov)
     vertebrae = vertebra_rows(context, parts, fov, settings.fov_margin_mm, SACRUM in regions)
     return {
-        "scans": [measured_scan_row(context, vertebrae, set(regions))],
+        "scans": [measured_scan_row(context, vertebrae, regions.keys())],
         "structures": [
             *structure_rows(context, "semantic", semantic, semantic.regions(affine), fov),
             *structure_rows(context, "instance", instance, regions, fov),

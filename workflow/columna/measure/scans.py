@@ -1,29 +1,30 @@
 """The row of the table `scans` of a measured scan."""
 
+from collections.abc import Collection
 from typing import Any
 
-from columna.anatomy import DISC_OFFSET, SACRUM, levels
+from columna.anatomy import SACRUM
 from columna.measure.context import MeasureContext
+from columna.measure.kinds import instance_kind
 from columna.tables.rows import finish_row
 from columna.tables.scans import SCANS
+from columna.tables.schema import REGIONS
 from columna.tables.unmeasured import UNKNOWN_COUNTS, known_facts
 
 Row = dict[str, Any]
 
 VARIANTS = {
     (12, 5): "none",
-    (11, 5): "t11",
-    (13, 5): "t13",
-    (12, 4): "l4",
-    (12, 6): "l6",
-    (11, 6): "t11_l6",
-    (13, 4): "t13_l4",
+    (11, 5): "one_less",
+    (12, 4): "one_less",
+    (13, 5): "one_more",
+    (12, 6): "one_more",
 }
 """Thoracic and lumbar count -> enumeration_variant."""
 
 
 def measured_scan_row(
-    context: MeasureContext, vertebrae: list[Row], instance_labels: set[int]
+    context: MeasureContext, vertebrae: list[Row], instance_labels: Collection[int]
 ) -> Row:
     """Sum up a measured scan.
 
@@ -46,41 +47,42 @@ def measured_scan_row(
     )
 
 
-def _counts(vertebrae: list[Row], instance_labels: set[int]) -> Row:
+def _counts(vertebrae: list[Row], instance_labels: Collection[int]) -> Row:
     seen = [row for row in vertebrae if row["spineps_label"] is not None]
     named = sorted((r for r in seen if r["level"]), key=lambda row: row["level_order"])
-    has_c2 = any(row["level"] == "C2" for row in named)
     counts = {
         "n_vertebrae_n": len(seen),
         "n_bodies_complete_n": sum(row["body_status"] == "ok" for row in seen),
-        "n_discs_n": sum(label - DISC_OFFSET in levels() for label in instance_labels),
+        "n_discs_n": sum(instance_kind(label) == "disc" for label in instance_labels),
         "level_first": named[0]["level"] if named else None,
         "level_last": named[-1]["level"] if named else None,
         "has_sacrum": SACRUM in instance_labels,
-        "has_c2": has_c2,
-    }
+        "has_c2": any(row["index_from_c2"] == 1 for row in seen),
+    } | UNKNOWN_COUNTS
     if len(named) < len(seen):
-        return counts | UNKNOWN_COUNTS
-    by_region = {
-        region: sum(row["region"] == region for row in named)
-        for region in ("cervical", "thoracic", "lumbar")
-    }
+        return counts
+    by_region = {region: sum(row["region"] == region for row in named) for region in REGIONS}
     counts |= {f"n_{region}_n": n for region, n in by_region.items()}
-    if not (has_c2 and SACRUM in instance_labels and _is_gapless([row["level"] for row in named])):
-        return counts | UNKNOWN_COUNTS
-    variant = VARIANTS.get((by_region["thoracic"], by_region["lumbar"]), "other")
-    return counts | {
-        "is_thoracic_count_known": True,
-        "is_lumbar_count_known": True,
-        "enumeration_variant": variant,
-    }
+    if _is_counted_out(named):
+        variant = VARIANTS.get((by_region["thoracic"], by_region["lumbar"]), "indeterminate")
+        is_known = variant == "none"
+        counts |= {
+            "is_thoracic_count_known": is_known,
+            "is_lumbar_count_known": is_known,
+            "enumeration_variant": variant,
+        }
+    return counts
 
 
-def _is_gapless(names: list[str]) -> bool:
-    """Whether C2 to C7, then T1 and L1 downwards, each occur once and without a gap."""
-    found = [name for name in names if name != "C1"]
-    numbers = {letter: [int(n[1:]) for n in found if n[0] == letter] for letter in "CTL"}
-    return numbers["C"] == list(range(2, 8)) and all(
-        numbers[letter] and numbers[letter] == list(range(1, len(numbers[letter]) + 1))
-        for letter in "TL"
+def _is_counted_out(named: list[Row]) -> bool:
+    """Whether vertebrae were counted from C2 to the sacrum, and each level occurs once."""
+    has_both_ends = any(row["index_from_c2"] == 1 for row in named) and any(
+        row["index_from_sacrum"] == 1 for row in named
+    )
+    names = [row["level"] for row in named if row["level"] != "C1"]
+    numbers = {letter: [int(name[1:]) for name in names if name[0] == letter] for letter in "CTL"}
+    return (
+        has_both_ends
+        and numbers["C"] == list(range(2, 8))
+        and all(numbers[letter] == list(range(1, len(numbers[letter]) + 1)) for letter in "TL")
     )

@@ -1,19 +1,12 @@
 """Rows of the table `structures`: every label of both masks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
-from columna.anatomy import (
-    DISC_OFFSET,
-    ENDPLATE_OFFSET,
-    SACRUM,
-    Semantic,
-    level_order,
-    levels,
-    semantic_names,
-)
+from columna.anatomy import DISC_OFFSET, SACRUM, levels, semantic_names
 from columna.measure.context import MeasureContext
 from columna.measure.fov import FieldOfView
+from columna.measure.kinds import instance_kind
 from columna.measure.regions import LabelledRuns, Region
 from columna.measure.signal import signals
 from columna.measure.topology import topology
@@ -88,38 +81,18 @@ def _semantic_entry(label: int) -> Row:
     return {"structure": semantic_names().get(label, "unknown")}
 
 
-def _instance_namer(context: MeasureContext):  # noqa: ANN202 - a function label -> columns
-    """Name instance labels: structure, and the level that the scan's naming gives them."""
+def _instance_namer(context: MeasureContext) -> Callable[[int], Row]:
+    """Make the function that names instance labels, by the scan's own naming of levels."""
     named = {v.label: v.level for v in context.vertebrae}
-    is_named = any(named.values())
+    orders = {level.name: level.level_order for level in levels().values()}
+    if any(named.values()):
+        # the disc above the topmost vertebra is called by a level that is not seen
+        named = {label: level.name for label, level in levels().items()} | named
+    named[SACRUM] = levels()[SACRUM].name
 
     def entry(label: int) -> Row:
-        structure, vertebra = _kind(label)
-        level = named.get(vertebra) if vertebra is not None else None
-        if vertebra == SACRUM and structure == "sacrum":
-            level = levels()[SACRUM].name
-        elif vertebra not in named and is_named and vertebra in levels():
-            # the disc above the topmost vertebra is called by the level that is not seen
-            level = levels()[vertebra].name
-        order = _orders().get(level) if level else None
-        return {"structure": structure, "level": level, "level_order": order}
+        kind = instance_kind(label)
+        level = None if kind in ("metal", "unknown") else named.get(label % DISC_OFFSET)
+        return {"structure": kind, "level": level, "level_order": orders.get(level)}
 
     return entry
-
-
-def _kind(label: int) -> tuple[str, int | None]:
-    """Structure and vertebra that an instance label stands for."""
-    if label == SACRUM:
-        return "sacrum", SACRUM
-    if label in levels():
-        return "vertebra", label
-    if label == Semantic.METAL:
-        return "metal", None
-    for offset, structure in ((DISC_OFFSET, "disc"), (ENDPLATE_OFFSET, "endplate_pair")):
-        if label - offset in levels():
-            return structure, label - offset
-    return "unknown", None
-
-
-def _orders() -> Mapping[str, int]:
-    return {entry.name: level_order(label) for label, entry in levels().items()}

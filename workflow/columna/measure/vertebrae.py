@@ -1,6 +1,7 @@
 """Rows of the table `vertebrae`: every canonical level, and every vertebra without a name."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -65,16 +66,26 @@ def vertebra_rows(
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
     repeated = {name for name, n in Counter(v.level for v in seen if v.level).items() if n > 1}
     measure = _Measure(context.instance.voxel_volume_mm3, fov, fov_margin_mm, repeated)
-    rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
+    rows = [_naming(v, seen) | measure.columns(v, parts[v.label]) for v in seen]
     _add_visible_fraction(rows)
     rows += _absent_rows(seen, has_sacrum)
     return [finish_row(VERTEBRAE, context.identity | row) for row in rows]
 
 
-def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
+def is_anchored_c2(vertebra: Vertebra) -> bool:
+    """Whether a vertebra was recognised as C2, and not just counted to be it."""
+    return vertebra.level == "C2" and vertebra.anchor in ("c2", "both")
+
+
+def is_sacrum_anchor(seen: Iterable[Vertebra]) -> bool:
+    """Whether the sacrum is seen well enough to count from it."""
+    return any(v.anchor in ("sacrum", "both") for v in seen)
+
+
+def _naming(vertebra: Vertebra, seen: list[Vertebra]) -> Row:
     """Name and place in the row of vertebrae of one of them."""
     place = seen.index(vertebra)
-    c2 = next((i for i, v in enumerate(seen) if v.level == "C2"), None)
+    c2 = next((i for i, v in enumerate(seen) if is_anchored_c2(v)), None)
     same = [v for v in seen if v.level == vertebra.level]
     name = vertebra.level or f"unnamed_{place + 1:02d}"
     if vertebra.level and same.index(vertebra):
@@ -86,7 +97,7 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
         "level_confidence_ratio": vertebra.confidence,
         "index_from_top": place + 1,
         "index_from_c2": place - c2 + 1 if c2 is not None and place >= c2 else None,
-        "index_from_sacrum": len(seen) - place if has_sacrum else None,
+        "index_from_sacrum": len(seen) - place if is_sacrum_anchor(seen) else None,
         "spineps_label": vertebra.label,
     } | _level_columns(vertebra.level)
 
@@ -216,9 +227,9 @@ def _absent_rows(seen: list[Vertebra], has_sacrum: bool) -> list[Row]:
 
 def _absence(label: int, seen: list[Vertebra], has_sacrum: bool) -> str:
     """Why a level was not found."""
-    if any(v.level is None for v in seen):
+    if seen and not any(v.level for v in seen):
         return "undetermined"
-    names = [v.level for v in seen] + [levels()[SACRUM].name] * has_sacrum
+    names = [v.level for v in seen if v.level] + [levels()[SACRUM].name] * has_sacrum
     if levels()[label].name == "C1" and "C2" in names:
         return "not_segmented"
     orders = [_by_name()[name].level_order for name in names]

@@ -15,7 +15,7 @@ STATUS = {
     "duplicate_label": "the level was assigned more than once",
     "artefact_suspected": "an artefact is suspected",
     "not_applicable": "not defined for this level",
-    "no_anchor": "levels could not be named: neither C2 nor the sacrum is seen",
+    "no_anchor": "it has no name: neither C2 nor the sacrum is seen, or it is no known level",
     "disabled": "switched off in the configuration",
     "error": "the measurement failed",
 }

@@ -34,15 +34,10 @@ PROCESSING_CODES = {
 }
 STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in STAGES}}
 VARIANTS = {
-    "none": "12 thoracic and 5 lumbar vertebrae",
-    "t11": "11 thoracic vertebrae",
-    "t13": "13 thoracic vertebrae",
-    "l4": "4 lumbar vertebrae",
-    "l6": "6 lumbar vertebrae",
-    "t11_l6": "11 thoracic and 6 lumbar vertebrae",
-    "t13_l4": "13 thoracic and 4 lumbar vertebrae",
-    "other": "another pair of counts",
-    "indeterminate": "C2 or the sacrum is not seen, or a level between them is missing",
+    "none": "23 vertebrae from C2 to the sacrum, as 12 thoracic and 5 lumbar ones make",
+    "one_less": "22 of them: 11 thoracic or 4 lumbar, which counting cannot tell apart",
+    "one_more": "24 of them: 13 thoracic or 6 lumbar, which counting cannot tell apart",
+    "indeterminate": "C2 or the sacrum is not seen, a level is missing, or another count",
 }
 AXES = (("lr", "left-right"), ("ap", "anterior-posterior"), ("si", "superior-inferior"))
 
@@ -189,9 +184,8 @@ def _count_columns() -> tuple[Column, ...]:
             Column(
                 f"is_{region}_count_known",
                 "bool",
-                f"Whether n_{region}_n is a finding: C2 and sacrum are seen and no level between "
-                "them is missing. Where the surplus or missing vertebra belongs is a rule of "
-                "naming.",
+                f"Whether n_{region}_n is a finding: vertebrae were counted from C2 to the sacrum, "
+                "and their number is the usual one.",
                 nullable=False,
             )
             for region in ("thoracic", "lumbar")
@@ -204,7 +198,7 @@ def _count_columns() -> tuple[Column, ...]:
             nullable=False,
         ),
         Column("has_sacrum", "bool", "Whether the sacrum was found.", **done),
-        Column("has_c2", "bool", "Whether a vertebra was named C2.", **done),
+        Column("has_c2", "bool", "Whether C2 was recognised as such.", **done),
     )
 
 

@@ -10,7 +10,14 @@ PRESENCE = {
     "absent_outside_fov": "beyond the first or last vertebra found",
     "absent_within_range": "not found although levels above and below are",
     "not_segmented": "C1 where C2 is seen: models of T2w MRI do not segment it",
-    "undetermined": "vertebrae were found but could not be named; the level may be among them",
+    "undetermined": "no vertebra could be named; the level may be among those found",
+}
+
+ANCHORS = {
+    "c2": "C2",
+    "sacrum": "the sacrum",
+    "both": "C2 and the sacrum",
+    "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",
 }
 
 SUBREGIONS = {
@@ -48,15 +55,16 @@ def _level_columns() -> tuple[Column, ...]:
         Column("level_status", "category", "Naming.", codes=STATUS, nullable=False),
         Column(
             "level_anchor",
-            "string",
+            "category",
             "What the name was counted from.",
-            null_rule="no vertebra, or no anchor",
+            codes=ANCHORS,
+            null_rule="no vertebra",
         ),
         Column(
             "level_confidence_ratio",
             "float64",
             "How sure the name is, 0 to 1, by the rules of naming (not a calibrated probability).",
-            null_rule="no vertebra, or no anchor",
+            null_rule="no vertebra, or no name",
             plausible=(0, 1),
         ),
         Column("index_from_top", "int32", "1 = topmost vertebra found.", null_rule="no vertebra"),
@@ -64,13 +72,13 @@ def _level_columns() -> tuple[Column, ...]:
             "index_from_c2",
             "int32",
             "1 = C2, counting the vertebrae found.",
-            null_rule="no vertebra, or C2 is not seen",
+            null_rule="no vertebra, or C2 is not recognised",
         ),
         Column(
             "index_from_sacrum",
             "int32",
             "1 = last vertebra above the sacrum, counting the vertebrae found.",
-            null_rule="no vertebra, or the sacrum is not seen",
+            null_rule="no vertebra, or the sacrum is not seen well enough to count from",
         ),
         Column(
             "spineps_label",
