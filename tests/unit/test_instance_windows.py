@@ -83,7 +83,8 @@ def test_answers_do_not_depend_on_the_batch_size(batch_size):
     network = Echo()
     parts = predict_parts(semantic, centres, model(network), batch_size)
     alone = predict_parts(semantic, centres, model(Echo()), 1)
-    assert max(network.batches) == batch_size and sum(network.batches) == 7
+    assert max(network.batches) == batch_size
+    assert sum(network.batches) == 7
     assert [(p.window, p.box, p.voxels) for p in parts] == [
         (p.window, p.box, p.voxels) for p in alone
     ]
