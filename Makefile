@@ -55,8 +55,10 @@ fix: env ## Repair style
 docs: env ## Write the files that are generated from the code
 	python -m columna.docs
 
-train: env ## Train the bundled networks anew (hours on two cores)
-	python -m columna.train
+MINUTES ?= 45
+train: env ## Train the bundled networks anew: MINUTES=45 for each
+	for kind in semantic instance; do python -m columna.train $$kind --minutes $(MINUTES) \
+		--state build/train/$$kind.pt --out resources/models/bundled_$$kind; done
 
 pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py

@@ -3,6 +3,7 @@
 import gzip
 import json
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +21,13 @@ SCANS = {
     "sub-03_T2w": {"seed": 3, "spacing_mm": (1.0, 1.0, 4.0)},
     "sub-04_T2w": {"seed": 4},
 }
+
+
+def pytest_collection_modifyitems(items):
+    """Keep these tests in one process of pytest-xdist, so that the cohort is finished once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
 
 
 PRIVATE = "Erika Mustermann 1964"
