@@ -2,6 +2,7 @@ import argparse
 import os
 import pathlib
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -73,12 +74,10 @@ def test_harmless_content_of_real_checkpoints(tmp_path, zipped):
     assert loaded["weights"].tolist() == [1, 1]
 
 
-def test_windows_paths_load_elsewhere(tmp_path, monkeypatch):
+def test_windows_paths_load_elsewhere(tmp_path):
     """A checkpoint that was written on Windows names pathlib.WindowsPath."""
-    torch.save({"p": pathlib.PurePosixPath("a/b")}, tmp_path / "p.ckpt")
-    content = (tmp_path / "p.ckpt").read_bytes()
-    torch.save({"p": pathlib.PurePosixPath("a/b")}, tmp_path / "w.ckpt", pickle_module=WindowsPickle)
-    assert (tmp_path / "w.ckpt").read_bytes() != content
+    content = {"p": pathlib.PurePosixPath("a/b")}
+    torch.save(content, tmp_path / "w.ckpt", pickle_module=WindowsPickle)
     assert load_checkpoint(tmp_path / "w.ckpt")["p"] == pathlib.PureWindowsPath("a/b")
 
 
@@ -92,7 +91,7 @@ class WindowsPickle:
             else:
                 super().save_global(obj, name)
 
-        dispatch = {**pickle._Pickler.dispatch, type: save_global}
+        dispatch: ClassVar = {**pickle._Pickler.dispatch, type: save_global}
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut off"])

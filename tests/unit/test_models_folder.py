@@ -29,9 +29,7 @@ def test_range_is_clamped_and_a_clamped_size_stays(one, other, spacing):
     grid = ModelGrid(PIR, low, high)
     target = grid.target_spacing_mm(spacing)
     assert all(a <= t <= b for a, t, b in zip(low, target, high, strict=True))
-    assert all(
-        t == s for t, s, a, b in zip(target, spacing, low, high, strict=True) if a <= s <= b
-    )
+    assert all(t == s for t, s, a, b in zip(target, spacing, low, high, strict=True) if a <= s <= b)
     assert grid.target_spacing_mm(target) == target
 
 

@@ -133,9 +133,13 @@ def write_instance(folder: Path, channels: int = 10, width: int = 8, **config) -
     """Write a folder with a Lightning checkpoint of an instance network."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
+    options = argparse.Namespace(lr=1e-4, folder=Path("runs"))
     checkpoint = {
         "state_dict": state_for_checkpoint(InstanceUNet(channels, width)),
-        "hyper_parameters": {"opt": argparse.Namespace(lr=1e-4, folder=Path("runs")), "do2D": False},
+        "hyper_parameters": {
+            "opt": options,
+            "do2D": False,
+        },
         "pytorch-lightning_version": "2.0.0",
     }
     torch.save(checkpoint, folder / "vert_weights.ckpt")
