@@ -273,6 +273,7 @@ def test_body_close_to_the_edge_is_partial_within_the_margin(lumbar):
     cut = on_grid(context, lambda v: v.cropped((slice(0, WIDTH), slice(0, DEPTH), slice(0, top))))
     row = by_vertebra(measure(cut, margin_mm=2.0))["T12"]
     assert (row["presence"], row["touches_fov"], row["fov_distance_mm"]) == ("partial", False, 1.0)
+    assert (row["arch_status"], row["spinous_volume_mm3"]) == ("partial_fov", None)
     assert by_vertebra(measure(cut, margin_mm=1.0))["T12"]["presence"] == "complete"
 
 

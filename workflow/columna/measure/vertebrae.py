@@ -56,7 +56,7 @@ def vertebra_rows(
     fov
         The field of view.
     fov_margin_mm
-        A body nearer than this to the superior or inferior edge is partial.
+        What is nearer than this to the superior or inferior edge counts as cut.
     has_sacrum
         Whether the sacrum was found.
     """
@@ -142,14 +142,17 @@ class _Measure:
             return "not_applicable"
         if parts.body is None:
             return "outside_fov" if parts.faces else "not_segmented"
-        is_near = self.fov.distance_mm(parts.body) < self.fov_margin_mm
-        return "partial_fov" if is_near or self.fov.faces(parts.body) else "ok"
+        return "partial_fov" if self._is_cut(parts.body) else "ok"
 
     def _arch_status(self, parts: Parts) -> str:
         if not parts.posterior:
             return "outside_fov" if parts.faces else "not_segmented"
-        is_cut = any(self.fov.faces(region) for region in parts.posterior.values())
-        return "partial_fov" if is_cut else "ok"
+        return "partial_fov" if any(map(self._is_cut, parts.posterior.values())) else "ok"
+
+    def _is_cut(self, region: Region) -> bool:
+        # masks of cut structures often end a little before the edge
+        is_near = self.fov.distance_mm(region) < self.fov_margin_mm
+        return is_near or bool(self.fov.faces(region))
 
     def _presence(self, vertebra: Vertebra, parts: Parts, body: str) -> str:
         if body == "duplicate_label":
@@ -182,7 +185,7 @@ class _Measure:
         if arch != "duplicate_label":
             for name, part in SUBREGIONS.items():
                 region = parts.posterior.get(part)
-                if region is not None and not self.fov.faces(region):
+                if region is not None and not self._is_cut(region):
                     row[f"{name}_volume_mm3"] = self._mm3(region)
         return row
 
