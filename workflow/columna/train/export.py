@@ -63,6 +63,9 @@ def export_instance(network: nn.Module, folder: Path) -> None:
             "labels": {"1": 1, "2": 2, "3": 3},
             "expected_inputs": ["seg"],
             "cutout_size": list(instance.CUTOUT),
+            # 50 and 250 mm3
+            "corpus_size_cleaning": 10,
+            "vert_size_threshold": 50,
         },
     )
     checkpoint = {

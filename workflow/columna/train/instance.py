@@ -11,9 +11,15 @@ from columna.models.instance_network import InstanceUNet
 from columna.train.degrade import degraded
 from columna.train.scenes import scenes
 
-SPACING_MM = (2.0, 2.0, 3.3)
-"""Voxel size of the network's grid in PIR."""
-CUTOUT = (80, 88, 16)
+SPACING_MM = (1.75, 1.75, 1.65)
+"""Voxel size of the network's grid in PIR.
+
+Bodies are eroded by two voxels before they are counted (spineps-behaviour 4.2), so voxels must be
+small enough for a cervical body to survive.
+"""
+SLICE_REPEATS = 2
+"""Slices of 3.3 mm are doubled, as nearest-neighbour resampling to the grid would."""
+CUTOUT = (80, 96, 32)
 """Window in PIR: a lumbar vertebra and its neighbours with their processes."""
 CHANNELS, WIDTH, CLASSES = 10, 8, 4
 WINDOWS_PER_SCENE = 4
@@ -44,7 +50,8 @@ class WindowSource(torch.utils.data.IterableDataset):
         worker = torch.utils.data.get_worker_info()
         rng = np.random.default_rng([self._seed, 5, worker.id if worker else 0])
         lookup = encoding()
-        for scene in scenes(rng, SPACING_MM):
+        in_plane, through = SPACING_MM[:2], SPACING_MM[2] * SLICE_REPEATS
+        for scene in scenes(rng, (*in_plane, through)):
             instance = np.where(scene.instance < 100, scene.instance, 0)
             bodies = np.where(scene.semantic == Semantic.VERTEBRAL_BODY, instance, 0)
             counts = np.bincount(bodies.ravel(), minlength=256)
@@ -52,8 +59,11 @@ class WindowSource(torch.utils.data.IterableDataset):
             if not visible:
                 continue
             codes = lookup[degraded(scene.semantic, bodies, rng)]
+            codes, instance, bodies = (
+                np.repeat(mask, SLICE_REPEATS, axis=2) for mask in (codes, instance, bodies)
+            )
             for label in rng.choice(visible, min(WINDOWS_PER_SCENE, len(visible)), replace=False):
-                centre = np.argwhere(bodies == label).mean(axis=0) + rng.normal(0, (2, 2.5, 0.7))
+                centre = np.argwhere(bodies == label).mean(axis=0) + rng.normal(0, (2.2, 2.8, 1.4))
                 start = np.round(centre).astype(int) - np.array(CUTOUT) // 2
                 target = neighbours(cut(instance, start), int(label), present(instance))
                 onehot = np.eye(CHANNELS, dtype=np.float32)[cut(codes, start)]

@@ -5,7 +5,7 @@ import numpy as np
 from columna.phantom import tissues
 from columna.phantom.paint import Contrast, arbitrary_means, render, t2w_means
 
-T2W_SHARE = 0.75
+T2W_SHARE = 0.85
 PERTURBED = (
     *tissues.ORGANS,
     tissues.FAT,
@@ -29,27 +29,27 @@ def paint_at_random(
     if rng.random() < 0.5:
         image = _surface_coil(image, rng)
     top = float(np.percentile(image[::3, ::3], 99.8)) + 1e-6
-    return np.minimum(image / top, 1.5) ** np.float32(np.exp(rng.normal(0, 0.25)))
+    return np.minimum(image / top, 1.5) ** np.float32(np.exp(rng.normal(0, 0.2)))
 
 
 def random_contrast(rng: np.random.Generator) -> Contrast:
     """Draw a contrast."""
     if rng.random() < T2W_SHARE:
-        mean = t2w_means(rng, spread=float(rng.uniform(0.05, 0.5)))
+        mean = t2w_means(rng, spread=float(rng.uniform(0.05, 0.35)))
         for code in PERTURBED:
-            if rng.random() < 0.25:
+            if rng.random() < 0.2:
                 mean[code] = rng.uniform(10, 900)
     else:
         mean = arbitrary_means(rng)
     cortex = rng.random()
     mean[tissues.BODY_CORTEX] = _between(mean[49], mean[tissues.BODY_CORTEX], cortex)
     mean[tissues.ARCH_CORTEX] = _between(mean[41], mean[tissues.ARCH_CORTEX], cortex)
-    within = float(rng.uniform(0.0, 0.9))
+    within = float(rng.uniform(0.0, 0.7))
     return Contrast(
         mean,
-        texture=float(rng.uniform(0, 0.25)),
+        texture=float(rng.uniform(0, 0.18)),
         bias=float(rng.uniform(0, 0.6)),
-        noise=float(rng.uniform(0, 80)),
+        noise=float(rng.uniform(0, 60)),
         blur=(within, within * float(rng.uniform(0.8, 1.3)), float(rng.uniform(0, 0.4))),
     )
 
