@@ -178,7 +178,7 @@ def _volume_columns() -> tuple[Column, ...]:
             "Volume of arch and processes (labels 41 to 48).",
             status="arch_status",
             required=True,
-            null_rule="any of them touches the edge of the field of view or nears its ends",
+            null_rule="any of them is cut off by the field of view",
             plausible=(0, None),
             reliability="C",
         ),
@@ -188,7 +188,7 @@ def _volume_columns() -> tuple[Column, ...]:
                 "float64",
                 f"Volume of the {text}.",
                 status="arch_status",
-                null_rule="not segmented, or it touches the edge of the field of view or nears its ends",
+                null_rule="not segmented, or cut off by the field of view",
                 plausible=(0, None),
                 reliability="C",
             )
