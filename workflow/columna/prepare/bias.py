@@ -1,9 +1,8 @@
-"""N4 bias field correction on a coarse copy of the image (spineps-behaviour 1.6).
+"""N4 bias field correction on a coarse sample of the image (spineps-behaviour 1.6).
 
-SPINEPS runs N4 of ANTs on every fourth voxel along every axis. A bias field is smooth, so the
-field is fitted to means over blocks of about `N4Settings.working_mm` and interpolated back; the
-time of N4 goes with the number of blocks. One ITK thread: the result must not depend on the
-number of cores.
+As in SPINEPS, N4 fits the field to every fourth voxel along every axis. Means over blocks look
+better, but are too clean: N4 then sharpens the edges of tissues into the field
+(``benchmarks/n4.py``). The field is interpolated to the whole image.
 """
 
 from dataclasses import dataclass
@@ -25,10 +24,10 @@ class N4Settings:
 
     Parameters
     ----------
-    working_mm
-        Size of the blocks, as far as `minimum_blocks` allows.
-    minimum_blocks
-        Blocks to keep along an axis: thin stacks are not shrunk to a few slices.
+    step
+        N4 sees every `step`-th voxel along each axis, as far as `minimum_samples` allows.
+    minimum_samples
+        Voxels to keep along an axis: thin stacks are not reduced to a few slices.
     iterations
         Most iterations at each level; every level halves the spacing of the knots.
     convergence
@@ -37,10 +36,10 @@ class N4Settings:
         Spacing of the spline's knots at the first level.
     """
 
-    working_mm: float = 7.0
-    minimum_blocks: int = 6
-    iterations: tuple[int, ...] = (50, 50, 50, 50)
-    convergence: float = 1e-3
+    step: int = 4
+    minimum_samples: int = 4
+    iterations: tuple[int, ...] = (10, 10, 10, 10)
+    convergence: float = 1e-7
     knot_spacing_mm: float = 100.0
 
 
@@ -69,26 +68,33 @@ def correct_bias(
     box = bounding_box(array >= MASK_MINIMUM)
     if box is None:
         return array
-    factors = shrink_factors(array[box].shape, spacing_mm, settings)
-    log_field = fit_log_field(block_means(array[box], factors), spacing_mm * factors, settings)
-    starts = [s.start for s in box]
-    return array / np.exp(interpolate_blocks(log_field, factors, starts, array.shape))
+    steps = sampling_steps(array[box].shape, settings)
+    sample, starts = sampled(array[box], steps)
+    log_field = fit_log_field(sample, spacing_mm * steps, settings)
+    starts = starts + [s.start for s in box]
+    return array / np.exp(interpolate(log_field, steps, starts, array.shape))
 
 
-def shrink_factors(
-    shape: tuple[int, ...], spacing_mm: np.ndarray, settings: N4Settings = DEFAULT
-) -> np.ndarray:
-    """Voxels per block along each axis."""
-    wanted = np.round(settings.working_mm / np.asarray(spacing_mm)).astype(int)
-    return np.maximum(np.minimum(wanted, np.asarray(shape) // settings.minimum_blocks), 1)
+def sampling_steps(shape: tuple[int, ...], settings: N4Settings = DEFAULT) -> np.ndarray:
+    """Voxels from one sample to the next along each axis."""
+    return np.clip(np.asarray(shape) // settings.minimum_samples, 1, settings.step)
 
 
-def block_means(array: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Mean of every whole block; voxels beyond the last whole block are left out."""
-    n_blocks = np.asarray(array.shape) // factors
-    whole = array[tuple(slice(n) for n in n_blocks * factors)]
-    blocks = whole.reshape(np.stack([n_blocks, factors], axis=1).ravel())
-    return blocks.mean(axis=(1, 3, 5), dtype=np.float32)
+def sampled(array: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pick voxels at regular steps, centred in the image.
+
+    Returns
+    -------
+    ndarray
+        The samples.
+    ndarray
+        Index of the first sample along each axis.
+    """
+    shape = np.asarray(array.shape)
+    starts = (shape - 1) % steps // 2
+    return array[
+        tuple(slice(start, None, step) for start, step in zip(starts, steps, strict=True))
+    ], starts
 
 
 def fit_log_field(image: np.ndarray, spacing_mm: np.ndarray, settings: N4Settings) -> np.ndarray:
@@ -102,6 +108,9 @@ def fit_log_field(image: np.ndarray, spacing_mm: np.ndarray, settings: N4Setting
     missing = np.round((n_spans * settings.knot_spacing_mm - extent) / spacing_mm).astype(int)
     widths = [(n // 2, n - n // 2) for n in missing]
 
+    # Results depend on the number of threads, and the filters inside N4 take the global number
+    # whatever n4 itself is told; set and never reset, so that N4s in two threads cannot collide.
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetNumberOfThreads(1)
     n4.SetMaximumNumberOfIterations(settings.iterations)
@@ -117,36 +126,33 @@ def fit_log_field(image: np.ndarray, spacing_mm: np.ndarray, settings: N4Setting
     return field[inner]
 
 
-def interpolate_blocks(
-    blocks: np.ndarray, factors: np.ndarray, starts: list[int], shape: tuple[int, ...]
+def interpolate(
+    samples: np.ndarray, steps: np.ndarray, starts: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Interpolate values at block centres to voxels, by cubic splines, one axis after another.
+    """Interpolate samples to all voxels, by cubic splines, one axis after another.
 
     Parameters
     ----------
-    blocks
-        One value per block.
-    factors, starts
-        Voxels per block and first voxel of the first block, along each axis.
+    samples
+        Values at voxels `starts` + i x `steps`.
+    steps, starts
+        Voxels between samples and voxel of the first sample, along each axis.
     shape
-        Voxels to make. Beyond the outermost block centres their values continue.
+        Voxels to make. Beyond the outermost samples their values continue.
 
     Returns
     -------
     ndarray
         float32.
     """
-    result = blocks.astype(np.float32)
-    for factor, start, size in zip(factors, starts, shape, strict=True):
-        n_blocks = result.shape[0]
-        position = (np.arange(size) - start - (factor - 1) / 2) / factor
-        order = min(SPLINE_ORDER, n_blocks - 1)
-        if order % 2 == 0:
-            order = max(order - 1, 0)
-        spline = make_interp_spline(np.arange(n_blocks), np.eye(n_blocks), k=order)
-        weights = spline(np.clip(position, 0, n_blocks - 1)).astype(np.float32)
+    result = samples.astype(np.float32)
+    for step, start, size in zip(steps, starts, shape, strict=True):
+        n_samples = result.shape[0]
+        position = np.clip((np.arange(size) - start) / step, 0, n_samples - 1)
+        order = SPLINE_ORDER if n_samples > SPLINE_ORDER else min(n_samples - 1, 1)
+        spline = make_interp_spline(np.arange(n_samples), np.eye(n_samples), k=order)
         # contracts the first axis and appends the new one: after three turns the order is right
-        result = np.tensordot(result, weights, axes=(0, 1))
+        result = np.tensordot(result, spline(position).astype(np.float32), axes=(0, 1))
     return np.ascontiguousarray(result)
 
 

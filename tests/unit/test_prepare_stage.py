@@ -1,0 +1,228 @@
+"""Normalisation, bias correction and the way from a scan to the network's grid."""
+
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from columna.config import PrepareSettings
+from columna.prepare import Scan, prepare_scan
+from columna.prepare.bias import correct_bias, interpolate, sampled, sampling_steps
+from columna.prepare.normalise import MAXIMUM, normalise
+from columna.volume import Volume
+
+PLAIN = PrepareSettings(n4=False)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A model grid of fixed spacing, or of the scan's own."""
+
+    spacing_mm: tuple[float, float, float] | None = None
+    orientation: tuple[str, str, str] = ("P", "I", "R")
+
+    def target_spacing_mm(self, spacing_mm):
+        return self.spacing_mm or spacing_mm
+
+
+def scan_of(array, spacing=(0.9, 0.9, 3.3), orientation=("P", "I", "R")):
+    affine = Volume(np.zeros((2, 2, 2)), np.eye(4)).reoriented(orientation).affine
+    affine = affine @ np.diag([*spacing, 1])
+    return Scan(Volume(array, affine), {})
+
+
+# Normalisation
+
+
+def test_the_range_of_spineps_is_only_shifted():
+    array = np.array([[[-5, 0, 95, 1000]]], np.int16)
+    np.testing.assert_array_equal(normalise(array), [[[0, 5, 100, 1005]]])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        ("i2", -32768, 32767),
+        ("u2", 0, 65535),
+        ("i1", -128, 127),
+        ("i4", -(2**31), 2**31 - 1),
+        ("i8", -(2**63), 2**63 - 1),
+        ("u8", 0, 2**64 - 1),
+        ("i4", 10**9, 10**9 + 5000),
+        ("f4", 0, 1),
+        ("f4", -3e38, 3e38),
+        ("f8", -1.7e308, 1.7e308),
+        ("f8", 0, 1e-310),
+        ("f4", 0, 59.9),
+        ("u1", 0, 255),
+    ],
+)
+def test_any_range_keeps_its_order(dtype, low, high):
+    dtype = np.dtype(dtype)
+    steps = np.arange(1001, dtype=np.longdouble) / 1000
+    values = (steps * np.longdouble(high) + (1 - steps) * np.longdouble(low)).astype(dtype)
+    values[0], values[-1] = low, high
+    result = normalise(values.reshape(7, 11, 13)).ravel()
+    assert result.dtype == np.float32
+    assert result.min() == 0
+    assert 60 <= result.max() <= MAXIMUM
+    expected = steps * float(result.max())
+    np.testing.assert_allclose(result, expected.astype(float), atol=max(1.5, 0.001 * MAXIMUM))
+    assert (np.diff(result) >= 0).all()
+    assert len(np.unique(result)) == len(np.unique(values))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1e-20, 1e20), st.floats(-1e3, 1e3))
+def test_gain_and_offset_do_not_matter_beyond_the_range_of_spineps(gain, offset):
+    array = np.random.default_rng(0).random((4, 5, 6))
+    gained = array * gain + offset * gain
+    span = gained.max() - gained.min()
+    if 60 <= span <= MAXIMUM:
+        gain = gain * 1e4
+        gained = array * gain + offset * gain
+    np.testing.assert_allclose(normalise(gained), normalise(array), atol=1e-3)
+
+
+def test_constant_gives_zeros():
+    assert not normalise(np.full((2, 3, 4), 7)).any()
+
+
+# Bias field
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9, 18, 35, 300])
+def test_samples_lie_in_the_image_and_thin_axes_keep_some(size):
+    array = np.arange(300.0 * size).reshape(300, size, 1)
+    steps = sampling_steps(array.shape)
+    samples, starts = sampled(array, steps)
+    assert samples.shape[0] == 75
+    assert samples.shape[1] >= min(size, 4)
+    assert samples[0, 0, 0] == array[tuple(starts)]
+    margin = size - 1 - (starts[1] + steps[1] * (samples.shape[1] - 1))
+    assert abs(margin - starts[1]) <= 1
+
+
+def test_interpolation_undoes_sampling_of_smooth_fields():
+    shape = (41, 50, 18)
+    x, y, z = np.meshgrid(*[np.arange(n) for n in shape], indexing="ij")
+    field = (0.01 * x - 0.02 * y + 0.03 * z + np.sin(x / 15) + 5).astype(np.float32)
+    samples, starts = sampled(field[:, 3:, 1:], sampling_steps((41, 47, 17)))
+    starts = np.add(starts, [0, 3, 1])
+    full = interpolate(samples, np.array([4, 4, 4]), starts, shape)
+    inner = tuple(
+        slice(start, start + 4 * (n - 1) + 1)
+        for start, n in zip(starts, samples.shape, strict=True)
+    )
+    np.testing.assert_allclose(full[inner], field[inner], atol=0.003)
+    assert full.shape == shape
+    assert samples.min() - 0.01 <= full.min() <= full.max() <= samples.max() + 0.01
+    flat = interpolate(np.full((1, 2, 3), 2.0), np.full(3, 4), np.zeros(3), (5, 5, 7))
+    np.testing.assert_allclose(flat, 2, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def biased():
+    """Stripes of two tissues under a known smooth field, and what N4 makes of them."""
+    shape, spacing = (48, 64, 20), np.array([1.8, 1.4, 4.0])
+    random = np.random.default_rng(4)
+    tissue = np.where(np.arange(64)[None, :, None] // 10 % 2, 300.0, 700.0)
+    tissue = tissue + random.normal(0, 20, shape)
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
+    field = np.exp(0.3 * x - 0.2 * y**2 + 0.1 * z)
+    array = normalise((tissue * field).astype(np.float32))
+    return tissue, array, spacing, correct_bias(array, spacing)
+
+
+def spread(tissue, array):
+    """Coefficient of variation inside the brighter tissue."""
+    bright = array[tissue > 500]
+    return bright.std() / bright.mean()
+
+
+def test_n4_removes_a_smooth_field(biased):
+    tissue, array, _spacing, corrected = biased
+    assert spread(tissue, array) > 0.2
+    assert spread(tissue, corrected) < 0.4 * spread(tissue, array)
+    assert corrected.dtype == np.float32
+
+
+def test_n4_does_not_depend_on_the_number_of_threads(biased):
+    _tissue, array, spacing, corrected = biased
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(3)
+    np.testing.assert_array_equal(correct_bias(array, spacing), corrected)
+
+
+def test_nothing_bright_enough_is_left_alone(biased):
+    array = biased[1] / 100
+    assert correct_bias(array, biased[2]) is array
+
+
+def test_n4_works_on_images_stored_as_0_to_1(biased):
+    tissue, array, spacing, _corrected = biased
+    unit = (array / array.max()).astype(np.float32)
+    prepared = prepare_scan(scan_of(unit, spacing), Grid(), PrepareSettings())
+    inner = prepared.array[4:-4, 4:-4, 4:-4]
+    assert spread(tissue, inner) < 0.4 * spread(tissue, array)
+
+
+# The whole stage
+
+
+def test_padding_orientation_and_grid():
+    array = np.random.default_rng(5).integers(0, 1000, (40, 50, 9)).astype(np.int16)
+    array[:3], array[0, 0, 0] = 0, -7
+    prepared = prepare_scan(scan_of(array), Grid(), PLAIN)
+    assert prepared.shape == (48, 58, 17)
+    assert prepared.orientation == ("P", "I", "R")
+    inner = prepared.array[4:-4, 4:-4, 4:-4]
+    np.testing.assert_array_equal(inner, array.astype(float) + 7)
+    assert prepared.array.sum() == inner.sum()
+    origin = prepared.affine @ [4, 4, 4, 1]
+    np.testing.assert_allclose(origin, scan_of(array).volume.affine @ [0, 0, 0, 1], atol=1e-9)
+
+
+def test_one_resampling_to_the_spacing_of_the_model():
+    x, y = np.meshgrid(np.linspace(0, 3, 60), np.linspace(0, 2, 80), indexing="ij")
+    array = (500 + 300 * np.sin(x) * np.cos(y))[..., None].repeat(9, axis=2).astype(np.float32)
+    grid = Grid((0.6, 1.2, 3.3))
+    scan = scan_of(array)
+    prepared = prepare_scan(scan, grid, PLAIN)
+    np.testing.assert_allclose(prepared.spacing_mm, grid.spacing_mm)
+    assert prepared.array.dtype == np.float32
+    assert prepared.shape == (round(68 * 0.9 / 0.6), round(88 * 0.9 / 1.2), 17)
+    # a voxel in the middle, looked up through the affines, has the value of the smooth image
+    index = np.array([50, 34, 8, 1])
+    i, j, _k = (np.linalg.inv(scan.volume.affine) @ prepared.affine @ index)[:3]
+    expected = 300 * np.sin(i * 3 / 59) * np.cos(j * 2 / 79) + 500 - array.min()
+    assert prepared.array[tuple(index[:3])] == pytest.approx(expected, abs=0.5)
+
+
+def test_all_48_orientations_give_the_same_image():
+    array = np.random.default_rng(6).integers(0, 3000, (20, 24, 7)).astype(np.int16)
+    scan = scan_of(array)
+    grid = Grid((1.0, 0.8, 3.0))
+    reference = prepare_scan(scan, grid, PLAIN)
+    names = ("LR", "AP", "IS")
+    orientations = [
+        [names[axis][side] for axis, side in zip(order, sides, strict=True)]
+        for order in permutations(range(3))
+        for sides in product(range(2), repeat=3)
+    ]
+    assert len(orientations) == 48
+    for codes in orientations:
+        stored = Scan(scan.volume.reoriented(codes), {})
+        prepared = prepare_scan(stored, grid, PLAIN)
+        np.testing.assert_array_equal(prepared.array, reference.array)
+        np.testing.assert_allclose(prepared.affine, reference.affine, atol=1e-9)
+
+
+def test_the_scan_itself_is_not_changed():
+    array = np.random.default_rng(7).random((20, 24, 7)).astype(np.float32)
+    before = array.copy()
+    prepare_scan(scan_of(array), Grid(), PLAIN)
+    np.testing.assert_array_equal(array, before)
