@@ -50,6 +50,7 @@ def test_unknown_and_t2w_names_are_trusted(name):
         ("sub-1_acq-ax_T2w.nii.gz", "wrong_acquisition", "axial"),
         ("sub-1_acq-cor_T2w.nii.gz", "wrong_acquisition", "coronal"),
         ("sub-1_seg-vert_msk.nii.gz", "derived_image", "seg-vert"),
+        ("t2_seg-manual.nii.gz", "derived_image", "seg-manual"),
         ("sub-1_label-disc_T2w.nii.gz", "derived_image", "label-disc"),
         ("sub-1_desc-brainmask_T2w.nii.gz", "derived_image", "mask"),
         ("sub-1_dseg.nii.gz", "derived_image", "dseg"),

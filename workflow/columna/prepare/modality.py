@@ -75,9 +75,9 @@ def split_name(path: Path) -> tuple[dict[str, str], str]:
     >>> split_name(Path("sub-01_acq-sag_T2w.nii.gz"))
     ({'sub': '01', 'acq': 'sag'}, 'T2w')
     """
-    *fields, suffix = stem(path).split("_")
-    pairs = (field.partition("-") for field in fields)
-    return {key: value for key, dash, value in pairs if dash and value}, suffix
+    fields = stem(path).split("_")
+    pairs = (field.partition("-") for field in fields)  # names outside BIDS may end in an entity
+    return {key: value for key, dash, value in pairs if dash and value}, fields[-1]
 
 
 def stem(path: Path) -> str:
