@@ -17,7 +17,7 @@ import pytest
 
 from workspace import REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 TABLES = ("scans", "structures", "vertebrae", "columns")
 GOOD = [f"sub-{n:02d}_T2w" for n in range(1, 5)]

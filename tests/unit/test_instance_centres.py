@@ -57,6 +57,14 @@ def test_a_blob_is_split_at_most_once():
     assert len(found) == 8, "9 bodies, three in one blob, cut in two"
 
 
+def test_a_split_and_pieces_in_one_spine():
+    drawn = draw_spine(9)
+    bridge(drawn, 2)
+    row = drawn.row(7)
+    drawn.semantic[13:15, row : row + BODY_ROWS, :] = 0
+    assert len(centres_in_thin_slices(drawn)) == 9
+
+
 def test_noise_is_no_body():
     drawn = draw_spine(4)
     drawn.semantic[40:46, :6, 8:14] = 49  # too small to survive erosion and cleaning

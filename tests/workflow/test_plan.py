@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("e2e")
+
 STAGES = ["prepare", "semantic", "instance", "label", "measure"]
 
 

@@ -23,7 +23,7 @@ INFERIOR = 1
 """The height axis of arrays in (P, I, R)."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Item:
     """A body (or a disc) in the sequence along the spine; lengths in voxels."""
 
