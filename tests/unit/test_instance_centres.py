@@ -57,12 +57,13 @@ def test_a_blob_is_split_at_most_once():
     assert len(found) == 8, "9 bodies, three in one blob, cut in two"
 
 
-def test_a_split_and_pieces_in_one_spine():
-    drawn = draw_spine(9)
+def test_two_splits_and_pieces_in_one_spine():
+    drawn = draw_spine(12)
     bridge(drawn, 2)
-    row = drawn.row(7)
+    bridge(drawn, 6)
+    row = drawn.row(11)
     drawn.semantic[13:15, row : row + BODY_ROWS, :] = 0
-    assert len(centres_in_thin_slices(drawn)) == 9
+    assert len(centres_in_thin_slices(drawn)) == 12
 
 
 def test_noise_is_no_body():
