@@ -33,6 +33,7 @@ demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small syntheti
 	columna index --configfile config/demo.yaml
 	snakemake --configfile config/demo.yaml --cores all --quiet rules host
 	columna summary --configfile config/demo.yaml
+	columna phantom score --configfile config/demo.yaml
 
 demo/cohort/cohort.tsv: | .venv/installed
 	columna phantom demo --out demo/cohort

@@ -11,10 +11,10 @@ from columna.models.instance_network import load_instance_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom, random_settings
 from columna.phantom.generate import make_scene
+from columna.phantom.score import dice
 from columna.train import export, instance, semantic
 from columna.train.__main__ import main
 from columna.train.degrade import degraded
-from columna.train.evaluate import dice
 from columna.train.loop import deep_loss, dice_and_entropy
 from columna.train.painting import paint_at_random
 

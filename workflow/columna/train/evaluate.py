@@ -10,26 +10,19 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from columna.anatomy import SACRUM, semantic_names
+from columna.anatomy import semantic_names
 from columna.config import InstanceSettings, PrepareSettings, SemanticSettings
 from columna.instance.segment import segment_instances
 from columna.models.instance_network import InstanceModel, load_instance_model
 from columna.models.semantic_network import SemanticModel, load_semantic_model
 from columna.phantom import Phantom, make_phantom, random_settings, write_phantom
+from columna.phantom.score import structure_scores, vertebra_scores
 from columna.prepare import prepare_scan, read_scan
 from columna.semantic.segment import segment_semantic
 from columna.volume import resample_mask_like
 
 HELD_OUT = range(3_000_000_000, 3_000_000_006)
 """Seeds of the phantoms: training draws its own below 2^31."""
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Dice coefficient of two boolean arrays; 1 if both are empty."""
-    total = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / total if total else 1.0
 
 
 def evaluate_semantic(phantom: Phantom, model: SemanticModel, *, n4: bool) -> dict[int, float]:
@@ -40,22 +33,15 @@ def evaluate_semantic(phantom: Phantom, model: SemanticModel, *, n4: bool) -> di
     prepared = prepare_scan(scan, model.grid, settings)
     predicted = segment_semantic(prepared, model, SemanticSettings()).mask
     found = resample_mask_like(predicted, phantom.semantic).array
-    true = phantom.semantic.array
-    return {int(label): dice(found == label, true == label) for label in np.unique(true) if label}
+    return structure_scores(found, phantom.semantic.array)
 
 
 def evaluate_instances(phantom: Phantom, model: InstanceModel) -> dict[int, float]:
     """Dice of every whole vertebra of `phantom` with its best match, given true semantics."""
     raw = segment_instances(phantom.semantic, model, InstanceSettings())
     found = resample_mask_like(raw, phantom.instance).array
-    true = phantom.instance.array
-    whole = {r["label"] for r in phantom.truth["levels"] if r["visible_fraction"] == 1}
-    scores = {}
-    for label in whole - {SACRUM}:
-        vertebra = true == label
-        matches = [n for n in np.unique(found[vertebra]) if n]
-        scores[label] = max((dice(found == n, vertebra) for n in matches), default=0.0)
-    return scores
+    scores = vertebra_scores(found, phantom.instance.array, phantom.truth)
+    return {label: score for label, (score, _) in scores.items()}
 
 
 def held_out_phantoms() -> Iterable[Phantom]:

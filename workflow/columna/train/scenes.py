@@ -32,11 +32,13 @@ def _random_scan(rng: np.random.Generator, spacing_mm: tuple[float, float, float
     seed = int(rng.integers(1, 2**31))
     base = random_settings(seed)
     fov = (rng.uniform(130, 260), rng.uniform(150, 330), rng.uniform(42, 75))
+    low = 60.0 if base.region in ("lumbar", "whole") and rng.random() < 0.5 else 0.0
     jitter = np.exp(rng.normal(0, 0.06, 3))
     update = {
         "spacing_mm": tuple(float(s * j) for s, j in zip(spacing_mm, jitter, strict=True)),
         "fov_mm": None if rng.random() < 0.3 else tuple(float(v) for v in fov),
-        "fov_shift_mm": tuple(float(v) for v in rng.normal(0, (20, 35, 5))),
+        # half of the lumbar views reach down, since the sacrum is at their end
+        "fov_shift_mm": tuple(float(v) for v in rng.normal((0, low, 0), (20, 35, 5))),
     }
     return base.model_copy(update=update)
 

@@ -25,6 +25,15 @@ SPACING_MM = (1.2, 1.2, 3.3)
 PATCH = (112, 112, 16)
 """Patch size in PIR."""
 PATCHES_PER_PAINTING = 3
+RARE = tuple(
+    LABELS.index(label) + 1
+    for label in (
+        Semantic.SACRUM,
+        Semantic.COSTAL_PROCESS_LEFT,
+        Semantic.COSTAL_PROCESS_RIGHT,
+    )
+)
+"""Classes that patches are centred on more often: few views show them."""
 
 ARCHITECTURE = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
@@ -95,7 +104,9 @@ def normalised(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _patch_start(target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """First voxel of a patch around a voxel of a random class, or anywhere."""
     if rng.random() < 0.85:
-        wanted = rng.choice(np.unique(target))
+        occurring = np.unique(target)
+        odds = np.where(np.isin(occurring, RARE), 3.0, 1.0)
+        wanted = rng.choice(occurring, p=odds / odds.sum())
         flat = np.flatnonzero(target == wanted)
         centre = np.array(np.unravel_index(flat[rng.integers(len(flat))], target.shape))
         centre = centre + rng.integers(-12, 13, 3) * (1, 1, 0)
