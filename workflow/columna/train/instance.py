@@ -23,6 +23,8 @@ CUTOUT = (80, 96, 32)
 """Window in PIR: a lumbar vertebra and its neighbours with their processes."""
 CHANNELS, WIDTH, CLASSES = 10, 8, 4
 WINDOWS_PER_SCENE = 4
+JITTER = (1.5, 1.2, 1.0)
+"""SD of the window centre in voxels; cervical vertebrae follow each other every 10 voxels."""
 _MIN_BODY_VOXELS = 40
 
 
@@ -63,7 +65,7 @@ class WindowSource(torch.utils.data.IterableDataset):
                 np.repeat(mask, SLICE_REPEATS, axis=2) for mask in (codes, instance, bodies)
             )
             for label in rng.choice(visible, min(WINDOWS_PER_SCENE, len(visible)), replace=False):
-                centre = np.argwhere(bodies == label).mean(axis=0) + rng.normal(0, (2.2, 2.8, 1.4))
+                centre = np.argwhere(bodies == label).mean(axis=0) + rng.normal(0, JITTER)
                 start = np.round(centre).astype(int) - np.array(CUTOUT) // 2
                 target = neighbours(cut(instance, start), int(label), present(instance))
                 onehot = np.eye(CHANNELS, dtype=np.float32)[cut(codes, start)]
