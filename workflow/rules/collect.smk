@@ -5,10 +5,11 @@ rule collect:
     """Validate, sort and write the delivered tables and their dictionary."""
     input:
         index=str(LAYOUT.index / "scans.parquet"),
+        # the shards come from the same jobs; naming them too would only cost planning time
         stages=lambda wildcards: [LAYOUT.stage_table("measure", b) for b in batches()],
-        shards=lambda wildcards: [LAYOUT.shard(t, b) for t in MEASURED for b in batches()],
     output:
-        tables=[str(LAYOUT.tables / f"{t}.parquet") for t in (*MEASURED, "columns")],
+        tables=[str(LAYOUT.tables / f"{t}.parquet") for t in TABLES],
+        dictionary=[str(LAYOUT.tables / f"{t}.json") for t in (*TABLES, "datapackage")],
     log:
         str(LAYOUT.root / "logs" / "collect.log"),
     benchmark:

@@ -80,7 +80,8 @@ EXPORTS = {"semantic": export_semantic, "instance": export_instance}
 
 
 def _plain(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {key: tensor.detach().cpu().contiguous().clone() for key, tensor in state.items()}
+    """Weights in half precision: half the file; loading makes them float32 again."""
+    return {key: tensor.detach().cpu().half().contiguous() for key, tensor in state.items()}
 
 
 def _save(checkpoint: dict, path: Path) -> None:
