@@ -114,7 +114,17 @@ def test_nnunet_itself_loads_an_exported_folder(tmp_path):
     predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(tmp_path), (0,))
     for key, tensor in predictor.network.state_dict().items():
-        assert torch.equal(tensor, network.state_dict()[key])
+        assert torch.equal(tensor, network.state_dict()[key].half().float())
+
+
+def test_equal_weights_give_equal_files_without_repeated_tensors(tmp_path):
+    network = semantic.build_network()
+    files = []
+    for name in ("first", "second"):
+        export.export_semantic(network, tmp_path / name)
+        files.append((tmp_path / name / "fold_0" / "checkpoint_final.pth").read_bytes())
+    assert files[0] == files[1]
+    assert len(files[0]) < 2.2 * sum(p.numel() for p in network.parameters())
 
 
 def test_held_out_phantoms_are_out_of_the_reach_of_training():

@@ -80,13 +80,20 @@ EXPORTS = {"semantic": export_semantic, "instance": export_instance}
 
 
 def _plain(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in half precision: half the file; loading makes them float32 again."""
-    return {key: tensor.detach().cpu().half().contiguous() for key, tensor in state.items()}
+    """Weights in half precision: half the file; loading makes them float32 again.
+
+    nnU-Net's networks list many weights under several names; each is stored once.
+    """
+    stored: dict[int, torch.Tensor] = {}
+    for tensor in state.values():
+        stored.setdefault(tensor.data_ptr(), tensor.detach().cpu().half().contiguous())
+    return {key: stored[tensor.data_ptr()] for key, tensor in state.items()}
 
 
 def _save(checkpoint: dict, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(checkpoint, temporary)
+    """Write a checkpoint; through a stream, since torch writes file names into its files."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        torch.save(checkpoint, stream)
 
 
 def _inference_config(
