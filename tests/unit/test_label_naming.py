@@ -202,3 +202,51 @@ def test_points_of_an_empty_result():
     header, points = poi_json(label_masks(empty, empty, empty, ANCHORED))
     assert points == {}
     assert header["zoom"] == [1, 1, 1]
+
+
+def name_damaged(region, damage):
+    """Names of a phantom whose raw masks have faults that networks make."""
+    phantom = make_phantom(PhantomSettings(spacing_mm=(1.5, 1.5, 4.0), noise=0.0, region=region))
+    semantic, raw = phantom.semantic.array.copy(), phantom.instance.array.copy()
+    raw[(raw >= 100) | (raw == 26)] = 0
+    damage(semantic, raw)
+    masks = (phantom.semantic.with_array(semantic), phantom.instance.with_array(raw))
+    result = label_masks(phantom.image, *masks, ANCHORED)
+    named = [e["label"] for e in result.levels if e["level"] is not None]
+    return named, true_levels(phantom), result
+
+
+def upper_sacrum_is_called_body(semantic, raw):
+    sacrum = semantic == 26
+    first = np.flatnonzero(sacrum.any(axis=(0, 2)))[0]
+    piece = sacrum & (np.arange(semantic.shape[1]) < first + 6)[None, :, None]
+    semantic[piece], raw[piece] = 49, 90
+
+
+def tip_of_the_dens_is_apart(semantic, raw):
+    dens = raw == 2
+    first = np.flatnonzero(dens.any(axis=(0, 2)))[0]
+    rows = np.arange(semantic.shape[1])[None, :, None]
+    raw[dens & (rows < first + 5)] = 90
+    gap = dens & (rows >= first + 5) & (rows < first + 7)
+    semantic[gap] = raw[gap] = 0
+
+
+def islands_of_sacrum_and_disc_lie_above(semantic, raw):
+    semantic[:12, 2:6, 2:5] = 26
+    semantic[20:22, 0:2, 2:4] = 100
+
+
+@pytest.mark.parametrize(
+    ("region", "damage"),
+    [
+        ("lumbar", upper_sacrum_is_called_body),
+        ("lumbar", islands_of_sacrum_and_disc_lie_above),
+        ("cervicothoracic", tip_of_the_dens_is_apart),
+        ("cervicothoracic", islands_of_sacrum_and_disc_lie_above),
+    ],
+)
+def test_faults_near_the_landmarks_do_not_shift_the_names(region, damage):
+    named, true, result = name_damaged(region, damage)
+    assert result.naming["status"] == "named"
+    assert named == true

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cc3d
 import edt
 import numpy as np
 
@@ -16,10 +17,12 @@ MAX_SACRUM_GAP_MM = 25.0
 """From the lowest body to the sacrum there is one disc; a missed L5 leaves at least 35 mm."""
 MIN_DENS_EXTENT = 1.4
 """C2 with its dens is this much higher than the bodies below it."""
+MIN_DISC_MM3 = 200.0
+"""No disc of an adult is smaller (morphometrics 5.5); what is, is an island of the label."""
+MAX_TIP_GAP_MM = 6.0
+"""A tip of the dens that is segmented apart lies within this of the rest of C2."""
 MAX_DENS_AREA = 0.7
 """Cross-section of the upper third of C2 against that of its lower third."""
-EDGE_MM = 2.0
-"""A body nearer to the upper image edge than this is cut."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,11 @@ def look_for_sacrum(spine: Spine) -> SacrumEvidence:
     The sacrum must be large enough, lie lower than the lowest vertebra, and come within
     `MAX_SACRUM_GAP_MM` of its body.
     """
-    sacrum = spine.semantic == Semantic.SACRUM
-    volume = float(np.count_nonzero(sacrum) * np.prod(spine.spacing_mm))
+    pieces = cc3d.connected_components(spine.semantic == Semantic.SACRUM)
+    sizes = np.bincount(pieces.ravel())[1:]
+    # islands elsewhere must not move the height of the sacrum
+    sacrum = pieces == (1 + sizes.argmax() if len(sizes) else -1)
+    volume = float(sizes.max(initial=0) * np.prod(spine.spacing_mm))
     if volume < MIN_SACRUM_MM3 or not spine.levels:
         return SacrumEvidence(round(volume, 1), None, False)
     lowest = spine.bodies == spine.levels[-1]
@@ -61,15 +67,34 @@ def is_c2(spine: Spine) -> bool:
         return False
     top = spine.levels[0]
     box = spine.body_boxes[top]
-    if (spine.rows_above + box[INFERIOR].start) * spine.spacing_mm[INFERIOR] < EDGE_MM:
+    if spine.is_cut_above(top):
         return False
-    is_disc = spine.spaces.owner == Semantic.DISC
-    if (spine.spaces.centres[is_disc, INFERIOR] < spine.centres[top, INFERIOR]).any():
+    if _has_disc_above(spine, top):
         return False
     body = spine.bodies[box] == top
-    if (spine.semantic[box][body] == Semantic.DENS).any():
+    if (spine.semantic[box][body] == Semantic.DENS).any() or _has_loose_tip(spine, top):
         return True
     return _extent_ratio(spine) >= MIN_DENS_EXTENT and _narrowing(body) <= MAX_DENS_AREA
+
+
+def _has_disc_above(spine: Spine, top: int) -> bool:
+    """Whether a disc, not an island of its label, lies higher than the topmost body."""
+    spaces = spine.spaces
+    is_disc = spaces.owner == Semantic.DISC
+    is_higher = spaces.centres[:, INFERIOR] < spine.centres[top, INFERIOR]
+    largest = spaces.voxels[is_disc & is_higher].max(initial=0)
+    return bool(largest * np.prod(spine.spacing_mm) >= MIN_DISC_MM3)
+
+
+def _has_loose_tip(spine: Spine, top: int) -> bool:
+    """Whether a bare piece of bone lies right above the topmost body: a dens that broke off."""
+    first_row = spine.body_boxes[top][INFERIOR].start
+    for piece in spine.fragments:
+        above = (first_row - spine.body_boxes[piece][INFERIOR].stop) * spine.spacing_mm[INFERIOR]
+        is_higher = spine.centres[piece, INFERIOR] < spine.centres[top, INFERIOR]
+        if is_higher and above <= MAX_TIP_GAP_MM:
+            return True
+    return False
 
 
 def _extent_ratio(spine: Spine) -> float:

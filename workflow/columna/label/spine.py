@@ -12,6 +12,11 @@ from columna.volume import Box
 
 MIN_BODY_RATIO = 0.05
 """An instance whose body is smaller than this times the median body is no level of its own."""
+FRAGMENT_RATIO = 0.35
+"""A body without processes that is smaller than this times its neighbours' is a piece of something
+else: of S1 where the network calls the upper sacrum a body, or the tip of a dens."""
+EDGE_MM = 2.0
+"""A body nearer to the upper image edge than this is cut."""
 DISTANT = 1.6
 """Steps from body to body this much longer than their neighbours hint at a missed vertebra."""
 
@@ -69,12 +74,39 @@ class Spine:
     @cached_property
     def levels(self) -> list[int]:
         """The instances that count as vertebrae, from top to bottom: those with a real body."""
+        return [i for i in self._with_body if i not in self.fragments]
+
+    @cached_property
+    def fragments(self) -> list[int]:
+        """Instances with a body that are pieces of something else, from top to bottom."""
+        ordered = self._with_body
+        return [i for place, i in enumerate(ordered) if self._is_fragment(ordered, place)]
+
+    @cached_property
+    def _with_body(self) -> list[int]:
         sizes = self.body_voxels[1:]
         if not sizes.any():
             return []
         least = MIN_BODY_RATIO * np.median(sizes[sizes > 0])
         found = [i for i in range(1, self.count + 1) if self.body_voxels[i] >= max(least, 1)]
         return sorted(found, key=lambda i: self.centres[i, INFERIOR])
+
+    def is_cut_above(self, instance: int) -> bool:
+        """Whether the upper image edge cuts the body of an instance."""
+        first_row = self.rows_above + self.body_boxes[instance][INFERIOR].start
+        return bool(first_row * self.spacing_mm[INFERIOR] < EDGE_MM)
+
+    def _is_fragment(self, ordered: list[int], place: int) -> bool:
+        """Whether a body is too small beside its neighbours, bare, and not cut by the image."""
+        instance, others = ordered[place], ordered[max(place - 2, 0) : place + 3]
+        beside = [self.body_voxels[i] for i in others if i != instance]
+        if not beside or self.body_voxels[instance] >= FRAGMENT_RATIO * np.median(beside):
+            return False
+        if self.body_voxels[instance] < np.count_nonzero(self.instance == instance):
+            return False  # it has processes
+        is_lowest = place == len(ordered) - 1
+        ends_in_sacrum = bool((self.semantic == Semantic.SACRUM).any())
+        return ends_in_sacrum if is_lowest else not self.is_cut_above(instance)
 
     @cached_property
     def steps_mm(self) -> np.ndarray:
