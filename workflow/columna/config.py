@@ -67,7 +67,7 @@ class MeasureSettings(Settings):
     fov_margin_mm: float = Field(
         2.0,
         ge=0,
-        description="A body closer than this to the upper or lower image edge is partial.",
+        description="What lies closer than this to the upper or lower image edge counts as cut.",
     )
 
 

@@ -5,7 +5,6 @@ rule collect:
     """Validate, sort and write the delivered tables and their dictionary."""
     input:
         index=str(LAYOUT.index / "scans.parquet"),
-        # the shards come from the same jobs; naming them too would only cost planning time
         stages=lambda wildcards: [LAYOUT.stage_table("measure", b) for b in batches()],
     output:
         tables=[str(LAYOUT.tables / f"{t}.parquet") for t in TABLES],

@@ -4,7 +4,7 @@ from columna.cohort.manifest import list_batches
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
 from columna.layout import Layout
-from columna.tables.catalogue import MEASURED, TABLES
+from columna.tables.catalogue import TABLES
 from snakemake.exceptions import WorkflowError
 
 try:

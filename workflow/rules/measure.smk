@@ -1,4 +1,7 @@
-"""Stage measure: CPU. In: final masks. Out: the batch's rows of every table."""
+"""Stage measure: CPU. In: final masks. Out: how each scan came out.
+
+The batch's rows of every table are written before that, below results/shards.
+"""
 
 
 rule measure:
@@ -8,7 +11,6 @@ rule measure:
         label=str(LAYOUT.stage_table("label", "{batch}")),
     output:
         table=str(LAYOUT.stage_table("measure", "{batch}")),
-        shards=[str(LAYOUT.shard(t, "{batch}")) for t in MEASURED],
     log:
         log_file("measure"),
     benchmark:

@@ -26,8 +26,9 @@ class MeasureStage(Stage):
     version = 1
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Settings and the definitions of the measures."""
+        """Who was scanned (it is in every row), settings, and the definitions of the measures."""
         return {
+            "identity": [scan.participant_id, scan.session_id],
             "settings": self.config.measure.model_dump(mode="json"),
             "measure_version": MEASURE_VERSION,
             "config_sha256": config_sha256(self.config),
