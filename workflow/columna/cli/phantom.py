@@ -11,6 +11,42 @@ app = typer.Typer(help="Write synthetic scans with known truth.", no_args_is_hel
 
 
 @app.command()
+def make(
+    out: Annotated[Path, typer.Option(help="Folder for the image and its truth.")],
+    name: Annotated[str, typer.Option(help="Beginning of the file names.")] = "sub-phantom",
+    seed: Annotated[int, typer.Option(help="All random draws follow from it.")] = 0,
+    region: Annotated[str, typer.Option(help="whole, lumbar, thoracic, cervicothoracic")] = "whole",
+    spacing: Annotated[
+        tuple[float, float, float], typer.Option(help="Voxel size in mm along P, I, R.")
+    ] = (0.857, 0.857, 3.3),
+    orientation: Annotated[str, typer.Option(help="Where the axes run to, such as PIR.")] = "PIR",
+    obliquity: Annotated[float, typer.Option(help="Tilt of the slices in degrees.")] = 0.0,
+    settings: Annotated[
+        str, typer.Option(help="Any other setting as JSON, such as '{\"thoracic\": 13}'.")
+    ] = "{}",
+) -> None:
+    """Write one phantom: image, both truth masks, and its numbers."""
+    import json
+
+    from pydantic import ValidationError
+
+    from columna.phantom import PhantomSettings, make_phantom, write_phantom
+
+    chosen = {
+        "seed": seed,
+        "region": region,
+        "spacing_mm": spacing,
+        "orientation": tuple(orientation),
+        "obliquity_deg": obliquity,
+    }
+    try:
+        wanted = PhantomSettings.model_validate(chosen | json.loads(settings))
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(write_phantom(make_phantom(wanted), out, name))
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Option(help="Folder for scans and cohort sheet.")]) -> None:
     """Write the demo cohort: phantoms, real scans, and files that must be refused."""
     from columna.phantom.cohort import write_demo_cohort
