@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from columna.cohort.manifest import manifest_path
+
 STAGES = ("prepare", "semantic", "instance", "label", "measure")
 """The stages that run over batches, in order."""
 
@@ -30,7 +32,7 @@ class Layout:
 
     def manifest(self, batch: str) -> Path:
         """The scans of one batch."""
-        return self.index / "batches" / f"{batch}.tsv"
+        return manifest_path(self.index, batch)
 
     def stage_table(self, stage: str, batch: str) -> Path:
         """How every scan of a batch came out of a stage."""

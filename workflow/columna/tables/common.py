@@ -90,3 +90,13 @@ def confidence_columns(of: str) -> tuple[Column, ...]:
             plausible=(0, 1),
         ),
     )
+
+
+def implausible_count_column() -> Column:
+    """Count the values of a row that are outside their plausible range."""
+    return Column(
+        "n_implausible_n",
+        "int32",
+        "Columns of this row outside their plausible range; the values are kept.",
+        nullable=False,
+    )

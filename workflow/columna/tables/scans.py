@@ -5,7 +5,7 @@ from functools import cache
 
 from columna.anatomy import RESOURCES
 from columna.layout import STAGES
-from columna.tables.common import VERTEBRA_CODES, identity_columns
+from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.schema import Column, Table
 
 NOT_CHECKED = "not_checked"
@@ -237,11 +237,6 @@ SCANS = Table(
         *_grid_columns(),
         *_count_columns(),
         *_provenance_columns(),
-        Column(
-            "n_implausible_n",
-            "int32",
-            "Columns of this row outside their plausible range; the values are kept.",
-            nullable=False,
-        ),
+        implausible_count_column(),
     ),
 )

@@ -1,6 +1,12 @@
 """Table `vertebrae`: one row per canonical level, seen or not, and per vertebra without a name."""
 
-from columna.tables.common import REGION_CODES, STATUS, VERTEBRA_CODES, identity_columns
+from columna.tables.common import (
+    REGION_CODES,
+    STATUS,
+    VERTEBRA_CODES,
+    identity_columns,
+    implausible_count_column,
+)
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -235,11 +241,6 @@ VERTEBRAE = Table(
         *_visibility_columns(),
         *_volume_columns(),
         *_place_columns(),
-        Column(
-            "n_implausible_n",
-            "int32",
-            "Columns of this row outside their plausible range; the values are kept.",
-            nullable=False,
-        ),
+        implausible_count_column(),
     ),
 )
