@@ -221,6 +221,23 @@ def test_all_48_orientations_give_the_same_image():
         np.testing.assert_allclose(prepared.affine, reference.affine, atol=1e-9)
 
 
+@pytest.mark.parametrize("before", [(0, 0, 1), (3, 11, 2)])
+def test_empty_margins_do_not_move_the_grid(biased, before):
+    _tissue, array, spacing, _corrected = biased
+    scan = scan_of(array - array.min() + 1, spacing)
+    margins = [(width, 2) for width in before]
+    affine = scan.volume.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ before
+    wider = Scan(Volume(np.pad(scan.volume.array, margins), affine), {})
+    grid = Grid((0.7, 1.1, 3.0))
+    # one empty plane, for the minimum of both scans to be zero
+    plain = Volume(np.pad(scan.volume.array, ((0, 0), (0, 0), (0, 1))), scan.volume.affine)
+    expected = prepare_scan(Scan(plain, {}), grid, PrepareSettings())
+    prepared = prepare_scan(wider, grid, PrepareSettings())
+    np.testing.assert_array_equal(prepared.array, expected.array)
+    np.testing.assert_allclose(prepared.affine, expected.affine, atol=1e-9)
+
+
 def test_the_scan_itself_is_not_changed():
     array = np.random.default_rng(7).random((20, 24, 7)).astype(np.float32)
     before = array.copy()

@@ -40,13 +40,22 @@ def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
     Returns
     -------
     Volume
-        float32 along `grid.orientation` (P, I, R for the sagittal models).
+        float32 along `grid.orientation` (P, I, R for the sagittal models). It begins `PADDING`
+        voxels before the first voxel that is not empty, so that zeros around a scan change
+        nothing; SPINEPS lets the grid begin at the corner of the file.
     """
     # one axis order from the start, so that the result does not depend on how a scan is stored
     oriented = scan.volume.reoriented(grid.orientation)
-    array = normalise(np.ascontiguousarray(oriented.array))
-    box = bounding_box(array)
-    if settings.n4 and box is not None:
-        array[box] = normalise(correct_bias(array[box], oriented.spacing_mm))
-    padded = oriented.with_array(array).padded(PADDING)
+    content = _without_empty_margins(
+        oriented.with_array(normalise(np.ascontiguousarray(oriented.array)))
+    )
+    if settings.n4:
+        corrected = correct_bias(content.array, content.spacing_mm)
+        content = content.with_array(normalise(corrected))
+    padded = content.padded(PADDING)
     return resample_image(padded, grid.target_spacing_mm(tuple(padded.spacing_mm)))
+
+
+def _without_empty_margins(volume: Volume) -> Volume:
+    box = bounding_box(volume.array)
+    return volume if box is None else volume.cropped(box)

@@ -21,7 +21,7 @@ class PrepareStage(Stage):
     """Check, correct, normalise, reorient and resample (DESIGN: prepare)."""
 
     name = "prepare"
-    version = 1
+    version = 2
 
     def __init__(self, config: Config, layout: Layout) -> None:
         super().__init__(config, layout)
