@@ -8,6 +8,7 @@ from drawn_spine import FIRST_ROW, PITCH, draw_spine
 
 from columna.config import LabelSettings
 from columna.label import label_masks
+from columna.label.naming import NamedInstance, Naming
 from columna.label.points import poi_json
 from columna.phantom import PhantomSettings, make_phantom
 from columna.volume import Volume
@@ -161,6 +162,23 @@ def test_a_sliver_between_vertebrae_does_not_shift_the_names():
     result = label(drawn)
     known = [name for name in level_names(result) if name]
     assert known == ["T12", "L1", "L2", "L3", "L4", "L5"]
+
+
+def test_a_labeller_of_ones_own_sees_the_image_and_decides_the_names():
+    drawn = draw_spine(3)
+    semantic, instance = drawn.volumes()
+    scan = semantic.with_array(np.where(drawn.instance > 0, 7 - drawn.instance, 0).astype(float))
+
+    def by_brightness(spine):
+        inside = [spine.image[spine.bodies == i].mean() for i in spine.levels]
+        labels = [int(value) for value in inside]
+        named = zip(spine.levels, labels, strict=True)
+        return Naming([NamedInstance(i, n, f"C{n}", "both", 0.9) for i, n in named])
+
+    turned = scan.reoriented(("R", "A", "S"))
+    result = label_masks(turned, semantic, instance, ANCHORED, by_brightness)
+    assert level_names(result) == ["C6", "C5", "C4"]
+    assert set(np.unique(result.instance.array)) >= {6, 5, 4}
 
 
 def test_points_are_where_the_structures_are():

@@ -11,7 +11,7 @@ from columna.label.c2 import merge_split_c2
 from columna.label.components import INFERIOR, find_components
 from columna.label.derived import Column, add_derived
 from columna.label.missing import assign_missing
-from columna.label.naming import NAMERS, Naming
+from columna.label.naming import NAMERS, Namer, Naming
 from columna.label.order import order_instances
 from columna.label.posterior import move_posterior_elements
 from columna.label.result import LabelResult
@@ -30,7 +30,11 @@ SPACES = (Semantic.DISC, *ENDPLATES)
 
 
 def label_masks(
-    grid: Volume, semantic_raw: Volume, instance_raw: Volume, settings: LabelSettings
+    grid: Volume,
+    semantic_raw: Volume,
+    instance_raw: Volume,
+    settings: LabelSettings,
+    namer: Namer | None = None,
 ) -> LabelResult:
     """Clean, name and complete both masks (spineps-behaviour 5).
 
@@ -40,11 +44,13 @@ def label_masks(
     Parameters
     ----------
     grid
-        The input scan; only shape and affine are used.
+        The input scan; only shape and affine are used, unless `namer` looks at its voxels.
     semantic_raw, instance_raw
         Answers of phases 1 and 2 in the grids of their models.
     settings
         How levels are named.
+    namer
+        A labeller of one's own, for example a learned one, in place of that of `settings`.
     """
     upright = grid.reoriented(PIR)
     box, semantic, instance = _working_masks(upright, semantic_raw, instance_raw)
@@ -57,9 +63,8 @@ def label_masks(
     voxel_mm3 = grid.voxel_volume_mm3
     instance = merge_split_c2(semantic, instance, spaces, voxel_mm3)
     instance = order_instances(move_posterior_elements(semantic, instance))
-    above = box[INFERIOR].start - 1
-    spine = Spine(semantic, instance, spaces, upright.spacing_mm, above)
-    naming = NAMERS[settings.naming](spine)
+    spine = Spine(semantic, instance, spaces, upright, box)
+    naming = (namer or NAMERS[settings.naming])(spine)
     column = _column(spine, naming)
     instance = _relabelled(instance, naming)
     add_derived(semantic, instance, spaces, column)

@@ -1,7 +1,8 @@
 """Which vertebra is which: on-disk numbers and level names.
 
-A namer is any function that takes a `Spine` and returns a `Naming`; a learned labeller can take
-the place of those below by joining `NAMERS`.
+A namer is any callable that takes a `Spine` and returns a `Naming`. A learned labeller (VERIDAH)
+can take the place of those below: it finds bodies, sacrum and image voxels in the `Spine`, holds
+its network itself, and is handed to `label_masks` or joins `NAMERS`.
 """
 
 from collections.abc import Sequence

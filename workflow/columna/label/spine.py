@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from columna.anatomy import Semantic
 from columna.label.components import INFERIOR, Components, centres_of
-from columna.volume import Box
+from columna.volume import Box, Volume
 
 MIN_BODY_RATIO = 0.05
 """An instance whose body is smaller than this times the median body is no level of its own."""
@@ -31,17 +31,33 @@ class Spine:
         The masks.
     spaces
         Pieces of discs and endplates.
-    spacing_mm
-        Voxel size, shape (3,).
-    rows_above
-        Image rows above the first row of the masks (-1 where the frame lies outside).
+    scan
+        The whole scan in (P, I, R). The rules here look at its grid only; a learned labeller
+        looks at `image`, and asks the label stage for a scan with voxels.
+    box
+        Where the masks, without their frame, lie in it.
     """
 
     semantic: np.ndarray
     instance: np.ndarray
     spaces: Components
-    spacing_mm: np.ndarray
-    rows_above: int
+    scan: Volume
+    box: Box
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """Voxel size, shape (3,)."""
+        return self.scan.spacing_mm
+
+    @property
+    def rows_above(self) -> int:
+        """Image rows above the first row of the masks (-1 where the frame lies outside)."""
+        return self.box[INFERIOR].start - 1
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """The scan's voxels under the masks, frame included."""
+        return np.pad(self.scan.array[self.box], 1)
 
     @cached_property
     def count(self) -> int:
