@@ -5,7 +5,7 @@ can take the place of those below: it finds bodies, sacrum and image voxels in t
 its network itself, and is handed to `label_masks` or joins `NAMERS`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -54,6 +54,17 @@ class Naming:
     instances: list[NamedInstance]
     facts: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, spine: Spine, named: Iterable[NamedInstance], facts: dict[str, Any]) -> "Naming":
+        """All instances from top to bottom; those not among `named` get spare numbers."""
+        known = {n.instance: n for n in named}
+        spare = iter(EXTRA_LABELS)
+        everyone = [
+            known[i] if i in known else NamedInstance(i, next(spare), None)
+            for i in range(1, spine.count + 1)
+        ]
+        return cls(everyone, facts)
+
 
 class Namer(Protocol):
     """Names the vertebrae of a spine."""
@@ -96,7 +107,7 @@ def name_anchored(spine: Spine) -> Naming:
         named = _from_one_anchor(spine, anchors[0])
     else:
         named = _from_both_anchors(spine, facts)
-    return Naming(_with_extras(spine, named), facts)
+    return Naming.of(spine, named, facts)
 
 
 NAMERS: dict[str, Namer] = {"anchored": name_anchored, "top_down": name_top_down}
@@ -152,16 +163,6 @@ def _widest_step(spine: Spine) -> int:
     steps = np.pad(spine.steps_mm, 1, mode="edge")
     ratios = steps[1:-1] / ((steps[:-2] + steps[2:]) / 2)
     return int(ratios.argmax()) + 1
-
-
-def _with_extras(spine: Spine, named: Sequence[NamedInstance]) -> list[NamedInstance]:
-    """All instances from top to bottom; those that are no known level get spare numbers."""
-    known = {n.instance: n for n in named}
-    spare = iter(EXTRA_LABELS)
-    return [
-        known[i] if i in known else NamedInstance(i, next(spare), None)
-        for i in range(1, spine.count + 1)
-    ]
 
 
 def _named(instance: int, label: int, anchor: str, confidence: float) -> NamedInstance:
