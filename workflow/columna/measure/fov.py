@@ -51,8 +51,15 @@ class FieldOfView:
                 touched.add(end)
         return "".join(face for face in FACES if face in touched)
 
+    def room_mm(self, region: Region) -> dict[str, float]:
+        """Distance of `region` to the superior (S) and inferior (I) edge; touching is 0."""
+        axis = next(i for i, end in enumerate(self.orientation) if end in "SI")
+        end = self.orientation[axis]
+        below = int(region.start[axis] - self.start[axis])
+        above = int(self.stop[axis] - region.stop[axis])
+        spacing = float(self.spacing_mm[axis])
+        return {_OPPOSITE[end]: max(0, below) * spacing, end: max(0, above) * spacing}
+
     def distance_mm(self, region: Region) -> float:
         """Smaller distance of `region` to the superior and inferior edge; touching is 0."""
-        axis = next(i for i, end in enumerate(self.orientation) if end in "SI")
-        room = (region.start - self.start, self.stop - region.stop)
-        return max(0, min(int(side[axis]) for side in room)) * float(self.spacing_mm[axis])
+        return min(self.room_mm(region).values())

@@ -1,0 +1,235 @@
+"""The geometry of a scan: measured once, handed to every table."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from columna.anatomy import (
+    BODY,
+    CANAL,
+    DISC_OFFSET,
+    POSTERIOR_ELEMENTS,
+    SACRUM,
+    Semantic,
+    levels,
+)
+from columna.measure.band import slice_normal
+from columna.measure.body import Body, BodyMasks
+from columna.measure.context import MeasureContext, Vertebra
+from columna.measure.crops import Crop, box_around, cut
+from columna.measure.curve import SpineCurve
+from columna.measure.fov import FieldOfView
+from columna.measure.frame import Frame, fit_frames
+from columna.measure.heights import FRACTIONS
+from columna.measure.parts import Parts
+from columna.measure.regions import Region
+from columna.measure.sacral import SacralPlate, sacral_plate
+from columna.measure.visibility import body_status, visible_sides
+
+
+@dataclass(frozen=True, eq=False)
+class Disc:
+    """The disc below a vertebra.
+
+    Parameters
+    ----------
+    label
+        Label of the vertebra above, whether or not that one is seen.
+    crop
+        Its largest component.
+    """
+
+    label: int
+    crop: Crop
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Bodies, discs and canal of a scan.
+
+    Parameters
+    ----------
+    bodies
+        All vertebral bodies in craniocaudal order, cut ones too.
+    discs
+        Label of the vertebra above -> disc.
+    canal, cord
+        All voxels of the canal (labels 60 and 61) and of the cord (60); None without any.
+    sacrum
+        The sacrum; None where it is not seen.
+    curve
+        Curve through bodies and discs; None without either.
+    slice_mm
+        Distance between slices: the largest voxel spacing.
+    """
+
+    bodies: tuple[Body, ...]
+    discs: Mapping[int, Disc]
+    canal: Crop | None
+    cord: Crop | None
+    sacrum: Crop | None
+    curve: SpineCurve | None
+    slice_mm: float
+
+    @cached_property
+    def by_label(self) -> dict[int, Body]:
+        """Instance label -> body."""
+        return {body.label: body for body in self.bodies}
+
+    def below(self, body: Body) -> Body | None:
+        """The next body below."""
+        place = self.bodies.index(body) + 1
+        return self.bodies[place] if place < len(self.bodies) else None
+
+    @cached_property
+    def sacral(self) -> SacralPlate | None:
+        """Superior endplate of S1, measured below the last disc."""
+        if self.sacrum is None or not self.bodies:
+            return None
+        last = self.bodies[-1]
+        disc = self.discs.get(last.label)
+        if disc is None or last.frame.status != "ok":
+            return None
+        return sacral_plate(self.sacrum, disc.crop, last, self.slice_mm, FRACTIONS)
+
+    def mean_right(self, region: str | None) -> np.ndarray | None:
+        """Mean of r over the vertebrae of a region; over all where it has none with a frame."""
+        fitted = [b for b in self.bodies if b.frame.status == "ok"]
+        chosen = [b for b in fitted if b.region == region] or fitted
+        if not chosen:
+            return None
+        mean = np.sum([body.frame.r for body in chosen], axis=0)
+        return mean / np.linalg.norm(mean)
+
+
+def scan_geometry(
+    context: MeasureContext,
+    parts: Mapping[int, Parts],
+    semantic: Mapping[int, Region],
+    instance: Mapping[int, Region],
+    fov: FieldOfView,
+    fov_margin_mm: float,
+) -> Geometry:
+    """Measure the geometry of a scan.
+
+    Parameters
+    ----------
+    context
+        The scan.
+    parts
+        Regions of its vertebrae.
+    semantic, instance
+        Regions of both masks, by label.
+    fov, fov_margin_mm
+        The field of view, and what is too near to its edge.
+    """
+    canal = _semantic_crop(context, semantic, CANAL)
+    discs = _discs(context, instance)
+    masks = _body_masks(context, parts, fov, fov_margin_mm)
+    curve = _curve(context, masks, discs)
+    canal_mm = np.zeros((0, 3)) if canal is None else canal.points_mm
+    frames: tuple[Frame, ...] = fit_frames(masks, curve, canal_mm) if masks else ()
+    sacrum = _instance_crop(context, instance, SACRUM)
+    if sacrum is None:
+        sacrum = _semantic_crop(context, semantic, (Semantic.SACRUM,))
+    return Geometry(
+        bodies=tuple(Body(m, f) for m, f in zip(masks, frames, strict=True)),
+        discs=discs,
+        canal=canal,
+        cord=_semantic_crop(context, semantic, (Semantic.SPINAL_CORD,)),
+        sacrum=None if sacrum is None else sacrum.largest(),
+        curve=curve,
+        slice_mm=slice_normal(context.instance.affine)[0],
+    )
+
+
+def _semantic_crop(
+    context: MeasureContext, regions: Mapping[int, Region], labels: tuple[int, ...]
+) -> Crop | None:
+    found = [regions[label] for label in labels if label in regions]
+    if not found:
+        return None
+    part = cut(context.semantic, box_around(found, context.semantic))
+    return Crop(np.isin(part.array, labels), part.affine)
+
+
+def _instance_crop(
+    context: MeasureContext, regions: Mapping[int, Region], label: int
+) -> Crop | None:
+    if label not in regions:
+        return None
+    part = cut(context.instance, box_around([regions[label]], context.instance))
+    return Crop(part.array == label, part.affine)
+
+
+def _discs(context: MeasureContext, regions: Mapping[int, Region]) -> dict[int, Disc]:
+    """Discs by the label of the vertebra above."""
+    found = {}
+    for level in range(1, 100):
+        crop = _instance_crop(context, regions, DISC_OFFSET + level)
+        if crop is not None:
+            found[level] = Disc(level, crop.largest())
+    return found
+
+
+def _body_masks(
+    context: MeasureContext, parts: Mapping[int, Parts], fov: FieldOfView, margin_mm: float
+) -> list[BodyMasks]:
+    """Cut out the bodies of a scan."""
+    repeated = repeated_levels(context, parts)
+    regions = {level.name: level.region for level in levels().values()}
+    masks = []
+    for vertebra in context.vertebrae:
+        part = parts.get(vertebra.label)
+        if part is None or part.body is None or vertebra.level == "C1":
+            continue
+        body, arch = _body_and_arch(context, vertebra, part)
+        status = body_status(vertebra, part, fov, margin_mm, repeated)
+        masks.append(
+            BodyMasks(
+                vertebra=vertebra,
+                region=regions.get(vertebra.level),
+                body=body,
+                arch=arch,
+                sides=visible_sides(vertebra, part.body, fov, margin_mm),
+                is_complete=status == "ok",
+            )
+        )
+    return masks
+
+
+def repeated_levels(context: MeasureContext, parts: Mapping[int, Parts]) -> set[str]:
+    """Levels that were assigned to more than one vertebra."""
+    counts = Counter(v.level for v in context.vertebrae if v.level and v.label in parts)
+    return {level for level, n in counts.items() if n > 1}
+
+
+def _body_and_arch(
+    context: MeasureContext, vertebra: Vertebra, part: Parts
+) -> tuple[Crop, Crop | None]:
+    box = box_around([part.body, *part.posterior.values()], context.instance)
+    instance = cut(context.instance, box)
+    is_vertebra = instance.array == vertebra.label
+    semantic = cut(context.semantic, box).array
+    body = Crop(is_vertebra & np.isin(semantic, BODY), instance.affine).largest()
+    if not part.posterior:
+        return body, None
+    return body, Crop(is_vertebra & np.isin(semantic, POSTERIOR_ELEMENTS), instance.affine)
+
+
+def _curve(
+    context: MeasureContext, masks: list[BodyMasks], discs: Mapping[int, Disc]
+) -> SpineCurve | None:
+    """Fit the curve through bodies and discs from the top."""
+    points = []
+    for m in masks:
+        points.append(m.body.centroid_mm)
+        disc = discs.get(m.vertebra.label)
+        if disc is not None:
+            points.append(disc.crop.centroid_mm)
+    if not points:
+        return None
+    return SpineCurve.fit(np.array(points))

@@ -1,0 +1,165 @@
+"""The superior endplate of S1 (morphometrics G8)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from columna.measure.body import Body, Line
+from columna.measure.crops import Crop
+from columna.measure.frame import (
+    LARGEST_RMS_MM,
+    Frame,
+    Plane,
+    angle_deg,
+    centred_grid,
+    fit_plane,
+    reach_mm,
+    unit,
+)
+from columna.measure.heights import LINE_SPAN
+from columna.measure.robust import huber_fit
+
+LEAST_VALID = 0.6
+FLATTEST = 0.35
+"""Discs up to this ratio of the smallest to the middle variance have a normal of their own."""
+_REFINEMENTS = 3
+_STOP_DEG = 0.1
+_BELOW_MM = 40.0
+_BAND_SHARE = 0.15
+_OFFSETS = np.linspace(-1, 1, 7)
+_CENTRAL = 0.76
+
+
+@dataclass(frozen=True, eq=False)
+class SacralPlate:
+    """Superior endplate of S1.
+
+    Parameters
+    ----------
+    frame
+        Axes with s along the plate's normal; origin = centroid of the disc above; its plane
+        ``superior`` is the plate's.
+    line
+        Endplate line in the band: middle, direction to anterior.
+    length_mm
+        Anterior-posterior length of the footprint of the disc above.
+    places, hits
+        Columns in the disc's footprint: (r, a), shape (n, 2), and the first hit of the sacrum, s,
+        shape (n,), NaN where it was missed; mm from the origin.
+    band_hits
+        Hits by fraction of the footprint's depth and offset, shape (k, 7), at `fractions`.
+    """
+
+    frame: Frame
+    line: Line
+    length_mm: float
+    places: np.ndarray
+    hits: np.ndarray
+    fractions: np.ndarray
+    band_hits: np.ndarray
+
+    @property
+    def plane(self) -> Plane:
+        """Plane of the endplate; its normal points cranially."""
+        return self.frame.superior
+
+
+def sacral_plate(
+    sacrum: Crop, disc: Crop, last: Body, slice_mm: float, fractions: np.ndarray
+) -> SacralPlate | None:
+    """Measure the superior endplate of S1; None where < 60 % of the columns meet the sacrum.
+
+    Parameters
+    ----------
+    sacrum, disc
+        Voxels of the sacrum and of the disc above it.
+    last
+        The last presacral vertebra; it gives the anterior direction.
+    slice_mm
+        Distance between slices.
+    fractions
+        Fractions of the depth at which the band is sampled.
+    """
+    frame = replace(
+        last.frame, origin=disc.centroid_mm, status="ok", superior=None, inferior=None
+    ).turned(_disc_normal(disc, last))
+    start = frame.s
+    for _ in range(_REFINEMENTS):
+        places, hits = _footprint_hits(sacrum, disc, frame)
+        is_hit = np.isfinite(hits)
+        if len(hits) < 6 or is_hit.mean() < LEAST_VALID:
+            return None
+        plane = fit_plane(frame, places[is_hit], hits[is_hit])
+        if plane is None or plane.rms_mm > LARGEST_RMS_MM or angle_deg(plane.normal, start) > 30:
+            return None
+        turned = replace(frame, superior=plane).turned(plane.normal)
+        is_settled = angle_deg(turned.s, frame.s) < _STOP_DEG
+        frame = turned
+        if is_settled:
+            break
+    return _with_line(sacrum, disc, frame, slice_mm, fractions)
+
+
+def _disc_normal(disc: Crop, last: Body) -> np.ndarray:
+    """Normal of a disc, cranially: of its voxels if it is flat, else of the endplate above."""
+    offset = disc.points_mm - disc.centroid_mm
+    variance, axes = np.linalg.eigh(offset.T @ offset)
+    if variance[0] <= FLATTEST * variance[1]:
+        return axes[:, 0] * np.copysign(1.0, axes[:, 0] @ last.frame.s)
+    plane = last.plane("inferior")
+    return last.frame.s if plane is None else plane.normal
+
+
+def _footprint_hits(sacrum: Crop, disc: Crop, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """Columns through the central part of the disc, and where they first meet the sacrum."""
+    (r, width), (a, depth) = (_span(disc, frame, axis) for axis in (0, 1))
+    sides = centred_grid(r, 0.6 * width), centred_grid(a, _CENTRAL * depth)
+    places = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
+    starts = np.concatenate([places, np.zeros((len(places), 1))], axis=1)
+    reach = reach_mm(disc, frame, frame.s)
+    low, _ = disc.indicator.crossings(frame.to_world(starts), frame.s, -reach, reach)
+    places = places[np.isfinite(low)]
+    return places, _first_below(sacrum, frame, places)
+
+
+def _span(disc: Crop, frame: Frame, axis: int) -> tuple[float, float]:
+    """Middle and length of a disc along r (axis 0) or a (axis 1)."""
+    starts = np.zeros((3, 3))
+    starts[:, 1 - axis] = (-3.0, 0.0, 3.0)
+    reach = reach_mm(disc, frame, frame.axes[axis])
+    first, last = disc.indicator.crossings(frame.to_world(starts), frame.axes[axis], -reach, reach)
+    if np.isnan(first).all():
+        along = (disc.points_mm - frame.origin) @ frame.axes[axis]
+        first, last = along.min(keepdims=True), along.max(keepdims=True)
+    first, last = float(np.nanmedian(first)), float(np.nanmedian(last))
+    return (first + last) / 2, last - first
+
+
+def _first_below(sacrum: Crop, frame: Frame, places: np.ndarray) -> np.ndarray:
+    """First hit s of the sacrum going down from the middle of the disc."""
+    starts = np.concatenate([places, np.zeros((len(places), 1))], axis=1)
+    _, last = sacrum.indicator.crossings(frame.to_world(starts), frame.s, -_BELOW_MM, 0.0)
+    # inside the sacrum already where the columns start: no surface was met
+    return np.where(last >= -1e-6, np.nan, last)
+
+
+def _with_line(
+    sacrum: Crop, disc: Crop, frame: Frame, slice_mm: float, fractions: np.ndarray
+) -> SacralPlate | None:
+    (r, width), (a, depth) = (_span(disc, frame, axis) for axis in (0, 1))
+    offsets = r + max(_BAND_SHARE * width, slice_mm / 2) * _OFFSETS
+    along = a + depth * (fractions - 0.5)
+    grid = np.stack(np.meshgrid(offsets, along, indexing="xy"), axis=-1)
+    hits = _first_below(sacrum, frame, grid.reshape(-1, 2)).reshape(grid.shape[:2])
+    chosen = (fractions > LINE_SPAN[0] - 1e-9) & (fractions < LINE_SPAN[1] + 1e-9)
+    is_hit = np.isfinite(hits) & chosen[:, None]
+    if is_hit[chosen].mean() < LEAST_VALID:
+        return None
+    x = np.broadcast_to(along[:, None], hits.shape)[is_hit]
+    fit = huber_fit(np.column_stack([np.ones(len(x)), x]), hits[is_hit])
+    if fit is None:
+        return None
+    height, slope = fit.coefficients
+    line = Line(frame.to_world([r, a, height + slope * a]), unit(frame.a + slope * frame.s))
+    places, column_hits = _footprint_hits(sacrum, disc, frame)
+    return SacralPlate(frame, line, depth, places, column_hits, fractions, hits)

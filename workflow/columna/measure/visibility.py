@@ -1,0 +1,70 @@
+"""Whether a vertebra is in the field of view as a whole (morphometrics G15)."""
+
+from collections.abc import Collection
+
+from columna.measure.context import Vertebra
+from columna.measure.fov import FieldOfView
+from columna.measure.parts import Parts
+from columna.measure.regions import Region
+
+
+def body_status(
+    vertebra: Vertebra,
+    parts: Parts,
+    fov: FieldOfView,
+    margin_mm: float,
+    repeated: Collection[str],
+) -> str:
+    """Status code of the body of a vertebra.
+
+    Parameters
+    ----------
+    vertebra, parts
+        The vertebra and its regions.
+    fov, margin_mm
+        The field of view, and what is too near to its upper or lower edge.
+    repeated
+        Levels that were assigned more than once.
+    """
+    if vertebra.level in repeated:
+        return "duplicate_label"
+    if vertebra.level == "C1":
+        return "not_applicable"
+    if parts.body is None:
+        return "outside_fov" if parts.faces else "not_segmented"
+    return "partial_fov" if is_cut(parts.body, fov, margin_mm) else "ok"
+
+
+def arch_status(
+    vertebra: Vertebra,
+    parts: Parts,
+    fov: FieldOfView,
+    margin_mm: float,
+    repeated: Collection[str],
+) -> str:
+    """Status code of arch and processes; parameters as in `body_status`."""
+    if vertebra.level in repeated:
+        return "duplicate_label"
+    if not parts.posterior:
+        return "outside_fov" if parts.faces else "not_segmented"
+    is_any_cut = any(is_cut(region, fov, margin_mm) for region in parts.posterior.values())
+    return "partial_fov" if is_any_cut else "ok"
+
+
+def is_cut(region: Region, fov: FieldOfView, margin_mm: float) -> bool:
+    """Whether a region touches a face, or is too near to the superior or inferior one."""
+    # masks of cut structures often end a little before the edge
+    return fov.distance_mm(region) < margin_mm or bool(fov.faces(region))
+
+
+def visible_sides(
+    vertebra: Vertebra, body: Region, fov: FieldOfView, margin_mm: float
+) -> tuple[str, ...]:
+    """Endplates of a body that are not at the edge, and not below a dens."""
+    room = fov.room_mm(body)
+    sides = []
+    if room["S"] >= margin_mm and room["S"] > 0 and vertebra.level != "C2":
+        sides.append("superior")
+    if room["I"] >= margin_mm and room["I"] > 0:
+        sides.append("inferior")
+    return tuple(sides)
