@@ -88,3 +88,11 @@ def box_around(regions: list[Region], volume: Volume, margin_mm: float = 0.0) ->
     stop = np.max([region.stop for region in regions], axis=0) + margin
     inside = np.maximum(start, 0), np.minimum(stop, volume.shape)
     return tuple(slice(int(a), int(b)) for a, b in zip(*inside, strict=True))
+
+
+def image_under(image: Volume, crop: Crop) -> np.ndarray:
+    """The voxels of `image` (on the grid that `crop` was cut from) under those of `crop`."""
+    turned = image.reoriented(AXES)
+    start = np.round(np.linalg.inv(turned.affine) @ crop.affine[:, 3]).astype(int)[:3]
+    part = tuple(slice(s, s + n) for s, n in zip(start, crop.mask.shape, strict=True))
+    return np.ascontiguousarray(turned.array[part])

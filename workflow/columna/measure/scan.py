@@ -10,10 +10,12 @@ from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
 from columna.measure.context import MeasureContext
 from columna.measure.fov import FieldOfView
+from columna.measure.geometry import scan_geometry
 from columna.measure.parts import vertebra_parts
 from columna.measure.regions import LabelledRuns
 from columna.measure.scans import measured_scan_row
 from columna.measure.structures import structure_rows
+from columna.measure.tissue import Tissue
 from columna.measure.vertebrae import vertebra_rows
 from columna.volume import Volume, smallest_unsigned
 
@@ -48,11 +50,16 @@ def measure_scan(
     instance = LabelledRuns.of(context.instance.array)
     regions = instance.regions(affine)
     parts = vertebra_parts(context, instance, regions, fov)
-    vertebrae = vertebra_rows(context, parts, fov, settings.fov_margin_mm, SACRUM in regions)
+    kinds = semantic.regions(affine)
+    geometry = scan_geometry(context, parts, kinds, regions, fov, settings.fov_margin_mm)
+    tissue = Tissue.of(context.image, geometry)
+    vertebrae = vertebra_rows(
+        context, parts, fov, settings, geometry, tissue, has_sacrum=SACRUM in regions
+    )
     return {
         "scans": [measured_scan_row(context, vertebrae, regions.keys())],
         "structures": [
-            *structure_rows(context, "semantic", semantic, semantic.regions(affine), fov),
+            *structure_rows(context, "semantic", semantic, kinds, fov),
             *structure_rows(context, "instance", instance, regions, fov),
         ],
         "vertebrae": vertebrae,

@@ -7,10 +7,13 @@ from statistics import median
 from typing import Any
 
 from columna.anatomy import SACRUM, Label, Semantic, levels, vertebra_labels
+from columna.config import MeasureSettings
 from columna.measure.context import MeasureContext, Vertebra
 from columna.measure.fov import FieldOfView
+from columna.measure.geometry import Geometry
 from columna.measure.parts import Parts
 from columna.measure.regions import Region
+from columna.measure.tissue import Tissue
 from columna.tables.rows import finish_row
 from columna.tables.vertebrae import VERTEBRAE
 
@@ -42,7 +45,10 @@ def vertebra_rows(
     context: MeasureContext,
     parts: dict[int, Parts],
     fov: FieldOfView,
-    fov_margin_mm: float,
+    settings: MeasureSettings,
+    geometry: Geometry,
+    tissue: Tissue | None,
+    *,
     has_sacrum: bool,
 ) -> list[Row]:
     """Measure every vertebra, and add the levels that were not found.
@@ -55,8 +61,10 @@ def vertebra_rows(
         Regions of the vertebrae, by instance label.
     fov
         The field of view.
-    fov_margin_mm
-        What is nearer than this to the superior or inferior edge counts as cut.
+    settings
+        What is too near to the superior or inferior edge counts as cut.
+    geometry, tissue
+        Frames of the bodies, and the image (None where it is not at hand).
     has_sacrum
         Whether the sacrum was found.
     """
@@ -65,7 +73,7 @@ def vertebra_rows(
     if unlisted:
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
     repeated = {name for name, n in Counter(v.level for v in seen if v.level).items() if n > 1}
-    measure = _Measure(context.instance.voxel_volume_mm3, fov, fov_margin_mm, repeated)
+    measure = _Measure(context.instance.voxel_volume_mm3, fov, settings.fov_margin_mm, repeated)
     rows = [_naming(v, seen) | measure.columns(v, parts[v.label]) for v in seen]
     _add_visible_fraction(rows)
     rows += _absent_rows(seen, has_sacrum)

@@ -16,6 +16,7 @@ STATUS = {
     "artefact_suspected": "an artefact is suspected",
     "not_applicable": "not defined for this level",
     "no_anchor": "it has no name: neither C2 nor the sacrum is seen, or it is no known level",
+    "no_image": "the input image was not at hand",
     "disabled": "switched off in the configuration",
     "error": "the measurement failed",
 }
