@@ -40,14 +40,17 @@ class SpineCurve:
     is_low_support: bool
 
     @classmethod
-    def fit(cls, points: np.ndarray) -> "SpineCurve":
-        """Fit `points`, RAS+ mm, shape (k, 3), k >= 1, in craniocaudal order."""
+    def fit(cls, points: np.ndarray, residual_mm: float = RESIDUAL_MM) -> "SpineCurve":
+        """Fit `points`, RAS+ mm, shape (k, 3), k >= 1, in craniocaudal order.
+
+        The root mean square residual of the smoothest admissible curve is `residual_mm`.
+        """
         points = _apart(np.asarray(points, float).reshape(-1, 3))
         u = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
         if len(points) < LEAST_POINTS:
             return cls(None, *_line(points), end_mm=float(u[-1]), is_low_support=True)
         (knots, coefficients, degree), _ = interpolate.splprep(
-            points.T, u=u, k=3, s=len(points) * RESIDUAL_MM**2
+            points.T, u=u, k=3, s=len(points) * residual_mm**2
         )
         spline = interpolate.BSpline(knots, np.stack(coefficients, axis=1), degree)
         return cls(spline, points[0], np.zeros(3), float(u[-1]), is_low_support=False)

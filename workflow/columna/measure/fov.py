@@ -63,3 +63,12 @@ class FieldOfView:
     def distance_mm(self, region: Region) -> float:
         """Smaller distance of `region` to the superior and inferior edge; touching is 0."""
         return min(self.room_mm(region).values())
+
+    def depth_voxels(self, index: np.ndarray) -> np.ndarray:
+        """Distance of places to the nearest face in voxels; negative outside.
+
+        `index` are array indices (the first voxel's centre is 0), shape (..., 3) -> (...).
+        """
+        low = index - (self.start - 0.5)
+        high = (self.stop - 0.5) - index
+        return np.round(np.minimum(low, high).min(axis=-1), 6)

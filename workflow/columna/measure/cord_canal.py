@@ -1,0 +1,199 @@
+"""Rows of the table `cord_canal`: three sites of every level (morphometrics G11)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from columna.measure.canal import Canal, SectionMeasures
+from columna.measure.context import MeasureContext
+from columna.measure.geometry import Geometry
+from columna.measure.spaces import Space, disc_above
+from columna.tables.cord_canal import CORD_CANAL, SITES
+from columna.tables.rows import finish_row
+
+Row = dict[str, Any]
+
+SLAB_MM = np.linspace(-2.0, 2.0, 5)
+"""Places of the planes at the middle of a body or disc."""
+LEVEL_STEP_MM = 1.0
+_FROM_VERTEBRAE = ("vertebra", "level", "region", "level_order", "index_from_top")
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """Planes at one site of a level; without measures, `status` says why.
+
+    `u` are the planes' places on the canal's centre line, shape (n,).
+    """
+
+    status: str
+    u: np.ndarray | None = None
+    measures: SectionMeasures | None = None
+
+    @property
+    def slab_mm(self) -> float:
+        """Distance between the first and the last plane."""
+        return float(self.u[-1] - self.u[0])
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether all planes are valid."""
+        return self.status == "ok"
+
+
+Sites = Mapping[tuple[str, str], Site]
+"""(vertebra, site) -> planes."""
+
+
+def canal_sites(vertebrae: Sequence[Row], geometry: Geometry, canal: Canal | None) -> Sites:
+    """Cut the canal at the sites of every vertebra.
+
+    Parameters
+    ----------
+    vertebrae
+        Rows of the table `vertebrae`.
+    geometry, canal
+        Of the same scan.
+    """
+    found = {}
+    for row in vertebrae:
+        if row["level"] == "C1":
+            continue
+        for site in SITES:
+            places = _places(row, site, geometry, canal)
+            found[row["vertebra"], site] = (
+                places if isinstance(places, Site) else _cut(canal, places)
+            )
+    return found
+
+
+def cord_canal_rows(
+    context: MeasureContext, spaces: Sequence[Space], sites: Sites, cord_end_u: float | None
+) -> list[Row]:
+    """Make the rows of a scan.
+
+    Parameters
+    ----------
+    context
+        The scan.
+    spaces
+        Its disc spaces: one per vertebra.
+    sites
+        Planes by vertebra and site.
+    cord_end_u
+        Where the cord ends on the centre line of the canal; None if that is not seen.
+    """
+    columns = {key: _columns(site, cord_end_u) for key, site in sites.items()}
+    for space in spaces:
+        _add_compression(columns, space, spaces)
+        middle = columns[space.row["vertebra"], "mid_body"]
+        depth = space.row["depth_mm"]
+        if depth and middle["canal_status"] == "ok":
+            middle["canal_body_ap_ratio"] = middle["canal_ap_mm"] / depth
+    return [
+        finish_row(
+            CORD_CANAL,
+            context.identity
+            | {name: space.row[name] for name in _FROM_VERTEBRAE}
+            | {"site": site}
+            | columns[space.row["vertebra"], site],
+        )
+        for space in spaces
+        for site in SITES
+    ]
+
+
+def _places(
+    space: Space, site: str, spaces: Sequence[Space], geometry: Geometry, canal: Canal | None
+) -> np.ndarray | Site:
+    """Places of the planes on the centre line, or the site that cannot be cut."""
+    row, body = space.row, space.upper
+    if row["presence"] == "duplicate":
+        return Site("duplicate_label")
+    if body is None and not (site == "disc" and space.disc):
+        return Site(row["body_status"])
+    if canal is None:
+        return Site("not_segmented")
+    if site == "mid_body":
+        if not body.is_complete:
+            return Site("partial_fov")
+        return float(canal.line.nearest(body.crop.centroid_mm)) + SLAB_MM
+    if space.disc is None:
+        return Site("neighbour_missing")
+    end = float(canal.line.nearest(space.disc.crop.centroid_mm))
+    if site == "disc":
+        return end + SLAB_MM
+    above = disc_above(spaces, body, geometry)
+    if above is None:
+        return Site("neighbour_missing")
+    start = float(canal.line.nearest(above.crop.centroid_mm))
+    if end - start < LEVEL_STEP_MM:
+        return Site("fit_failed")
+    return np.linspace(start, end, round((end - start) / LEVEL_STEP_MM) + 1)
+
+
+def _cut(canal: Canal, u: np.ndarray) -> Site:
+    measures = canal.measure(u)
+    codes = [code for code in measures.canal_status if code != "ok"]
+    return Site("partial_fov" if "partial_fov" in codes else min(codes, default="ok"), u, measures)
+
+
+def _columns(site: Site, cord_end_u: float | None) -> Row:
+    """Columns of one site by itself."""
+    m = site.measures
+    cord = _cord_status(site, cord_end_u)
+    row: Row = {"canal_status": site.status, "cord_status": cord}
+    if site.status == "ok":
+        row |= {
+            "planes_n": len(site.u),
+            "slab_mm": site.slab_mm,
+            "plane_angle_deg": m.angle_deg.mean(),
+            "canal_rl_mm": m.canal_rl_mm.mean(),
+            **_spread("canal", m.canal_area_mm2, m.canal_ap_mm),
+        }
+    if cord == "ok":
+        row |= {
+            "cord_rl_mm": m.cord_rl_mm.mean(),
+            "anterior_csf_mm": m.anterior_csf_mm.mean(),
+            "posterior_csf_mm": m.posterior_csf_mm.mean(),
+            "csf_area_mm2": m.canal_area_mm2.mean() - m.cord_area_mm2.mean(),
+            "cord_canal_area_ratio": m.cord_area_mm2.mean() / m.canal_area_mm2.mean(),
+            "cord_canal_ap_ratio": m.cord_ap_mm.mean() / m.canal_ap_mm.mean(),
+            **_spread("cord", m.cord_area_mm2, m.cord_ap_mm),
+        }
+    return row
+
+
+def _spread(name: str, area: np.ndarray, ap: np.ndarray) -> Row:
+    return {
+        f"{name}_area_mm2": area.mean(),
+        f"{name}_area_min_mm2": area.min(),
+        f"{name}_area_sd_mm2": area.std(ddof=1),
+        f"{name}_ap_mm": ap.mean(),
+        f"{name}_ap_min_mm": ap.min(),
+    }
+
+
+def _cord_status(site: Site, cord_end_u: float | None) -> str:
+    if site.status != "ok":
+        return site.status
+    if cord_end_u is not None and site.u[-1] > cord_end_u:
+        return "not_applicable"
+    return "ok" if site.measures.has_cord.all() else "not_segmented"
+
+
+def _add_compression(
+    columns: Mapping[tuple[str, str], Row], space: Space, spaces: Sequence[Space]
+) -> None:
+    """How much smaller the smallest diameters are than at the bodies above and below, in place."""
+    name = space.row["vertebra"]
+    above = next((s.row["vertebra"] for s in spaces if s.upper and s.lower_name == name), None)
+    for site, upper in (("mid_body", above), ("disc", name), ("level", above)):
+        for column, tube in (("mcc_pct", "canal"), ("mscc_pct", "cord")):
+            smallest = columns[name, site].get(f"{tube}_ap_min_mm")
+            ends = [columns.get((end, "mid_body"), {}) for end in (upper, space.lower_name)]
+            normal = [end.get(f"{tube}_ap_mm") for end in ends]
+            if smallest is not None and None not in normal:
+                columns[name, site][column] = 100 * (1 - smallest / np.mean(normal))
