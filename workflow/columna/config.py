@@ -59,6 +59,11 @@ class LabelSettings(Settings):
         description="anchored: name levels from the sacrum or C2, else leave them unnamed; "
         "top_down: number from C2 downwards as SPINEPS does.",
     )
+    given_levels: Literal["keep", "rename"] = Field(
+        "keep",
+        description="Levels of masks that the cohort sheet gives. keep: their instance numbers "
+        "are right; rename: name them by `naming`.",
+    )
 
 
 class MeasureSettings(Settings):
@@ -68,6 +73,13 @@ class MeasureSettings(Settings):
         2.0,
         ge=0,
         description="What lies closer than this to the upper or lower image edge counts as cut.",
+    )
+    genant_like_grade: bool = Field(
+        False,
+        description="Grade height losses like Genant (a surrogate from measures, not a reading).",
+    )
+    mesh_volume: bool = Field(
+        False, description="Also measure volumes within surface meshes (structures); slower."
     )
 
 
@@ -117,6 +129,7 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
         "instance": True,
         "label": True,
     },
+    "assess": {"prepare": True},
 }
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 

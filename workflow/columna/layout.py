@@ -3,10 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from columna.cohort.manifest import manifest_path
+from columna.cohort.manifest import ScanEntry, manifest_path
 
-STAGES = ("prepare", "semantic", "instance", "label", "measure")
+STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess")
 """The stages that run over batches, in order."""
+NETWORK_STAGES = ("semantic", "instance")
+
+
+def stages_of(scan: ScanEntry) -> tuple[str, ...]:
+    """The stages that a scan goes through: one that comes with its masks needs no network."""
+    return tuple(s for s in STAGES if not (scan.has_masks and s in NETWORK_STAGES))
+
+
+def stages_before(stage: str, scan: ScanEntry) -> tuple[str, ...]:
+    """The stages that a scan has gone through when it comes to `stage`."""
+    return tuple(s for s in stages_of(scan) if STAGES.index(s) < STAGES.index(stage))
 
 
 @dataclass(frozen=True)

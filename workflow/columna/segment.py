@@ -37,19 +37,16 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     config
         Settings; its cohort and results are not used.
     threads
-        Cores for the networks.
+        Cores to use.
 
     Returns
     -------
     Record
         How the scan ended: ``done``, or ``refused`` or ``failed`` with the reason.
     """
-    import torch
-
-    torch.set_num_threads(threads)
     layout = Layout(out / WORK)
     scan_id = scan_id_of(scan)
-    ended = _index(scan, scan_id, layout) or _run(config, layout)
+    ended = _index(scan, scan_id, layout) or _run(config, layout, threads)
     collect_tables(layout, config_sha256(config))
     _deliver(layout, scan_id, out)
     return ended
@@ -69,12 +66,12 @@ def _index(scan: Path, scan_id: str, layout: Layout) -> Record | None:
     return Record("index", scan_id, "", "refused", row["input_status"], row["reason"])
 
 
-def _run(config: Config, layout: Layout) -> Record:
+def _run(config: Config, layout: Layout, threads: int) -> Record:
     [batch] = list_batches(layout.index)
     scans = read_manifest(layout.manifest(batch))
     for name in STAGES:
         stage = make_stage(name, config, layout)
-        [ended] = run_batch(stage, batch, scans, workers=1)
+        [ended] = run_batch(stage, batch, scans, threads)
         write_stage_table(layout.stage_table(name, batch), [ended])
     return ended
 

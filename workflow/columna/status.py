@@ -9,7 +9,7 @@ from rich.table import Table
 
 from columna.batch.table import read_stage_table
 from columna.cohort.manifest import list_batches, read_manifest
-from columna.layout import STAGES, Layout
+from columna.layout import STAGES, Layout, stages_of
 from columna.store import Store
 
 ENDINGS = ("done", "refused", "failed", "pending")
@@ -68,7 +68,7 @@ def _stage_rows(layout: Layout, store: Store, stage: str, batch: str) -> list[di
     rows = []
     stopped = {r["scan_id"] for r in _stopped_before(layout, stage, batch)}
     for scan in read_manifest(layout.manifest(batch)):
-        if scan.scan_id in stopped:
+        if scan.scan_id in stopped or stage not in stages_of(scan):
             continue
         record = store.read(scan.scan_id, stage)
         rows.append(

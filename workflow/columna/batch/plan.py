@@ -7,7 +7,7 @@ from typing import Any
 from columna.batch.attempts import attempts
 from columna.cohort.manifest import ScanEntry
 from columna.errors import ColumnaError
-from columna.layout import STAGES
+from columna.layout import stages_before, stages_of
 from columna.stages.base import Stage
 from columna.store import Record
 
@@ -37,12 +37,15 @@ class Plan:
 def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
     """Sort the scans of a batch into ended and to be computed.
 
-    A scan that an earlier stage did not finish keeps that stage's record.
+    A scan that an earlier stage did not finish, or that does not go through this stage, keeps
+    the record of the stage it came through last.
     """
     plan = Plan()
     for scan in scans:
         upstream = _upstream(stage, scan)
-        if upstream is not None and upstream.status != "done":
+        if upstream is not None and (
+            upstream.status != "done" or stage.name not in stages_of(scan)
+        ):
             plan.records[scan.scan_id] = upstream
             continue
         dependencies = stage.dependencies(scan)
@@ -60,7 +63,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
 def _upstream(stage: Stage, scan: ScanEntry) -> Record | None:
     """How the scan came out of the chain so far; the first stage that stopped it speaks."""
     record = None
-    for earlier in STAGES[: STAGES.index(stage.name)]:
+    for earlier in stages_before(stage.name, scan):
         record = stage.store.read(scan.scan_id, earlier)
         if record is None:
             raise ColumnaError(

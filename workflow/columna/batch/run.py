@@ -42,7 +42,7 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
     scans
         The scans of the batch.
     workers
-        Processes for stages without a network.
+        Cores: processes for stages without a network, threads for a network.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
     log.info("%s %s: %d scans, %d to compute", stage.name, batch, len(scans), len(plan.tasks))
     records = dict(plan.records)
     if plan.tasks:
-        stage.open()
+        stage.open(workers)
         with Progress(f"{stage.name} {batch}", len(plan.tasks)) as progress:
             for record in _compute(stage, plan.tasks, workers):
                 records[record.scan_id] = record

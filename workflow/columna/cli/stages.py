@@ -22,6 +22,7 @@ _HELP = {
     "instance": "Phase 2: separate the vertebrae of a batch.",
     "label": "Phase 3: name vertebrae, write the final masks of a batch.",
     "measure": "Measure the scans of a batch and write the batch's table rows.",
+    "assess": "Assess the quality of the scans, masks and measures of a batch.",
 }
 
 Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]
@@ -66,10 +67,6 @@ def run_stage(
     config = read_config(configfile, settings, results)
     layout = Layout(config.results)
     stage = make_stage(name, config, layout)
-    if stage.uses_network:
-        import torch
-
-        torch.set_num_threads(threads)
     records = run_batch(stage, batch, read_manifest(layout.manifest(batch)), threads)
     write_stage_table(layout.stage_table(name, batch), records)
 

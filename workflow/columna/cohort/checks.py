@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from columna.cohort.manifest import MASKS
 from columna.cohort.names import CONTROL, PERSON, SCAN_ID
 from columna.cohort.rows import OUTCOME, accepted, leave_out
 from columna.prepare.modality import name_verdict
@@ -23,9 +24,13 @@ STAT_CHUNK = 500
 def check_rows(rows: pd.DataFrame) -> None:
     """Give every row of `rows` that cannot be a scan its reason, in place."""
     check_values(rows)
+    check_masks(rows)
     check_file_names(rows)
     check_duplicates(rows)
-    check_files(rows)
+    check_files(rows, "path")
+    for mask in MASKS:
+        if mask in rows:
+            check_files(rows, mask)
 
 
 def check_values(rows: pd.DataFrame) -> None:
@@ -55,6 +60,18 @@ def check_values(rows: pd.DataFrame) -> None:
     )
 
 
+def check_masks(rows: pd.DataFrame) -> None:
+    """Leave out rows that name one mask without the other, or one whose path cannot be used."""
+    masks = rows.reindex(columns=list(MASKS))
+    one_sided = masks.notna().sum(axis=1) == 1
+    leave_out(rows, one_sided, "bad_row", "The row names one mask; give semantic and instance.")
+    for mask in MASKS:
+        unusable = masks[mask].astype("string").str.contains(CONTROL).eq(True).fillna(False)
+        leave_out(
+            rows, unusable.astype(bool), "bad_row", f"The path of the {mask} mask cannot be used."
+        )
+
+
 def check_file_names(rows: pd.DataFrame) -> None:
     """Leave out files whose name says that they are something else than a T2w scan."""
     candidates = rows.loc[accepted(rows), "path"]
@@ -75,15 +92,16 @@ def check_duplicates(rows: pd.DataFrame) -> None:
     )
 
 
-def check_files(rows: pd.DataFrame) -> None:
-    """Leave out files that do not exist."""
-    candidates = rows.loc[accepted(rows), "path"]
+def check_files(rows: pd.DataFrame, column: str) -> None:
+    """Leave out rows whose file in `column`, where they have one, does not exist."""
+    candidates = rows.loc[accepted(rows), column].dropna()
     # in threads: network file systems are slow to answer
     with ThreadPoolExecutor(STAT_THREADS) as pool:
         found = pool.map(_missing, _chunks(candidates.tolist()))
         problems = pd.Series(chain.from_iterable(found), candidates.index, dtype=object)
+    which = "" if column == "path" else f"The {column} mask: "
     for reason, where in problems.groupby(problems).groups.items():
-        leave_out(rows, rows.index.isin(where), "missing_file", reason)
+        leave_out(rows, rows.index.isin(where), "missing_file", f"{which}{reason}")
 
 
 def _chunks(paths: list[str]) -> Iterator[list[str]]:

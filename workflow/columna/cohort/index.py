@@ -100,8 +100,12 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
 
 
 def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
-    fields = scans[list(FIELDS)].itertuples(index=False, name=None)
-    return [(ledger[s], ScanEntry(s, person, session, Path(p))) for s, person, session, p in fields]
+    rows = scans.reindex(columns=list(FIELDS)).astype(object)
+    rows = rows.where(rows.notna(), None).itertuples(index=False, name=None)
+    return [
+        (ledger[scan], ScanEntry(scan, person, session, *(Path(f) if f else None for f in files)))
+        for scan, person, session, *files in rows
+    ]
 
 
 def _parquet(rows: pd.DataFrame) -> bytes:

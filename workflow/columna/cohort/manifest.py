@@ -11,7 +11,9 @@ from columna.cohort.names import batch_name, batch_number
 from columna.errors import CohortError
 from columna.files import write_if_changed
 
-FIELDS = ("scan_id", "participant_id", "session_id", "path")
+FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
+MASKS = ("semantic", "instance")
+"""Fields with masks that exist already; a scan that has them needs no network."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,21 @@ class ScanEntry:
         As the cohort gives them; the session may be None.
     path
         The image; relative to the working folder where the cohort was given that way.
+    semantic, instance
+        Masks that the cohort gives for the image: both, or None.
     """
 
     scan_id: str
     participant_id: str
     session_id: str | None
     path: Path
+    semantic: Path | None = None
+    instance: Path | None = None
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the masks exist already, so that no network is needed."""
+        return self.semantic is not None
 
 
 def list_batches(index: Path) -> list[str]:
@@ -102,9 +113,10 @@ def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list
 
 def _text(entries: list[ScanEntry]) -> str:
     ordered = sorted(entries, key=lambda entry: entry.scan_id)
-    rows = [FIELDS, *((e.scan_id, e.participant_id, e.session_id or "", e.path) for e in ordered)]
+    rows = [FIELDS, *([getattr(e, name) or "" for name in FIELDS] for e in ordered)]
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(scan_id: str, participant_id: str, session_id: str, path: str) -> ScanEntry:
-    return ScanEntry(scan_id, participant_id, session_id or None, Path(path))
+def _entry(scan_id: str, participant_id: str, session_id: str, *files: str) -> ScanEntry:
+    path, semantic, instance = (Path(file) if file else None for file in files)
+    return ScanEntry(scan_id, participant_id, session_id or None, path, semantic, instance)

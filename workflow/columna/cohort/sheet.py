@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna.cohort.checks import check_rows
+from columna.cohort.manifest import MASKS
 from columna.cohort.rows import NAMES, OK, OUTCOME, leave_out
 from columna.errors import CohortError
 
@@ -26,7 +27,8 @@ def read_sheet(path: Path) -> pd.DataFrame:
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. Relative paths count from the sheet's folder. More columns are kept.
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
+        Relative paths count from the sheet's folder. More columns are kept.
 
     Returns
     -------
@@ -106,13 +108,14 @@ def _completed(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
     for column in ("participant_id", "session_id", "scan_id"):
         rows[column] = rows[column].str.strip()
-    for column in NAMES:
+    files = ["path", *(column for column in MASKS if column in extra)]
+    for column in {*NAMES, *files}:
         rows[column] = rows[column].mask(rows[column].isin(MISSING))
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
     rows["scan_id"] = rows["scan_id"].where(rows["scan_id"].notna(), names)
-    relative = rows["path"].str.startswith("/").eq(False)
-    if folder != Path():
-        rows["path"] = rows["path"].mask(relative, f"{folder}/" + rows["path"])
+    for column in files if folder != Path() else ():
+        relative = rows[column].str.startswith("/").eq(False)
+        rows[column] = rows[column].mask(relative, f"{folder}/" + rows[column])
     for position, column in enumerate(OUTCOME):
         rows.insert(len(NAMES) + position, column, OK if column == "input_status" else None)
     rows = rows.astype(object)

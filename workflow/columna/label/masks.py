@@ -71,7 +71,7 @@ def label_masks(
     return LabelResult(
         _placed(semantic, box, upright, grid),
         _placed(instance, box, upright, grid),
-        _levels(naming),
+        level_entries(naming),
         naming.facts,
     )
 
@@ -117,7 +117,8 @@ def _placed(array: np.ndarray, box: Box, upright: Volume, grid: Volume) -> Volum
     return Volume(restored.array, grid.affine)
 
 
-def _levels(naming: Naming) -> list[dict[str, Any]]:
+def level_entries(naming: Naming) -> list[dict[str, Any]]:
+    """Names as `LabelResult.levels` holds them."""
     return [
         {
             "label": named.label,

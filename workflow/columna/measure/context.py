@@ -23,7 +23,7 @@ class Vertebra:
     level
         Name, or None where it could not be named.
     anchor
-        What the name was counted from: ``sacrum``, ``c2``, ``both`` or ``none``.
+        What the name was counted from: ``sacrum``, ``c2``, ``both``, ``given`` or ``none``.
     confidence
         0 to 1; None without a name.
     position

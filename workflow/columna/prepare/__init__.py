@@ -7,7 +7,7 @@ are imported when first used, so that `modality` stays light for the cohort inde
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"Scan": "read", "read_scan": "read", "prepare_scan": "stage"}
+_HOMES = {"Scan": "read", "read_scan": "read", "read_mask": "read", "prepare_scan": "stage"}
 
 
 def __getattr__(name: str) -> Any:

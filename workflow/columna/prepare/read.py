@@ -69,10 +69,36 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     _refuse_if(name_verdict(path))
     sidecar = read_sidecar(path)
     _refuse_if(sidecar_verdict(path, sidecar))
-    header, buffer = _read_file(path, settings)
-    volume = Volume(_voxels(header, buffer), header.affine)
+    volume = read_volume(path, settings)
     check_voxels(volume.array, says_mr(path, sidecar))
     return Scan(volume, scan_facts(volume, path, sidecar))
+
+
+def read_volume(path: Path, settings: PrepareSettings) -> Volume:
+    """Read a NIfTI file as `read_scan` does, whatever its voxels stand for.
+
+    Raises
+    ------
+    ScanRefused
+        If the file is damaged, or its header is not that of a sagittal volume.
+    """
+    header, buffer = _read_file(path, settings)
+    return Volume(_voxels(header, buffer), header.affine)
+
+
+def read_mask(path: Path, settings: PrepareSettings) -> Volume:
+    """Read a mask: whole numbers from 0 to 65,535, however they are stored.
+
+    Raises
+    ------
+    ScanRefused
+        As `read_volume`, and ``mask_labels`` for other numbers.
+    """
+    volume = read_volume(path, settings)
+    labels = volume.array.astype(np.uint16, copy=False)
+    if not np.array_equal(labels, volume.array):
+        raise ScanRefused("mask_labels", "The voxels are no whole numbers from 0 to 65535.")
+    return volume.with_array(labels)
 
 
 def _refuse_if(verdict: tuple[str, str] | None) -> None:

@@ -38,8 +38,8 @@ class Stage(ABC):
         self.layout = layout
         self.store = Store(layout)
 
-    def open(self) -> None:  # noqa: B027 - most stages share nothing
-        """Load what all scans of a batch share."""
+    def open(self, threads: int) -> None:  # noqa: B027 - most stages share nothing
+        """Load what all scans of a batch share; a network may use so many `threads`."""
 
     @abstractmethod
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:

@@ -1,13 +1,10 @@
 """Stage instance: phase 2, the semantic mask becomes vertebra instances."""
 
+from functools import cached_property
 from typing import Any
 
 from columna.cohort.manifest import ScanEntry
-from columna.config import Config
-from columna.instance import segment_instances
-from columna.layout import Layout
 from columna.models.folder import ModelFolder
-from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.stages.base import Saved, Stage
 from columna.stages.semantic import SEMANTIC
@@ -23,12 +20,18 @@ class InstanceStage(Stage):
     version = 1
     uses_network = True
 
-    def __init__(self, config: Config, layout: Layout) -> None:
-        super().__init__(config, layout)
-        self.folder = ModelFolder.read(find_model(config.models.instance))
+    @cached_property
+    def folder(self) -> ModelFolder:
+        """The model; not looked for before a scan needs it."""
+        return ModelFolder.read(find_model(self.config.models.instance))
 
-    def open(self) -> None:
+    def open(self, threads: int) -> None:
         """Load the network."""
+        import torch
+
+        from columna.models.instance_network import load_instance_model
+
+        torch.set_num_threads(threads)
         self.model = load_instance_model(
             self.folder.path, self.config.models.device, self.config.instance.compute
         )
@@ -46,6 +49,8 @@ class InstanceStage(Stage):
 
     def compute(self, item: Volume) -> Volume:
         """Separate the vertebrae."""
+        from columna.instance import segment_instances
+
         return segment_instances(item, self.model, self.config.instance)
 
     def save(self, scan: ScanEntry, result: Volume) -> Saved:

@@ -5,24 +5,29 @@ from typing import Any
 
 import numpy as np
 
-from columna.cohort.manifest import ScanEntry
+from columna.cohort.manifest import MASKS, ScanEntry
 from columna.derivatives import Derivatives, mask_sidecar, write_dataset_description
+from columna.errors import ScanRefused
 from columna.files import write_json
-from columna.label import LabelResult, label_masks
+from columna.label import LabelResult, label_masks, take_masks
 from columna.label.points import poi_json
+from columna.layout import stages_before
+from columna.prepare import read_mask
 from columna.stages.base import Saved, Stage
 from columna.stages.instance import INSTANCE
 from columna.stages.semantic import SEMANTIC
+from columna.stages.source import source_sha256
 from columna.volume import Volume, load_volume, save_volume
 
 
 @dataclass(frozen=True)
 class LabelItem:
-    """Input grid (its voxels are not used) and both raw masks."""
+    """Input grid (its voxels are not used) and both masks: raw answers of networks, or given."""
 
     grid: Volume
     semantic: Volume
     instance: Volume
+    are_given: bool
 
 
 class LabelStage(Stage):
@@ -32,22 +37,30 @@ class LabelStage(Stage):
     version = 1
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Settings."""
-        return {"settings": self.config.label.model_dump(mode="json")}
+        """Settings, and masks that the cohort gives."""
+        settings = {"settings": self.config.label.model_dump(mode="json")}
+        if not scan.has_masks:
+            return settings
+        digests = {
+            mask: source_sha256(getattr(scan, mask), self.file(scan, f"source-{mask}.json"))
+            for mask in MASKS
+        }
+        return settings | {"masks": digests}
 
     def load(self, scan: ScanEntry) -> LabelItem:
         """Read both masks; the grid of the input is in the record of prepare."""
         grid = self.done(scan, "prepare").values["grid"]
         nothing = np.broadcast_to(np.uint8(0), grid["shape"])
-        return LabelItem(
-            Volume(nothing, np.array(grid["affine"])),
-            load_volume(self.file(scan, SEMANTIC)),
-            load_volume(self.file(scan, INSTANCE)),
-        )
+        if scan.has_masks:
+            masks = [self._given(scan, mask) for mask in MASKS]
+        else:
+            masks = [load_volume(self.file(scan, name)) for name in (SEMANTIC, INSTANCE)]
+        return LabelItem(Volume(nothing, np.array(grid["affine"])), *masks, scan.has_masks)
 
     def compute(self, item: LabelItem) -> LabelResult:
         """Final masks and names."""
-        return label_masks(item.grid, item.semantic, item.instance, self.config.label)
+        take = take_masks if item.are_given else label_masks
+        return take(item.grid, item.semantic, item.instance, self.config.label)
 
     def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
         """Write masks, sidecars and points below the derivatives folder."""
@@ -65,5 +78,12 @@ class LabelStage(Stage):
 
     def _history(self, scan: ScanEntry) -> dict[str, dict[str, Any]]:
         """What every stage of this scan depended on: input digest, settings, models."""
-        earlier = {s: self.done(scan, s).dependencies for s in ("prepare", "semantic", "instance")}
+        earlier = {s: self.done(scan, s).dependencies for s in stages_before(self.name, scan)}
         return earlier | {"label": self.dependencies(scan)}
+
+    def _given(self, scan: ScanEntry, mask: str) -> Volume:
+        """A mask of the cohort; what is wrong with it is told with its name."""
+        try:
+            return read_mask(getattr(scan, mask), self.config.prepare)
+        except ScanRefused as refusal:
+            raise ScanRefused("bad_mask", f"The {mask} mask: {refusal.reason}") from refusal

@@ -6,7 +6,7 @@ from columna import __version__
 from columna.cohort.manifest import ScanEntry
 from columna.config import config_sha256
 from columna.derivatives import Derivatives
-from columna.layout import STAGES
+from columna.layout import stages_before
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.prepare import read_scan
 from columna.provenance import git_commit
@@ -36,7 +36,7 @@ class MeasureStage(Stage):
 
     def load(self, scan: ScanEntry) -> MeasureContext:
         """Read masks and image, and what earlier stages noted."""
-        records = {stage: self.done(scan, stage) for stage in STAGES[:-1]}
+        records = {stage: self.done(scan, stage) for stage in stages_before(self.name, scan)}
         names = Derivatives(self.layout.derivatives, scan.scan_id)
         return MeasureContext(
             scan_id=scan.scan_id,
@@ -47,8 +47,8 @@ class MeasureStage(Stage):
             instance=load_volume(names.instance),
             image=read_scan(scan.path, self.config.prepare).volume,
             levels=records["label"].values["levels"],
-            confidence={int(k): v for k, v in records["semantic"].values["confidence"].items()},
-            provenance=self._provenance(records),
+            confidence=self._confidence(records.get("semantic")),
+            provenance=self._provenance(scan, records),
         )
 
     def compute(self, item: MeasureContext) -> Rows:
@@ -68,6 +68,11 @@ class MeasureStage(Stage):
         for name, found in rows.items():
             write_shard(self.layout.shard(name, batch), name, found)
 
+    @staticmethod
+    def _confidence(semantic: Record | None) -> dict[int, dict[str, float]]:
+        """By semantic label; given masks come without."""
+        return {int(k): v for k, v in semantic.values["confidence"].items()} if semantic else {}
+
     def _rows(self, scan: ScanEntry, record: Record) -> Rows:
         if record.status == "done":
             return record.values["rows"]
@@ -82,11 +87,11 @@ class MeasureStage(Stage):
             code=record.code,
             reason=record.reason,
             facts=facts,
-            provenance=self._provenance({}),
+            provenance=self._provenance(scan, {}),
         )
         return {"scans": [row]}
 
-    def _provenance(self, records: dict[str, Record]) -> dict[str, Any]:
+    def _provenance(self, scan: ScanEntry, records: dict[str, Record]) -> dict[str, Any]:
         models = {
             s: r.dependencies["model"] for s, r in records.items() if "model" in r.dependencies
         }
@@ -96,6 +101,7 @@ class MeasureStage(Stage):
             for end, key in (("", "name"), ("_sha256", "sha256"))
         }
         return {
+            "mask_source": "given" if scan.has_masks else "computed",
             "pipeline_version": __version__,
             "git_commit": git_commit(),
             "config_sha256": config_sha256(self.config),

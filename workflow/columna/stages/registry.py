@@ -12,6 +12,7 @@ _CLASSES = {
     "instance": "InstanceStage",
     "label": "LabelStage",
     "measure": "MeasureStage",
+    "assess": "AssessStage",
 }
 
 

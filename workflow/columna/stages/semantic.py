@@ -1,17 +1,17 @@
 """Stage semantic: phase 1, the prepared image becomes a mask of 14 structures."""
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from columna.cohort.manifest import ScanEntry
-from columna.config import Config
-from columna.layout import Layout
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
-from columna.models.semantic_network import load_semantic_model
-from columna.semantic import SemanticResult, segment_semantic
 from columna.stages.base import Saved, Stage
 from columna.stages.prepare import PREPARED
 from columna.volume import Volume, load_image, save_volume
+
+if TYPE_CHECKING:
+    from columna.semantic import SemanticResult
 
 SEMANTIC = "semantic.nii.gz"
 
@@ -23,12 +23,18 @@ class SemanticStage(Stage):
     version = 1
     uses_network = True
 
-    def __init__(self, config: Config, layout: Layout) -> None:
-        super().__init__(config, layout)
-        self.folder = ModelFolder.read(find_model(config.models.semantic))
+    @cached_property
+    def folder(self) -> ModelFolder:
+        """The model; not looked for before a scan needs it."""
+        return ModelFolder.read(find_model(self.config.models.semantic))
 
-    def open(self) -> None:
+    def open(self, threads: int) -> None:
         """Load the network."""
+        import torch
+
+        from columna.models.semantic_network import load_semantic_model
+
+        torch.set_num_threads(threads)
         self.model = load_semantic_model(
             self.folder.path, self.config.models.device, self.config.semantic.compute
         )
@@ -44,11 +50,13 @@ class SemanticStage(Stage):
         """Read the prepared image."""
         return load_image(self.file(scan, PREPARED))
 
-    def compute(self, item: Volume) -> SemanticResult:
+    def compute(self, item: Volume) -> "SemanticResult":
         """Segment the 14 structures."""
+        from columna.semantic import segment_semantic
+
         return segment_semantic(item, self.model, self.config.semantic)
 
-    def save(self, scan: ScanEntry, result: SemanticResult) -> Saved:
+    def save(self, scan: ScanEntry, result: "SemanticResult") -> Saved:
         """Write the mask in the model's grid; the confidence summary goes into the record."""
         path = self.file(scan, SEMANTIC)
         save_volume(result.mask, path)

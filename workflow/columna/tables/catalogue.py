@@ -1,13 +1,18 @@
 """All tables, by name."""
 
 from columna.tables.columns import COLUMNS
+from columna.tables.endplates import ENDPLATES
+from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.structures import STRUCTURES
 from columna.tables.vertebrae import VERTEBRAE
 
-MEASURED: dict[str, Table] = {t.name: t for t in (SCANS, STRUCTURES, VERTEBRAE)}
+MEASURED: dict[str, Table] = {t.name: t for t in (SCANS, STRUCTURES, VERTEBRAE, ENDPLATES)}
+"""Tables that the measure stage makes the rows of."""
+
+SHARDED: dict[str, Table] = {**MEASURED, QUALITY.name: QUALITY}
 """Tables that shards hold rows of."""
 
-TABLES: dict[str, Table] = {**MEASURED, COLUMNS.name: COLUMNS}
+TABLES: dict[str, Table] = {t.name: t for t in (*SHARDED.values(), COHORT_REFERENCE, COLUMNS)}
 """Tables that are delivered."""

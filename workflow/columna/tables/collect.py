@@ -15,10 +15,12 @@ from columna.cohort.manifest import list_batches
 from columna.errors import TableError
 from columna.files import write_json
 from columna.layout import Layout
-from columna.tables.catalogue import MEASURED, TABLES
+from columna.quality.cohort import ALL_QUALITY, compare_with_cohort, scans_query
+from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.dictionary import data_package, dictionary_rows, sidecar
 from columna.tables.left_out import OK, left_out_rows
+from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
@@ -29,13 +31,15 @@ ROW_GROUP = 122_880
 MEMORY_LIMIT = "1500MB"
 """What sorting may hold in memory; the rest goes to temporary files beside the tables."""
 THREADS = 2
+ALWAYS_PRESENT = ("vertebrae", "quality")
+"""Tables that hold rows of every scan that is done, whatever its masks show."""
 
 
 def collect_tables(layout: Layout, config_sha256: str) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
     batches = list_batches(layout.index)
     return collect(
-        {table: [layout.shard(table, batch) for batch in batches] for table in MEASURED},
+        {table: [layout.shard(table, batch) for batch in batches] for table in SHARDED},
         pq.read_table(layout.index / "scans.parquet"),
         layout.tables,
         config_sha256,
@@ -111,7 +115,7 @@ def _collect(
 ) -> dict[str, int]:
     left_out = work / "spill" / "left_out.parquet"
     write_shard(left_out, SCANS.name, left_out_rows(index))
-    for name, table in MEASURED.items():
+    for name, table in SHARDED.items():
         files = [*shards[name], left_out] if table is SCANS else shards[name]
         for file in files:
             check_origin(table, _read_schema(file), file)
@@ -119,10 +123,13 @@ def _collect(
         _check_unique(database, table)
     _check_against_index(database, index)
     _check_against_scans(database, config_sha256)
+    compare_with_cohort(database)
+    rows_of = {SCANS.name: scans_query(), QUALITY.name: ALL_QUALITY}
     counts = {}
-    for name, table in MEASURED.items():
+    for name, table in {**SHARDED, COHORT_REFERENCE.name: COHORT_REFERENCE}.items():
+        query = rows_of.get(name, f"SELECT * FROM {name}")  # noqa: S608
         schema = table.arrow_schema(__version__, config_sha256)
-        counts[name] = _write(table, schema, _sorted_rows(database, table), work)
+        counts[name] = _write(table, schema, _sorted_rows(database, table, query), work)
     return counts
 
 
@@ -130,19 +137,19 @@ def _read_schema(file: Path) -> pa.Schema:
     try:
         return pq.read_schema(file)
     except FileNotFoundError as error:
-        raise TableError(f"{file}: no such shard; has the measure stage ended?") from error
+        raise TableError(f"{file}: no such shard; have measure and assess ended?") from error
     except pa.ArrowInvalid as error:
-        raise TableError(f"{file}: not a Parquet file; let the measure stage write it") from error
+        raise TableError(f"{file}: not a Parquet file; let its stage write it again") from error
 
 
 def _open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
     """Let the view called like the table stand for all its shards."""
     if not files:
-        database.register(table.name, table.arrow_schema().empty_table())
+        database.register(table.name, table.shard.arrow_schema().empty_table())
         return
     paths = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
     # every shard was checked to have the schema of its table
-    columns = ", ".join(f'"{name}"' for name in table.names)
+    columns = ", ".join(f'"{name}"' for name in table.shard.names)
     database.execute(
         f"CREATE VIEW {table.name} AS SELECT {columns} FROM read_parquet([{paths}])"  # noqa: S608
     )
@@ -190,11 +197,11 @@ def _check_against_scans(database: duckdb.DuckDBPyConnection, config_sha256: str
     if len(versions) > 1:
         raise TableError(f"scans: measure_version is not the same in all rows: {versions}")
     done = _scan_ids(database, "SELECT scan_id FROM scans WHERE processing_status = 'done'")
-    vertebrae = _scan_ids(database, "SELECT DISTINCT scan_id FROM vertebrae")
-    structures = _scan_ids(database, "SELECT DISTINCT scan_id FROM structures")
-    _refuse_any(done - vertebrae, "vertebrae: no rows of {n} scans that are done")
-    _refuse_any(vertebrae - done, "vertebrae: rows of {n} scans that are not done")
-    _refuse_any(structures - done, "structures: rows of {n} scans that are not done")
+    for name in SHARDED.keys() - {SCANS.name}:
+        present = _scan_ids(database, f"SELECT DISTINCT scan_id FROM {name}")  # noqa: S608
+        _refuse_any(present - done, f"{name}: rows of {{n}} scans that are not done")
+        if name in ALWAYS_PRESENT:
+            _refuse_any(done - present, f"{name}: no rows of {{n}} scans that are done")
 
 
 def _scan_ids(database: duckdb.DuckDBPyConnection, query: str) -> set[str]:
@@ -207,10 +214,11 @@ def _refuse_any(scan_ids: set[str], message: str) -> None:
         raise TableError(f"{message.format(n=len(scan_ids))}, the first is scan_id={first!r}")
 
 
-def _sorted_rows(database: duckdb.DuckDBPyConnection, table: Table) -> Iterator[pa.RecordBatch]:
+def _sorted_rows(
+    database: duckdb.DuckDBPyConnection, table: Table, query: str
+) -> Iterator[pa.RecordBatch]:
     order = ", ".join(f"{name} ASC NULLS LAST" for name in table.sort)
-    query = f"SELECT * FROM {table.name} ORDER BY {order}"  # noqa: S608
-    yield from database.sql(query).to_arrow_reader(ROW_GROUP)
+    yield from database.sql(f"SELECT * FROM ({query}) ORDER BY {order}").to_arrow_reader(ROW_GROUP)  # noqa: S608
 
 
 def _write(table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], folder: Path) -> int:

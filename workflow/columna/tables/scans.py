@@ -6,6 +6,7 @@ from functools import cache
 from columna.anatomy import RESOURCES
 from columna.layout import STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
+from columna.tables.quality import QC_VERDICTS
 from columna.tables.schema import Column, Table
 
 NOT_CHECKED = "not_checked"
@@ -202,18 +203,59 @@ def _count_columns() -> tuple[Column, ...]:
     )
 
 
+def _quality_columns() -> tuple[Column, ...]:
+    summary = {"null_rule": "not done, or the signal cannot be had (see quality)"}
+    summary |= {"plausible": (0, None), "at_collect": True, "source": "quality"}
+    return (
+        Column("snr_csf_ratio", "float64", "Signal to noise of spinal fluid.", **summary),
+        Column("cnr_body_csf_ratio", "float64", "Contrast of bodies and fluid.", **summary),
+        Column("cnr_cord_csf_ratio", "float64", "Contrast of cord and fluid.", **summary),
+        Column(
+            "qc_verdict",
+            "category",
+            "What the rules of the table quality say of the scan as a whole.",
+            codes=QC_VERDICTS,
+            nullable=False,
+            at_collect=True,
+            source="quality",
+        ),
+        Column(
+            "qc_reasons",
+            "string",
+            "Rules that say review or fail, separated by ;; empty if none does.",
+            nullable=False,
+            at_collect=True,
+            source="quality",
+        ),
+    )
+
+
+MASK_SOURCES = {
+    "computed": "the networks made them",
+    "given": "the cohort sheet names them",
+}
+
+
 def _provenance_columns() -> tuple[Column, ...]:
     unknown = "the scan did not reach processing"
+    no_model = f"{unknown}, or its masks were given"
     return (
+        Column(
+            "mask_source",
+            "category",
+            "Where the masks come from.",
+            codes=MASK_SOURCES,
+            null_rule="the cohort index left the input out",
+        ),
         Column("pipeline_version", "string", "Version of columna.", null_rule=unknown),
         Column("git_commit", "string", "Commit of columna.", null_rule="not run from a checkout"),
-        Column("model_semantic", "string", "Phase-1 model.", null_rule=unknown),
+        Column("model_semantic", "string", "Phase-1 model.", null_rule=no_model),
         Column(
-            "model_semantic_sha256", "string", "Digest of the phase-1 model.", null_rule=unknown
+            "model_semantic_sha256", "string", "Digest of the phase-1 model.", null_rule=no_model
         ),
-        Column("model_instance", "string", "Phase-2 model.", null_rule=unknown),
+        Column("model_instance", "string", "Phase-2 model.", null_rule=no_model),
         Column(
-            "model_instance_sha256", "string", "Digest of the phase-2 model.", null_rule=unknown
+            "model_instance_sha256", "string", "Digest of the phase-2 model.", null_rule=no_model
         ),
         Column("config_sha256", "string", "Digest of the settings.", null_rule=unknown),
         Column("measure_version", "string", "Version of the measures.", null_rule=unknown),
@@ -236,6 +278,7 @@ SCANS = Table(
         *_acquisition_columns(),
         *_grid_columns(),
         *_count_columns(),
+        *_quality_columns(),
         *_provenance_columns(),
         implausible_count_column(),
     ),

@@ -6,7 +6,7 @@ fixed number of decimals per unit, NULL for every missing value.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -64,6 +64,8 @@ class Column:
         The geometric definition (G1 to G15) that the value follows.
     sign
         What positive values mean.
+    at_collect
+        Whether the value is known only when the rows of all scans are there: shards lack it.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Column:
     source: str = "columna"
     since_version: str = "1.0.0"
     is_default: bool = True
+    at_collect: bool = False
 
     def __post_init__(self) -> None:
         """Freeze the codes; only categories have any."""
@@ -159,6 +162,11 @@ class Table:
     def names(self) -> tuple[str, ...]:
         """Column names, in order."""
         return tuple(c.name for c in self.columns)
+
+    @property
+    def shard(self) -> "Table":
+        """The table as shards hold it."""
+        return replace(self, columns=tuple(c for c in self.columns if not c.at_collect))
 
     def groups(self) -> dict[str, list[str]]:
         """Status column -> columns that are present exactly where it says ok."""

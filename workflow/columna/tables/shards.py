@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from columna.errors import TableError
 from columna.files import atomic_path
-from columna.tables.catalogue import MEASURED
+from columna.tables.catalogue import SHARDED
 from columna.tables.schema import SCHEMA_VERSION, Table
 from columna.tables.validate import check_unique, conform
 
@@ -46,7 +46,7 @@ def write_shard(path: Path, table: str, rows: Iterable[Mapping[str, Any]]) -> No
     TableError
         If a row does not fit its declaration, or two rows have the same key.
     """
-    data = rows_to_arrow(MEASURED[table], rows)
+    data = rows_to_arrow(SHARDED[table].shard, rows)
     with atomic_path(path) as temporary:
         pq.write_table(data, temporary, compression="zstd")
 
@@ -54,8 +54,8 @@ def write_shard(path: Path, table: str, rows: Iterable[Mapping[str, Any]]) -> No
 def read_shard(path: Path, table: str) -> pa.Table:
     """Read a shard and check that it belongs to this version of the table called `table`."""
     data = pq.read_table(path)
-    check_origin(MEASURED[table], data.schema, path)
-    return conform(MEASURED[table], data)
+    check_origin(SHARDED[table].shard, data.schema, path)
+    return conform(SHARDED[table].shard, data)
 
 
 def check_origin(table: Table, schema: pa.Schema, path: Path) -> None:
@@ -65,5 +65,5 @@ def check_origin(table: Table, schema: pa.Schema, path: Path) -> None:
     if found != (table.name, SCHEMA_VERSION):
         raise TableError(
             f"{path}: holds table {found[0] or '(none)'} of schema version {found[1] or '(none)'}, "
-            f"not {table.name} {SCHEMA_VERSION}; let the measure stage write it again"
+            f"not {table.name} {SCHEMA_VERSION}; let its stage write it again"
         )

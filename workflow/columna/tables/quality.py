@@ -1,0 +1,141 @@
+"""Tables `quality` and `cohort_reference`: how far the other tables can be trusted."""
+
+from columna.anatomy import semantic_names
+from columna.tables.common import LEVEL_CODES, STATUS, identity_columns
+from columna.tables.schema import Column, Table
+
+SCOPES = {
+    "scan": "the scan as a whole",
+    "level": "a vertebra of the table vertebrae",
+    "structure": "a structure of the semantic mask",
+}
+COMPARATORS = {
+    "fixed": "fixed limits",
+    "neighbour": "compared with other levels of the scan",
+    "cohort_robust": "compared with the other scans of the collected tables",
+}
+VERDICTS = {
+    "ok": "inside the limits",
+    "info": "no limits: for information",
+    "review": "outside the limits: have a look",
+    "fail": "far outside: do not use this level, or this scan, as it is",
+}
+QC_VERDICTS = {
+    "pass": "no rule asks for a look",
+    "review": "a rule says review, or a level fails",
+    "fail": "not measured, or a rule about the whole scan fails",
+}
+STRUCTURE_CODES = {name: f"semantic label {label}" for label, name in semantic_names().items()}
+
+
+def _level_columns(rule: str) -> tuple[Column, ...]:
+    return (
+        Column("level", "category", "Level.", codes=LEVEL_CODES, null_rule=rule),
+        Column("level_order", "int32", "Anatomical rank of the level.", null_rule=rule),
+    )
+
+
+def _value_columns() -> tuple[Column, ...]:
+    return (
+        Column(
+            "value",
+            "float64",
+            "What was found, in the rule's unit.",
+            status="value_status",
+            required=True,
+            null_rule="value_status is not ok",
+        ),
+        Column(
+            "value_status",
+            "category",
+            "Whether the rule could be answered.",
+            codes=STATUS,
+            nullable=False,
+        ),
+        Column("unit", "string", "Unit of value, low and high; 1 = a ratio.", nullable=False),
+        *(
+            Column(
+                end,
+                "float64",
+                f"{end.capitalize()}est value whose verdict is ok.",
+                null_rule="no such limit",
+            )
+            for end in ("low", "high")
+        ),
+        Column(
+            "verdict",
+            "category",
+            "What the rule says.",
+            codes=VERDICTS,
+            status="value_status",
+            required=True,
+            null_rule="value_status is not ok",
+        ),
+    )
+
+
+QUALITY = Table(
+    name="quality",
+    title="Quality rules",
+    description=(
+        "One row per rule and scan, vertebra or structure that it is about (docs/quality.md lists "
+        "the rules). Rules that compare with the cohort have rows only where they say review or "
+        "fail: any other value can be had from the table cohort_reference."
+    ),
+    key=("scan_id", "rule_id", "item"),
+    sort=("participant_id", "session_id", "scan_id", "rule_id", "level_order", "item"),
+    columns=(
+        *identity_columns(),
+        Column("rule_id", "string", "Rule.", nullable=False),
+        Column(
+            "item",
+            "string",
+            "What the row is about: `scan`, a vertebra of the table vertebrae, or a structure.",
+            nullable=False,
+        ),
+        Column("scope", "category", "Kind of item.", codes=SCOPES, nullable=False),
+        *_level_columns("the item is no vertebra, or has no level"),
+        Column(
+            "structure",
+            "category",
+            "Structure.",
+            codes=STRUCTURE_CODES,
+            null_rule="the item is no structure",
+        ),
+        *_value_columns(),
+        Column("comparator", "category", "Kind of limits.", codes=COMPARATORS, nullable=False),
+        Column(
+            "rule_version",
+            "string",
+            "Version of the rule; of cohort rules also that of the reference, after a +.",
+            nullable=False,
+        ),
+    ),
+)
+
+COHORT_REFERENCE = Table(
+    name="cohort_reference",
+    title="Cohort reference",
+    description=(
+        "What the cohort rules compare with: median and median absolute deviation over this very "
+        "cohort, where at least 500 scans have the value. A robust z is (value - median) / "
+        "(1.4826 x MAD)."
+    ),
+    key=("rule_id", "item"),
+    sort=("rule_id", "level_order", "item"),
+    columns=(
+        Column("rule_id", "string", "Rule.", nullable=False),
+        Column("item", "string", "`scan`, a level, or a structure.", nullable=False),
+        *_level_columns("the item is no level"),
+        Column("source", "string", "Table and column of the value, or rule.", nullable=False),
+        Column("scans_n", "int32", "Values.", nullable=False),
+        Column("median", "float64", "Median, in the unit of the source.", nullable=False),
+        Column("mad", "float64", "Median absolute deviation.", nullable=False),
+        Column(
+            "reference_version",
+            "string",
+            "Digest of all rows of this table.",
+            nullable=False,
+        ),
+    ),
+)
