@@ -19,7 +19,7 @@ from workspace import REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
-TABLES = ("scans", "structures", "vertebrae", "columns")
+TABLES = ("scans", "structures", "vertebrae", "quality", "cohort_reference", "columns")
 GOOD = [f"sub-{n:02d}_T2w" for n in range(1, 5)]
 
 

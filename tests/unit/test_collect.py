@@ -8,6 +8,7 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from table_rows import fitting_row
 
 from columna import __version__
 from columna.cohort.index import build_index
@@ -15,11 +16,12 @@ from columna.cohort.manifest import list_batches, read_manifest
 from columna.errors import TableError
 from columna.layout import Layout
 from columna.measure import unmeasured_scan_row
+from columna.quality import quality_rows
+from columna.quality.finding import found
 from columna.tables import collect as collect_module
-from columna.tables.catalogue import MEASURED, TABLES
+from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.collect import collect, collect_tables
 from columna.tables.left_out import left_out_rows
-from columna.tables.rows import finish_row
 from columna.tables.scans import SCANS
 from columna.tables.shards import write_shard
 from columna.tables.structures import STRUCTURES
@@ -35,26 +37,15 @@ IDENTITY = {
 }
 
 
-def scan_rows(scan_id):
-    """Rows of one measured scan, levels in the wrong order."""
+def scan_rows(scan_id, **quality):
+    """Rows of one measured scan, levels in the wrong order; `quality`: rule -> value."""
     participant, session = IDENTITY[scan_id]
     identity = {"participant_id": participant, "session_id": session, "scan_id": scan_id}
-    grid = {f"dim_{a}_n": 20 for a in ("lr", "ap", "si")}
-    grid |= {f"spacing_{a}_mm": 1.0 for a in ("lr", "ap", "si")}
-    grid |= {f"fov_{a}_mm": 20.0 for a in ("lr", "ap", "si")} | {"obliquity_deg": 0.0}
-    counts = {"n_vertebrae_n": 3, "n_bodies_complete_n": 3, "n_discs_n": 0}
-    scan = {
-        "input_status": "ok",
-        "is_excluded_input": False,
-        "processing_status": "done",
-        "has_sacrum": False,
-        "has_c2": False,
-        "enumeration_variant": "indeterminate",
-        "is_thoracic_count_known": False,
-        "is_lumbar_count_known": False,
-        "config_sha256": CONFIG,
-        "measure_version": "1.0.0",
-    }
+    done = {"input_status": "ok", "is_excluded_input": False, "processing_status": "done"}
+    done |= dict.fromkeys(SCANS.groups()["input_status"], 20)
+    done |= dict.fromkeys(SCANS.groups()["processing_status"], 3)
+    done |= {"has_sacrum": False, "has_c2": False, "enumeration_variant": "indeterminate"}
+    done |= {"config_sha256": CONFIG, "measure_version": "1.0.0"}
     vertebrae = [
         {
             "vertebra": level,
@@ -62,27 +53,25 @@ def scan_rows(scan_id):
             "level_order": order,
             "region": region,
             "presence": "complete",
+            "spineps_label": order,
             "body_volume_mm3": 20000.0 + order,
         }
-        | dict.fromkeys(("level_status", "body_status"), "ok")
-        | dict.fromkeys(("vertebra_status", "arch_status"), "partial_fov")
         for level, order, region in LEVELS[::-1]
     ]
-    structure = {"mask": "semantic", "label": 49, "structure": "vertebral_body"}
-    structure |= {c.name: 1 for c in STRUCTURES if c.name.endswith("_n")}
-    structure |= {c.name: False for c in STRUCTURES if c.type == "bool"}
-    structure |= {c.name: 1.0 for c in STRUCTURES if c.type == "float64" and not c.nullable}
+    body = {"mask": "semantic", "label": 49, "structure": "vertebral_body"}
+    findings = [found(rule, value) for rule, value in ({"snr_csf": 7.5} | quality).items()]
     return {
-        "scans": [finish_row(SCANS, identity | grid | counts | scan)],
-        "structures": [finish_row(STRUCTURES, identity | structure)],
-        "vertebrae": [finish_row(VERTEBRAE, identity | row) for row in vertebrae],
+        "scans": [fitting_row(SCANS, **identity, **done)],
+        "structures": [fitting_row(STRUCTURES, **identity, **body)],
+        "vertebrae": [fitting_row(VERTEBRAE, **identity, **row) for row in vertebrae],
+        "quality": quality_rows(identity, findings, vertebrae),
     }
 
 
 def write_batches(folder, batches):
     """Shards of `batches`, lists of rows per scan; table -> files."""
     files = {}
-    for table in MEASURED:
+    for table in SHARDED:
         files[table] = []
         for number, scans in enumerate(batches):
             path = folder / table / f"b{number}.parquet"
@@ -163,8 +152,10 @@ def test_a_run_is_collected_by_its_index(tmp_path, monkeypatch):
     for batch in list_batches(layout.index):
         scans = read_manifest(layout.manifest(batch))
         rows = [scan_rows(scan.scan_id) for scan in scans]
-        for table in MEASURED:
-            write_shard(layout.shard(table, batch), table, [r for s in rows for r in s[table]])
+        for table in SHARDED:
+            write_shard(
+                layout.shard(table, batch), table, [r for s in rows for r in s.get(table, [])]
+            )
     assert collect_tables(layout, CONFIG)["scans"] == 4
     status = {row["scan_id"]: row["input_status"] for row in read(layout.tables, "scans")}
     assert status == {"s1": "ok", "s2": "ok", "s3": "ok", "s7": "missing_file"}
@@ -324,7 +315,7 @@ def test_a_failed_collect_keeps_the_tables_that_were_there(cohort):
 def test_a_cohort_of_nothing_but_bad_rows_has_its_tables(tmp_path):
     bad = index_of("s1").to_pylist()[0] | {"input_status": "missing_file", "reason": "No file."}
     counts = collect(
-        {table: [] for table in MEASURED}, pa.Table.from_pylist([bad]), tmp_path, CONFIG
+        {table: [] for table in SHARDED}, pa.Table.from_pylist([bad]), tmp_path, CONFIG
     )
     assert (counts["scans"], counts["vertebrae"]) == (1, 0)
     assert pq.read_table(tmp_path / "vertebrae.parquet").num_rows == 0
@@ -345,3 +336,72 @@ def test_names_for_inputs_without_a_usable_one():
     rows = list(left_out_rows(index))
     assert [r["scan_id"] for r in rows] == ["row-0000002", "row-0000003-", "row-0000005"]
     assert [r["participant_id"] for r in rows] == [None, None, "p"]
+
+
+def test_the_verdict_on_a_scan_follows_its_rules(tmp_path):
+    scans = [
+        scan_rows("s1", cnr_cord_csf=4.0),
+        scan_rows("s2", cnr_cord_csf=1.0, slice_displacement=3.0),
+        scan_rows("s3", order_monotone=1, cnr_cord_csf=None),
+        scan_rows("s4", semantic_instance_dice=0.5),
+    ]
+    files = write_batches(tmp_path, [scans])
+    collect(files, index_of("s1", "s2", "s3", "s4"), tmp_path / "tables", CONFIG)
+    rows = {row["scan_id"]: row for row in read(tmp_path / "tables", "scans")}
+    assert {scan: row["qc_verdict"] for scan, row in rows.items()} == {
+        "s1": "pass",
+        "s2": "review",
+        "s3": "fail",
+        "s4": "review",  # a failing rule about levels does not discard the scan
+    }
+    assert rows["s1"]["qc_reasons"] == ""
+    assert rows["s2"]["qc_reasons"] == "cnr_cord_csf;slice_displacement"
+    assert (rows["s1"]["snr_csf_ratio"], rows["s3"]["cnr_cord_csf_ratio"]) == (7.5, None)
+
+
+def test_inputs_that_were_not_measured_fail_with_their_reason(cohort):
+    files, index, out = cohort
+    collect(files, index, out, CONFIG)
+    rows = {row["scan_id"]: row for row in read(out, "scans")}
+    assert (rows["s4"]["qc_verdict"], rows["s4"]["qc_reasons"]) == ("fail", "no_spine")
+    assert (rows["s9"]["qc_verdict"], rows["s9"]["qc_reasons"]) == ("fail", "missing_file")
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """Shards of 40 scans with body volumes around 20,000 mm3; the last one has an odd L1."""
+    names = [f"m{number:02d}" for number in range(40)]
+    monkeypatch.setattr("columna.quality.cohort.MIN_SCANS", 40)
+    monkeypatch.setattr(f"{__name__}.IDENTITY", {name: (name, None) for name in names})
+    scans = [scan_rows(name, snr_csf=7 + 0.01 * place) for place, name in enumerate(names)]
+    for place, scan in enumerate(scans):
+        for row in scan["vertebrae"]:
+            row["body_volume_mm3"] = 20000.0 + 10 * (place % 20)
+    scans[-1]["vertebrae"][0]["body_volume_mm3"] += 600.0
+    return write_batches(tmp_path / "shards", [scans[::2], scans[1::2]]), index_of(*names)
+
+
+def test_odd_values_stand_out_from_the_cohort(many, tmp_path):
+    files, index = many
+    counts = collect(files, index, tmp_path, CONFIG)
+    reference = {(r["rule_id"], r["item"]): r for r in read(tmp_path, "cohort_reference")}
+    l1 = reference["cohort_body_volume", "L1"]
+    assert (l1["scans_n"], l1["median"], l1["level_order"]) == (40, 20095.0, 21)
+    assert l1["mad"] == 50.0
+    assert reference["cohort_snr_csf", "scan"]["median"] == pytest.approx(7.195)
+    [row] = [r for r in read(tmp_path, "quality") if r["comparator"] == "cohort_robust"]
+    assert (row["scan_id"], row["rule_id"], row["item"]) == ("m39", "cohort_body_volume", "L1")
+    assert row["value"] == pytest.approx((20790 - 20095) / (1.4826 * 50), abs=1e-3)
+    assert (row["verdict"], row["low"], row["high"]) == ("fail", -5, 5)
+    assert row["rule_version"] == f"1.0.0+{l1['reference_version']}"
+    assert counts["quality"] == 41
+    rows = {r["scan_id"]: r for r in read(tmp_path, "scans")}
+    assert rows["m39"]["qc_reasons"] == "cohort_body_volume"
+    assert rows["m38"]["qc_verdict"] == "pass"
+
+
+def test_too_small_a_cohort_is_no_reference(many, tmp_path, monkeypatch):
+    files, index = many
+    monkeypatch.setattr("columna.quality.cohort.MIN_SCANS", 41)
+    counts = collect(files, index, tmp_path, CONFIG)
+    assert (counts["cohort_reference"], counts["quality"]) == (0, 40)

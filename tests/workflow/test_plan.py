@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
-STAGES = ["prepare", "semantic", "instance", "label", "measure"]
+STAGES = ["prepare", "semantic", "instance", "label", "measure", "assess"]
 
 
 def jobs(planned, stage):
