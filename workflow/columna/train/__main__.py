@@ -1,50 +1,61 @@
-"""Command line: ``python -m columna.train {semantic,instance} --minutes 45 --out models``."""
+"""Command line: ``python -m columna.train {semantic,instance} --minutes 45 --out models``.
+
+For a training by the clock; `columna train` runs a recipe.
+"""
 
 import argparse
 from pathlib import Path
 
 import torch
 
-from columna.train import export, instance, semantic
+from columna.logs import configure_logging
+from columna.models.device import choose_device
+from columna.train.export import EXPORTS
 from columna.train.loop import TrainSettings, train
-
-_KINDS = {"semantic": semantic, "instance": instance}
+from columna.train.run import TASKS, choose_training_format
+from columna.train.sources import pooled, synthetic
+from columna.train.stream import Stream
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Train one network and write its model folder."""
     options = _parser().parse_args(arguments)
+    configure_logging()
     torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    kind = _KINDS[options.kind]
-    options.state.parent.mkdir(parents=True, exist_ok=True)
+    task, device = TASKS[options.kind], choose_device()
     settings = TrainSettings(
-        minutes=options.minutes,
         state=options.state,
-        seed=options.seed,
+        steps=options.max_steps,
+        minutes=options.minutes,
         learning_rate=options.learning_rate,
-        max_steps=options.max_steps,
+        compute=choose_training_format("auto", device),
     )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    stream = options.seed + 1000 * options.stream
-    batches = kind.batches(stream, options.batch_size, options.workers)
-    network = train(kind.build_network(), batches, settings, device)
-    export.EXPORTS[options.kind](network, options.out)
+    stream = Stream(
+        pooled(options.pool, tuple(options.exclude)) if options.pool else synthetic(task),
+        task.per_draw,
+        options.seed,
+        options.batch_size,
+        options.mixed,
+        workers=options.workers,
+    )
+    EXPORTS[options.kind](train(task, stream, settings, device), options.out)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m columna.train", description=__doc__)
-    parser.add_argument("kind", choices=_KINDS)
+    parser.add_argument("kind", choices=TASKS)
     parser.add_argument("--minutes", type=float, default=45.0, help="wall time of the training")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--state", type=Path, required=True, help="file to resume from")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--stream", type=int, default=0, help="other samples, same seed")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=1, help="processes that paint samples")
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--max-steps", type=int)
+    parser.add_argument("--pool", type=Path, help="label maps for phase 1 (columna.train.pool)")
+    parser.add_argument("--exclude", nargs="*", default=(), help="real maps that are not used")
+    parser.add_argument("--mixed", type=int, default=4, help="draws that are shuffled together")
     return parser
 
 

@@ -1,15 +1,21 @@
-"""Phase 2: the instance network and its windows cut from degraded phantom masks."""
-
-from collections.abc import Iterator
+"""Phase 2: the instance network and its windows around bodies (spineps-behaviour 10.2)."""
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from columna.anatomy import SACRUM, Semantic, anatomical_order, vertebra_labels
+from columna.anatomy import (
+    BODY,
+    DISC_OFFSET,
+    SACRUM,
+    Semantic,
+    anatomical_order,
+    vertebra_labels,
+)
 from columna.models.instance_network import InstanceUNet
 from columna.train.degrade import degraded
-from columna.train.scenes import scenes
+from columna.train.losses import sample_dice_and_entropy, sum_of_norms
+from columna.train.subject import Subject
+from columna.train.task import Task, adam, linear
 
 SPACING_MM = (1.75, 1.75, 1.65)
 """Voxel size of the network's grid in PIR.
@@ -22,7 +28,10 @@ SLICE_REPEATS = 2
 CUTOUT = (80, 96, 32)
 """Window in PIR: a lumbar vertebra and its neighbours with their processes."""
 CHANNELS, WIDTH, CLASSES = 10, 8, 4
-WINDOWS_PER_SCENE = 4
+WINDOWS = 4
+"""Windows per subject."""
+PENALTY = 1e-4
+"""Weight of the sum of the weights' norms."""
 JITTER = (1.5, 1.2, 1.0)
 """SD of the window centre in voxels; cervical vertebrae follow each other every 10 voxels."""
 _MIN_BODY_VOXELS = 40
@@ -33,46 +42,40 @@ def build_network() -> nn.Module:
     return InstanceUNet(channels=CHANNELS, width=WIDTH, classes=CLASSES)
 
 
-def encoding() -> np.ndarray:
-    """Lookup from semantic label to input class (spineps-behaviour 2.2, ``mapping``)."""
-    lookup = np.zeros(256, np.uint8)
-    lookup[Semantic.ARCUS : Semantic.VERTEBRAL_BODY + 1] = np.arange(1, 10)
-    lookup[[Semantic.VERTEBRAL_BODY_INNER, Semantic.DENS]] = 9
-    return lookup
+CODE_OF = np.zeros(256, np.uint8)
+"""Lookup from semantic label to input class (spineps-behaviour 2.2, ``mapping``)."""
+CODE_OF[Semantic.ARCUS : Semantic.VERTEBRAL_BODY + 1] = np.arange(1, 10)
+CODE_OF[[Semantic.VERTEBRAL_BODY_INNER, Semantic.DENS]] = 9
 
 
-class WindowSource(torch.utils.data.IterableDataset):
-    """Endless windows: one-hot float32 (10, P, I, R) and classes int64 (P, I, R)."""
+def windows(subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+    """Windows around bodies: input classes and targets, both uint8 (n, P, I, R).
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    None where no body is large enough to be the centre of a window.
+    """
+    instance = np.where(subject.instance < DISC_OFFSET, subject.instance, 0)
+    bodies = np.where(np.isin(subject.semantic, BODY), instance, 0)
+    counts = np.bincount(bodies.ravel(), minlength=256)
+    visible = [v for v in vertebra_labels() if counts[v] >= _MIN_BODY_VOXELS]
+    if not visible:
+        return None
+    codes = CODE_OF[degraded(subject.semantic, bodies, rng)]
+    codes, instance, bodies = (
+        np.repeat(mask, SLICE_REPEATS, axis=2) for mask in (codes, instance, bodies)
+    )
+    order = present(instance)
+    inputs, targets = [], []
+    for label in rng.choice(visible, WINDOWS, replace=len(visible) < WINDOWS):
+        centre = np.argwhere(bodies == label).mean(axis=0) + rng.normal(0, JITTER)
+        start = np.round(centre).astype(int) - np.array(CUTOUT) // 2
+        inputs.append(cut(codes, start))
+        targets.append(neighbours(cut(instance, start), int(label), order))
+    return np.stack(inputs), np.stack(targets)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw windows; every data-loading process has its own stream."""
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self._seed, 5, worker.id if worker else 0])
-        lookup = encoding()
-        in_plane, through = SPACING_MM[:2], SPACING_MM[2] * SLICE_REPEATS
-        for scene in scenes(rng, (*in_plane, through)):
-            instance = np.where(scene.instance < 100, scene.instance, 0)
-            bodies = np.where(scene.semantic == Semantic.VERTEBRAL_BODY, instance, 0)
-            counts = np.bincount(bodies.ravel(), minlength=256)
-            visible = [v for v in vertebra_labels() if counts[v] >= _MIN_BODY_VOXELS]
-            if not visible:
-                continue
-            codes = lookup[degraded(scene.semantic, bodies, rng)]
-            codes, instance, bodies = (
-                np.repeat(mask, SLICE_REPEATS, axis=2) for mask in (codes, instance, bodies)
-            )
-            for label in rng.choice(visible, min(WINDOWS_PER_SCENE, len(visible)), replace=False):
-                centre = np.argwhere(bodies == label).mean(axis=0) + rng.normal(0, JITTER)
-                start = np.round(centre).astype(int) - np.array(CUTOUT) // 2
-                target = neighbours(cut(instance, start), int(label), present(instance))
-                onehot = np.eye(CHANNELS, dtype=np.float32)[cut(codes, start)]
-                yield (
-                    torch.from_numpy(np.moveaxis(onehot, -1, 0).copy()),
-                    torch.from_numpy(target),
-                )
+
+def encode(codes: Tensor) -> Tensor:
+    """Input classes (N, P, I, R) -> one-hot float32 (N, channels, P, I, R)."""
+    return nn.functional.one_hot(codes.long(), CHANNELS).movedim(-1, 1).float()
 
 
 def present(instance: np.ndarray) -> list[int]:
@@ -83,7 +86,7 @@ def present(instance: np.ndarray) -> list[int]:
 
 def neighbours(instance: np.ndarray, label: int, order: list[int]) -> np.ndarray:
     """Class map: 2 = `label`, 1 = the vertebra above, 3 = the one below, 0 = the rest."""
-    lookup = np.zeros(256, np.int64)
+    lookup = np.zeros(256, np.uint8)
     place = order.index(label)
     for offset, value in ((-1, 1), (0, 2), (1, 3)):
         if 0 <= place + offset < len(order):
@@ -101,9 +104,16 @@ def cut(array: np.ndarray, start: np.ndarray) -> np.ndarray:
     return window
 
 
-def batches(seed: int, batch_size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of windows, made by `workers` processes beside the training."""
-    loader = torch.utils.data.DataLoader(
-        WindowSource(seed), batch_size=batch_size, num_workers=workers
-    )
-    return iter(loader)
+TASK = Task(
+    name="instance",
+    class_names=("vertebra above", "vertebra", "vertebra below"),
+    build_network=build_network,
+    spacing_mm=(*SPACING_MM[:2], SPACING_MM[2] * SLICE_REPEATS),
+    cut=windows,
+    per_draw=WINDOWS,
+    encode=encode,
+    loss=sample_dice_and_entropy,
+    penalty=lambda weights: PENALTY * sum_of_norms(weights),
+    optimizer=adam,
+    schedule=linear,
+)

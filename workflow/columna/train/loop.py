@@ -1,17 +1,46 @@
-"""One training loop for both networks: timed, resumable, with averaged weights."""
+"""One training loop for both networks: resumable at any kill, repeatable, with averaged weights."""
 
 import copy
+import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from columna.errors import ColumnaError
 from columna.files import atomic_path
+from columna.models.checkpoint import load_checkpoint
+from columna.train.stream import Stream
+from columna.train.task import Task
 
-Batch = tuple[Tensor, Tensor]
+REPORT_EVERY = 20
+"""Steps whose mean loss makes one point of the history."""
+LARGEST_GRADIENT = 3.0
+
+_log = logging.getLogger(__name__)
+
+Point = tuple[str, str, float]
+"""Split (train, validation or look), measure, value."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """Something to look at every so many steps, and at the end.
+
+    Parameters
+    ----------
+    every
+        Steps between two looks.
+    run
+        Gets the step and the averaged network; gives points for the history.
+    """
+
+    every: int
+    run: Callable[[int, nn.Module], Sequence[Point]]
 
 
 @dataclass(frozen=True)
@@ -20,26 +49,38 @@ class TrainSettings:
 
     Parameters
     ----------
-    minutes
-        Wall time of the whole training; the learning rate falls to zero over it.
     state
         File that training resumes from.
-    seed
-        Seed of weights and samples.
+    steps
+        Length of the training; the learning rate falls over it.
+    minutes
+        Length in wall time instead, whichever is over first. Such a training cannot be repeated
+        exactly, since the learning rate depends on the clock.
     learning_rate
-        Highest learning rate of AdamW.
-    max_steps
-        Stop earlier after this many steps.
+        Highest learning rate.
+    compute
+        Number format of the forward pass.
+    recipe
+        Names what a state was trained with; another one refuses it. Empty: any.
     save_seconds
         Time between two writes of `state`.
     """
 
-    minutes: float
     state: Path
-    seed: int = 0
+    steps: int | None = None
+    minutes: float | None = None
     learning_rate: float = 1e-3
-    max_steps: int | None = None
+    compute: torch.dtype = torch.float32
+    recipe: str = ""
     save_seconds: float = 120.0
+
+    def share(self, step: int, seconds: float) -> float:
+        """Share of the training that is done, 0 to 1 and beyond."""
+        shares = (
+            step / self.steps if self.steps else 0.0,
+            seconds / (60 * self.minutes) if self.minutes else 0.0,
+        )
+        return max(shares)
 
 
 class Averaged:
@@ -48,129 +89,184 @@ class Averaged:
     def __init__(self, network: nn.Module) -> None:
         self.network = copy.deepcopy(network).eval()
 
-    @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Move towards `network`; early on faster, so that the random start is forgotten."""
-        decay = min(0.99, (1 + step) / (10 + step))
-        pairs = zip(self.network.parameters(), network.parameters(), strict=True)
-        for average, current in pairs:
-            average.lerp_(current.to(average), 1 - decay)
+        """Move towards the present weights; quickly in the beginning."""
+        decay = min(0.998, (step + 1) / (step + 10))
+        with torch.no_grad():
+            pairs = zip(self.network.parameters(), network.parameters(), strict=True)
+            for average, current in pairs:
+                average.lerp_(current.to(average), 1 - decay)
+
+
+@dataclass
+class Progress:
+    """Steps and seconds done, and the points of the curves so far."""
+
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, points: Sequence[Point]) -> None:
+        """Add `points` to the history."""
+        for split, measure, value in points:
+            self.history.append(
+                {
+                    "step": self.step,
+                    "seconds": round(self.seconds, 1),
+                    "split": split,
+                    "measure": measure,
+                    "value": float(value),
+                }
+            )
+
+
+class Training:
+    """A network on its way, everything that resuming needs, and the file that holds it."""
+
+    def __init__(self, task: Task, settings: TrainSettings, device: torch.device) -> None:
+        self._task, self._settings, self._device = task, settings, device
+        placed = task.build_network().to(device, memory_format=torch.channels_last_3d)
+        self.network = placed.train()
+        self.averaged = Averaged(self.network)
+        self._optimizer = task.optimizer(self.network.parameters(), settings.learning_rate)
+        self._parts = {
+            "network": self.network,
+            "averaged": self.averaged.network,
+            "optimizer": self._optimizer,
+        }
+        self.progress = Progress()
+
+    def step(self, inputs: Tensor, target: Tensor, share: float) -> float:
+        """One step of the optimizer; the loss before it."""
+        task, settings = self._task, self._settings
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * task.schedule(self.progress.step, share)
+        given = task.encode(inputs.to(self._device))
+        with autocast(self._device, settings.compute):
+            outputs = self.network(given.contiguous(memory_format=torch.channels_last_3d))
+        loss = task.loss(outputs, target.to(self._device).long())
+        self._optimizer.zero_grad(set_to_none=True)
+        (loss + task.penalty(self.network.parameters())).backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        self._optimizer.step()
+        self.averaged.update(self.network, self.progress.step)
+        self.progress.step += 1
+        return float(loss.detach())
+
+    def save(self) -> None:
+        """Write the state: it is complete, or the one before stays."""
+        content: dict[str, Any] = {key: part.state_dict() for key, part in self._parts.items()}
+        content |= vars(self.progress) | {"recipe": self._settings.recipe}
+        with atomic_path(self._settings.state) as temporary:
+            torch.save(content, temporary)
+
+    def resume(self) -> None:
+        """Continue where the state file ended, if there is one.
+
+        Raises
+        ------
+        ColumnaError
+            If the state is of another recipe or network.
+        """
+        path = self._settings.state
+        if not path.exists():
+            return
+        content = load_checkpoint(path)
+        recipes = {content.get("recipe", ""), self._settings.recipe} - {""}
+        if len(recipes) > 1:
+            raise ColumnaError(
+                f"{path}: was trained with another recipe; remove it to start anew, or go back to "
+                "the recipe of before to continue"
+            )
+        try:
+            for key, part in self._parts.items():
+                part.load_state_dict(content[key])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ColumnaError(f"{path}: does not fit this network: {error}") from error
+        self.progress = Progress(content["step"], content["seconds"], content.get("history", []))
 
 
 def train(
-    network: nn.Module, batches: Iterator[Batch], settings: TrainSettings, device: torch.device
+    task: Task,
+    stream: Stream,
+    settings: TrainSettings,
+    device: torch.device,
+    monitors: Sequence[Monitor] = (),
+    tell: Callable[[list[dict[str, Any]]], None] = lambda history: None,
 ) -> nn.Module:
-    """Train `network` on `batches` of inputs (N, C, ...) and class maps (N, ...).
+    """Train the network of `task`, or continue to.
+
+    Parameters
+    ----------
+    task, stream, settings
+        What, on which samples, how.
+    device
+        Where.
+    monitors
+        Asked for points every so many steps and at the end.
+    tell
+        Gets the whole history whenever monitors have added to it.
 
     Returns
     -------
     nn.Module
         The averaged network, in evaluation mode.
     """
-    network = network.to(device, memory_format=torch.channels_last_3d).train()
-    averaged = Averaged(network)
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=1e-3)
-    progress = _Progress(settings, network, averaged, optimizer)
-    progress.resume()
-    for inputs, target in batches:
-        share = progress.share()
-        if share >= 1:
-            break
-        warm = min(1.0, (progress.step + 1) / 30)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.learning_rate * warm * (1 - share) ** 0.9
-        inputs = inputs.to(device, memory_format=torch.channels_last_3d)
-        outputs = network(inputs)
-        loss = deep_loss(outputs, target.to(device))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 3.0)
-        optimizer.step()
-        averaged.update(network, progress.step)
-        progress.advance(float(loss.detach()))
-    progress.save()
-    return averaged.network
+    torch.manual_seed(stream.seed)
+    training = Training(task, settings, device)
+    training.resume()
+    progress = training.progress
+    if settings.share(progress.step, progress.seconds) < 1:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            _run(training, stream, settings, monitors, tell)
+    return training.averaged.network.eval()
 
 
-def deep_loss(outputs: Tensor | list[Tensor], target: Tensor) -> Tensor:
-    """Mean loss over the resolutions of a deeply supervised network, halved at each one."""
-    outputs = [outputs] if isinstance(outputs, Tensor) else outputs[:3]
-    total, weights = 0.0, 0.0
-    for level, logits in enumerate(outputs):
-        scaled = target
-        if logits.shape[2:] != target.shape[1:]:
-            scaled = nn.functional.interpolate(target[:, None].float(), logits.shape[2:])[
-                :, 0
-            ].long()
-        total = total + dice_and_entropy(logits, scaled) * 0.5**level
-        weights += 0.5**level
-    return total / weights
-
-
-def dice_and_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy plus one minus the mean soft Dice of the classes that occur."""
-    entropy = nn.functional.cross_entropy(logits, target)
-    classes = logits.shape[1]
-    probability = logits.softmax(dim=1)
-    onehot = nn.functional.one_hot(target, classes).movedim(-1, 1)
-    axes = (0, *range(2, logits.ndim))
-    overlap = (probability * onehot).sum(axes)
-    size = onehot.sum(axes)
-    dice = 2 * overlap / (probability.sum(axes) + size + 1e-5)
-    present = size[1:] > 0
-    if not present.any():
-        return entropy
-    return entropy + 1 - dice[1:][present].mean()
-
-
-class _Progress:
-    """Steps and seconds done, and the file that remembers them."""
-
-    def __init__(
-        self,
-        settings: TrainSettings,
-        network: nn.Module,
-        averaged: Averaged,
-        optimizer: torch.optim.Optimizer,
-    ) -> None:
-        self._settings = settings
-        self._parts = {"network": network, "averaged": averaged.network, "optimizer": optimizer}
-        self._before, self._start = 0.0, time.monotonic()
-        self._saved, self._losses = time.monotonic(), []
-        self.step = 0
-
-    def share(self) -> float:
-        """Share of the training that is done, 0 to 1."""
-        steps = self.step / self._settings.max_steps if self._settings.max_steps else 0.0
-        return max(steps, self._seconds() / (60 * self._settings.minutes))
-
-    def advance(self, loss: float) -> None:
-        """Count a step; report and save from time to time."""
-        self.step += 1
-        self._losses.append(loss)
-        if self.step % 20 == 0:
-            mean = sum(self._losses) / len(self._losses)
-            self._losses.clear()
-            print(f"step {self.step}  {self._seconds():.0f} s  loss {mean:.3f}", flush=True)  # noqa: T201
-        if time.monotonic() - self._saved > self._settings.save_seconds:
-            self.save()
-
-    def save(self) -> None:
-        """Write everything that resuming needs."""
-        content = {key: part.state_dict() for key, part in self._parts.items()}
-        content |= {"step": self.step, "seconds": self._seconds()}
-        with atomic_path(self._settings.state) as temporary:
-            torch.save(content, temporary)
-        self._saved = time.monotonic()
-
-    def resume(self) -> None:
-        """Continue where the state file ended, if there is one."""
-        if not self._settings.state.exists():
+def _run(
+    training: Training,
+    stream: Stream,
+    settings: TrainSettings,
+    monitors: Sequence[Monitor],
+    tell: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    progress = training.progress
+    start, saved, losses = time.monotonic() - progress.seconds, time.monotonic(), []
+    first = progress.step  # whoever saved this step has also looked at it
+    batches = stream.batches(progress.step)
+    while True:
+        progress.seconds = time.monotonic() - start
+        share = settings.share(progress.step, progress.seconds)
+        is_over = share >= 1
+        if progress.step > first:
+            _look(training, monitors, is_over, tell)
+        if is_over or time.monotonic() - saved > settings.save_seconds:
+            training.save()
+            saved = time.monotonic()
+        if is_over:
             return
-        content = torch.load(self._settings.state, map_location="cpu", weights_only=True)
-        for key, part in self._parts.items():
-            part.load_state_dict(content[key])
-        self.step, self._before = content["step"], content["seconds"]
+        losses.append(training.step(*next(batches), share))
+        if progress.step % REPORT_EVERY == 0:
+            mean = sum(losses) / len(losses)
+            losses.clear()
+            progress.note([("train", "loss", mean)])
+            _log.info("step %d  %.0f s  loss %.3f", progress.step, progress.seconds, mean)
 
-    def _seconds(self) -> float:
-        return self._before + time.monotonic() - self._start
+
+def _look(
+    training: Training,
+    monitors: Sequence[Monitor],
+    is_over: bool,
+    tell: Callable[[list[dict[str, Any]]], None],
+) -> None:
+    """Ask the monitors whose turn it is."""
+    progress = training.progress
+    due = [m for m in monitors if is_over or progress.step % m.every == 0]
+    for monitor in due:
+        progress.note(monitor.run(progress.step, training.averaged.network))
+    if due:
+        tell(progress.history)
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Run the enclosed operations in `dtype` where that is safe."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)

@@ -1,30 +1,20 @@
-"""Phase 1: an nnU-Net of PlainConvUNet type and its painted training patches."""
-
-from collections.abc import Iterator
+"""Phase 1: an nnU-Net of PlainConvUNet type and its training patches."""
 
 import numpy as np
-import torch
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-from torch import Tensor, nn
+from torch import nn
 
-from columna.anatomy import Semantic
-from columna.train.painting import paint_at_random
-from columna.train.scenes import scenes
+from columna.anatomy import Semantic, semantic_names
+from columna.train.architecture import build_from_plan
+from columna.train.labels import CLASS_OF, LABELS
+from columna.train.losses import deep_loss
+from columna.train.subject import Subject
+from columna.train.task import Task, adamw, no_penalty, polynomial
 
-LABELS = (
-    *range(Semantic.ARCUS, Semantic.VERTEBRAL_BODY + 1),
-    Semantic.SPINAL_CORD,
-    Semantic.SPINAL_CANAL,
-    Semantic.ENDPLATE,
-    Semantic.DISC,
-    Semantic.SACRUM,
-)
-"""Semantic label of the network's classes 1 to 14."""
 SPACING_MM = (1.2, 1.2, 3.3)
 """Voxel size of the network's grid in PIR."""
 PATCH = (112, 112, 16)
 """Patch size in PIR."""
-PATCHES_PER_PAINTING = 3
+PAINTINGS, PATCHES_PER_PAINTING = 2, 3
 RARE = tuple(
     LABELS.index(label) + 1
     for label in (
@@ -60,38 +50,20 @@ ARCHITECTURE = {
 
 def build_network(*, deep_supervision: bool = True) -> nn.Module:
     """Build the network with random weights."""
-    return get_network_from_plans(
-        ARCHITECTURE["network_class_name"],
-        ARCHITECTURE["arch_kwargs"],
-        ARCHITECTURE["_kw_requires_import"],
-        1,
-        len(LABELS) + 1,
-        deep_supervision=deep_supervision,
-    )
+    return build_from_plan(ARCHITECTURE, 1, len(LABELS) + 1, deep_supervision=deep_supervision)
 
 
-class PatchSource(torch.utils.data.IterableDataset):
-    """Endless painted patches: float32 (1, R, I, P) and classes int64 (R, I, P)."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Draw patches; every data-loading process has its own stream."""
-        worker = torch.utils.data.get_worker_info()
-        rng = np.random.default_rng([self._seed, worker.id if worker else 0])
-        classes = np.zeros(256, np.uint8)
-        classes[list(LABELS)] = np.arange(1, len(LABELS) + 1)
-        for scene in scenes(rng, SPACING_MM):
-            spacing = np.sqrt((scene.grid.affine[:3, :3] ** 2).sum(axis=0))
-            image = normalised(paint_at_random(scene.tissues, spacing, rng), rng)
-            target = classes[scene.semantic]
-            for _ in range(PATCHES_PER_PAINTING):
-                start = _patch_start(target, rng)
-                yield (
-                    torch.from_numpy(_cut(image, start).T.copy())[None],
-                    torch.from_numpy(_cut(target, start).T.astype(np.int64)),
-                )
+def patches(subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Patches of a subject: float32 (n, 1, R, I, P) and classes uint8 (n, R, I, P)."""
+    target = CLASS_OF[subject.semantic]
+    images, targets = [], []
+    for _ in range(PAINTINGS):
+        image = normalised(subject.paint(rng), rng)
+        for _ in range(PATCHES_PER_PAINTING):
+            start = _patch_start(target, rng)
+            images.append(_cut(image, start).T[None])
+            targets.append(_cut(target, start).T)
+    return np.stack(images), np.stack(targets)
 
 
 def normalised(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -126,9 +98,16 @@ def _cut(array: np.ndarray, start: np.ndarray) -> np.ndarray:
     return patch
 
 
-def batches(seed: int, batch_size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of patches, made by `workers` processes beside the training."""
-    loader = torch.utils.data.DataLoader(
-        PatchSource(seed), batch_size=batch_size, num_workers=workers
-    )
-    return iter(loader)
+TASK = Task(
+    name="semantic",
+    class_names=tuple(semantic_names()[label] for label in LABELS),
+    build_network=build_network,
+    spacing_mm=SPACING_MM,
+    cut=patches,
+    per_draw=PAINTINGS * PATCHES_PER_PAINTING,
+    encode=lambda patches: patches,
+    loss=deep_loss,
+    penalty=no_penalty,
+    optimizer=adamw,
+    schedule=polynomial,
+)

@@ -1,0 +1,161 @@
+"""The training recipe (``config/train.yaml``): typed and strict, like the configuration."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from columna.config import PrepareSettings, Settings
+from columna.errors import ConfigError
+
+PHASES = ("semantic", "instance")
+"""The networks, in the order of their training."""
+
+
+class DatasetSettings(Settings):
+    """Scans with masks of your own."""
+
+    sheet: Path = Field(
+        description="Cohort sheet (.tsv, .csv, .parquet) with the columns participant_id, path, "
+        "semantic and instance; masks carry SPINEPS's numbers."
+    )
+    share: float = Field(
+        1.0, gt=0, description="Share of the samples, relative to the others and to `synthetic`."
+    )
+
+
+class LooksSettings(Settings):
+    """Real scans to look at while training goes on."""
+
+    sheet: Path | None = Field(
+        None, description="Cohort sheet of real scans; the columns semantic and instance give Dice."
+    )
+    every: int = Field(2000, ge=1, description="Steps between two looks.")
+    semantic_model: str = Field(
+        "bundled_semantic",
+        description="Phase-1 model that gives phase 2 its masks where the sheet has none.",
+    )
+
+
+class PhaseSettings(Settings):
+    """How one network is trained by columna's own loop."""
+
+    steps: int = Field(20_000, ge=1, description="Steps of the optimizer.")
+    batch_size: int = Field(2, ge=1, description="Samples per step.")
+    learning_rate: float = Field(gt=0, description="Highest learning rate.")
+    mixed: int = Field(
+        4, ge=1, description="Scenes whose samples are shuffled among each other; more is smoother."
+    )
+    validate_every: int = Field(500, ge=1, description="Steps between two points of the curves.")
+    validation_scenes: int = Field(4, ge=1, description="Held-out scenes behind each point.")
+
+
+class SemanticTraining(PhaseSettings):
+    """Phase 1."""
+
+    engine: Literal["columna", "nnunet"] = Field(
+        "columna",
+        description="columna: the loop of this package, synthetic and real samples; "
+        "nnunet: nnU-Net plans, preprocesses and trains on `datasets`, as the paper did.",
+    )
+    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate of AdamW.")
+
+
+class InstanceTraining(PhaseSettings):
+    """Phase 2."""
+
+    batch_size: int = Field(1, ge=1, description="Samples per step.")
+    learning_rate: float = Field(
+        1e-4, gt=0, description="Learning rate of Adam; falls linearly to a hundredth."
+    )
+
+
+class NnunetSettings(Settings):
+    """What nnU-Net's own commands are told."""
+
+    dataset_id: int = Field(100, ge=1, le=999, description="Number of the raw dataset.")
+    configuration: str = Field("3d_fullres", description="nnU-Net configuration.")
+    trainer: str = Field(
+        "nnUNetTrainerNoMirroring",
+        description="nnU-Net trainer; left and right are labels, so nothing may be mirrored.",
+    )
+    planner: str = Field("ExperimentPlanner", description="nnU-Net experiment planner.")
+    device: Literal["cuda", "cpu"] = Field("cuda", description="Where nnU-Net trains.")
+
+    @property
+    def dataset(self) -> str:
+        """Name of the raw dataset."""
+        return f"Dataset{self.dataset_id:03d}_columna"
+
+
+class TrainConfig(Settings):
+    """Everything that decides how the networks are trained."""
+
+    seed: int = Field(0, ge=0, description="Weights and samples follow from it.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where the loop runs.")
+    compute: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Number format of the loop; auto: bfloat16 where hardware has it."
+    )
+    workers: int = Field(1, ge=0, description="Processes that make samples; results are the same.")
+    synthetic: float = Field(
+        1.0, ge=0, description="Share of samples from phantoms and label maps, painted at random."
+    )
+    datasets: dict[str, DatasetSettings] = Field(
+        default_factory=dict, description="Name -> scans with masks of your own."
+    )
+    folds: int = Field(
+        5, ge=2, description="Parts that participants are divided into, the same for all engines."
+    )
+    fold: int = Field(0, ge=0, description="The part that is never trained on.")
+    prepare: PrepareSettings = Field(
+        default_factory=PrepareSettings, description="How scans are prepared."
+    )
+    looks: LooksSettings = Field(
+        default_factory=LooksSettings, description="Real scans to look at during training."
+    )
+    semantic: SemanticTraining = Field(default_factory=SemanticTraining, description="Phase 1.")
+    instance: InstanceTraining = Field(default_factory=InstanceTraining, description="Phase 2.")
+    nnunet: NnunetSettings = Field(default_factory=NnunetSettings, description="Engine nnunet.")
+
+    @model_validator(mode="after")
+    def _has_data(self) -> "TrainConfig":
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold}: folds count from 0 to {self.folds - 1}")
+        if not self.datasets and not self.synthetic:
+            raise ValueError("nothing to train on: synthetic is 0 and there are no datasets")
+        if not self.datasets and self.semantic.engine == "nnunet":
+            raise ValueError("engine nnunet trains on `datasets`; there are none")
+        return self
+
+    def phase(self, name: str) -> PhaseSettings:
+        """Settings of the phase called `name`."""
+        return getattr(self, name)
+
+
+def load_train_config(path: Path) -> TrainConfig:
+    """Read a training recipe; a missing file means the defaults.
+
+    Raises
+    ------
+    ConfigError
+        If the file is no YAML mapping, or holds an unknown key or a wrong value.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        content = {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    return parse_train_config(content, str(path))
+
+
+def parse_train_config(content: Any, source: str) -> TrainConfig:
+    """Validate the recipe `content`; `source` names it in errors."""
+    try:
+        return TrainConfig.model_validate(content)
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  {'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(f"{source}: the recipe is not valid:\n{problems}") from error

@@ -1,0 +1,95 @@
+"""Where the samples of a task come from: synthetic scenes, and scans of a converted dataset."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from columna.train import semantic
+from columna.train.dataset import read_cases
+from columna.train.labels import CLASS_OF
+from columna.train.real import RealSource
+from columna.train.settings import TrainConfig
+from columna.train.stream import Arrays, Mixture, Source
+from columna.train.subject import Subject, Triple, draw_synthetic
+from columna.train.task import Task
+
+SYNTHETIC = "synthetic"
+
+Draw = Callable[[np.random.Generator, Triple], Subject]
+
+
+def synthetic(task: Task) -> Source:
+    """Samples of scenes that are made and painted at random."""
+    return _samples(task, draw_synthetic)
+
+
+def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> Source:
+    """Phase-1 patches of label maps that were made before (`columna.train.pool`).
+
+    Samples follow from the seed alone once the pool is complete.
+    """
+    from columna.train.patches import make_patch
+    from columna.train.pool import Pool
+
+    pool = Pool(folder, exclude=exclude)
+
+    def samples(rng: np.random.Generator) -> Arrays:
+        label_map = pool.draw(rng)
+        made = [
+            make_patch(label_map, semantic.PATCH, semantic.SPACING_MM, rng)
+            for _ in range(semantic.TASK.per_draw)
+        ]
+        images, masks = zip(*made, strict=True)
+        return (
+            np.stack([image.T[None] for image in images]),
+            np.stack([CLASS_OF[mask].T for mask in masks]),
+        )
+
+    return samples
+
+
+def training_source(task: Task, config: TrainConfig, dataset: Path | None) -> Source:
+    """Mix synthetic and real samples as the recipe says, without the fold that is held out.
+
+    Parameters
+    ----------
+    task, config
+        What is trained, and how.
+    dataset
+        Folder of `columna.train.dataset.convert`; None where the recipe names no datasets.
+    """
+    return _mixture(task, config, dataset, lambda fold: fold != config.fold)
+
+
+def validation_source(task: Task, config: TrainConfig, dataset: Path | None) -> Source:
+    """Mix synthetic samples and real ones of the held-out fold."""
+    return _mixture(task, config, dataset, lambda fold: fold == config.fold)
+
+
+def _mixture(
+    task: Task, config: TrainConfig, dataset: Path | None, wanted: Callable[[int], bool]
+) -> Source:
+    sources, shares = {}, {}
+    if config.synthetic:
+        sources[SYNTHETIC], shares[SYNTHETIC] = synthetic(task), config.synthetic
+    cases = read_cases(dataset) if dataset and config.datasets else []
+    for name, settings in config.datasets.items():
+        own = [case for case in cases if case.dataset == name and wanted(case.fold)]
+        if own:
+            sources[name] = _samples(task, RealSource(dataset, own))
+            shares[name] = settings.share
+    # a held-out fold may be empty: the curves then show synthetic samples
+    return Mixture(sources, shares) if sources else synthetic(task)
+
+
+def _samples(task: Task, draw: Draw) -> Source:
+    """Draw subjects until one of them gives samples."""
+
+    def samples(rng: np.random.Generator) -> Arrays:
+        while True:
+            arrays = task.cut(draw(rng, task.spacing_mm), rng)
+            if arrays is not None:
+                return arrays
+
+    return samples

@@ -1,0 +1,80 @@
+"""What tells the two trainings apart."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from columna.train.stream import Arrays
+from columna.train.subject import Subject, Triple
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network, its samples, and how it is optimised.
+
+    Parameters
+    ----------
+    name
+        semantic or instance.
+    class_names
+        Names of the network's outputs after background.
+    build_network
+        Builds it with random weights.
+    spacing_mm
+        Voxel size (P, I, R) of its samples' subjects.
+    cut
+        Makes `per_draw` samples of a subject: inputs and classes; None where the subject shows
+        nothing to learn from.
+    per_draw
+        Samples that are made of one subject.
+    encode
+        Turns a batch of stored inputs (N, ...) into the network's input (N, channels, ...).
+    loss
+        Of outputs and classes.
+    penalty
+        Of the weights; added to the loss.
+    optimizer
+        Made of parameters and learning rate.
+    schedule
+        Factor of the learning rate, given the step and the share of the training that is done.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    build_network: Callable[[], nn.Module]
+    spacing_mm: Triple
+    cut: Callable[[Subject, np.random.Generator], Arrays | None]
+    per_draw: int
+    encode: Callable[[Tensor], Tensor]
+    loss: Callable[[Tensor | list[Tensor], Tensor], Tensor]
+    penalty: Callable[[Iterable[Tensor]], Tensor | float]
+    optimizer: Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
+    schedule: Callable[[int, float], float]
+
+
+def polynomial(step: int, share: float) -> float:
+    """Warm up over 30 steps, then fall to zero as nnU-Net does."""
+    return min(1.0, (step + 1) / 30) * (1 - share) ** 0.9
+
+
+def linear(step: int, share: float) -> float:
+    """Fall linearly to a hundredth (spineps-behaviour 10.2)."""
+    return 1 - 0.99 * share
+
+
+def adamw(parameters: Iterable[Tensor], learning_rate: float) -> torch.optim.Optimizer:
+    """AdamW with light weight decay."""
+    return torch.optim.AdamW(parameters, learning_rate, weight_decay=1e-3)
+
+
+def adam(parameters: Iterable[Tensor], learning_rate: float) -> torch.optim.Optimizer:
+    """Plain Adam."""
+    return torch.optim.Adam(parameters, learning_rate)
+
+
+def no_penalty(parameters: Iterable[Tensor]) -> float:
+    """Leave the loss as it is."""
+    return 0.0

@@ -1,0 +1,52 @@
+"""Dice of a network on held-out samples while it is trained."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import nn
+
+from columna.train.loop import Point, autocast
+from columna.train.stream import Arrays
+from columna.train.task import Task
+
+
+def validation_points(
+    network: nn.Module,
+    task: Task,
+    subjects: Iterable[Arrays],
+    device: torch.device,
+    compute: torch.dtype,
+) -> list[Point]:
+    """Dice of every class over all voxels of `subjects`, and their mean.
+
+    Classes that occur neither in the truth nor in the answers have none.
+    """
+    classes = len(task.class_names) + 1
+    counts = np.zeros((classes, classes), np.int64)
+    for inputs, targets in subjects:
+        for stored, target in zip(inputs, targets, strict=True):
+            found = _answer(network, task, stored, device, compute)
+            pairs = target.astype(np.int64) * classes + found
+            counts += np.bincount(pairs.ravel(), minlength=classes**2).reshape(counts.shape)
+    total = counts.sum(axis=0) + counts.sum(axis=1)
+    scores = {
+        name: 2 * counts[n, n] / total[n] for n, name in enumerate(task.class_names, 1) if total[n]
+    }
+    mean = float(np.mean(list(scores.values()))) if scores else 0.0
+    return [("validation", name, value) for name, value in (scores | {"mean": mean}).items()]
+
+
+def _answer(
+    network: nn.Module,
+    task: Task,
+    stored: np.ndarray,
+    device: torch.device,
+    compute: torch.dtype,
+) -> np.ndarray:
+    """Class of every voxel of one sample."""
+    given = task.encode(torch.from_numpy(stored)[None].to(device))
+    with torch.inference_mode(), autocast(device, compute):
+        outputs = network(given)
+    finest = outputs if isinstance(outputs, torch.Tensor) else outputs[0]
+    return finest.argmax(dim=1)[0].cpu().numpy()
