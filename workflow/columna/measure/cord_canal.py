@@ -47,25 +47,14 @@ Sites = Mapping[tuple[str, str], Site]
 """(vertebra, site) -> planes."""
 
 
-def canal_sites(vertebrae: Sequence[Row], geometry: Geometry, canal: Canal | None) -> Sites:
-    """Cut the canal at the sites of every vertebra.
-
-    Parameters
-    ----------
-    vertebrae
-        Rows of the table `vertebrae`.
-    geometry, canal
-        Of the same scan.
-    """
+def canal_sites(spaces: Sequence[Space], geometry: Geometry, canal: Canal | None) -> Sites:
+    """Cut the canal at the sites of every vertebra; parameters of the same scan."""
     found = {}
-    for row in vertebrae:
-        if row["level"] == "C1":
-            continue
+    for space in spaces:
         for site in SITES:
-            places = _places(row, site, geometry, canal)
-            found[row["vertebra"], site] = (
-                places if isinstance(places, Site) else _cut(canal, places)
-            )
+            places = _places(space, site, spaces, geometry, canal)
+            is_site = isinstance(places, Site)
+            found[space.row["vertebra"], site] = places if is_site else _cut(canal, places)
     return found
 
 

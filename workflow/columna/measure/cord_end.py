@@ -50,7 +50,8 @@ def cord_end(spaces: Sequence[Space], sites: Sites) -> CordEnd | None:
         if site.measures is not None:
             area = np.nan_to_num(site.measures.cord_area_mm2)
             is_valid = np.array(site.measures.canal_status) == "ok"
-            planes += zip(site.u, area, is_valid, [name] * len(area), site.measures.centre_mm)
+            names, centres = [name] * len(area), site.measures.centre_mm
+            planes += zip(site.u, area, is_valid, names, centres, strict=True)
     planes.sort(key=lambda plane: plane[0])
     valid = [plane for plane in planes if plane[2]]
     stretch: list = []

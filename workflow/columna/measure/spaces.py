@@ -39,6 +39,8 @@ class Space:
         Body or sacral endplate below; None where it was not found or is no neighbour.
     lower_label
         Instance label of `lower`.
+    lower_row
+        Row of the vertebra below; None for the sacrum, and where it was not found.
     """
 
     row: Row
@@ -48,6 +50,7 @@ class Space:
     lower_level: str | None
     lower: Body | SacralPlate | None
     lower_label: int | None
+    lower_row: Row | None = None
 
     @property
     def name(self) -> str:
@@ -93,7 +96,7 @@ def _below_seen(row: Row, after: Row | None, geometry: Geometry) -> Space:
     if after is not None and _may_follow(row["level"], after["level"]):
         below = after["spineps_label"]
         name, level, lower = after["vertebra"], after["level"], geometry.by_label.get(below)
-        return Space(row, upper, disc, name, level, lower, below)
+        return Space(row, upper, disc, name, level, lower, below, after)
     level = _normal_below(row["level"])
     return Space(row, upper, disc, level, level, None, None)
 
@@ -108,7 +111,8 @@ def _below_absent(
     if below is None:
         return Space(row, None, disc, level, level, None, None)
     label = below["spineps_label"]
-    return Space(row, None, disc, below["vertebra"], level, geometry.by_label.get(label), label)
+    lower = geometry.by_label.get(label)
+    return Space(row, None, disc, below["vertebra"], level, lower, label, below)
 
 
 def _may_follow(upper: str | None, lower: str | None) -> bool:

@@ -65,7 +65,7 @@ def _sagittal_columns() -> tuple[Column, ...]:
     return (
         status_column(
             "angles_status",
-            "Sagittal angles: ok where any of them is measured.",
+            "Sagittal angles: ok where any is measured, else as lumbar_lordosis_l1_s1_status.",
         ),
         *angles,
         *missing_if(

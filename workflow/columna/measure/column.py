@@ -1,0 +1,52 @@
+"""Rows of the tables about what joins the vertebrae: discs, canal and cord, the whole spine."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from columna.measure.canal import Canal
+from columna.measure.context import MeasureContext
+from columna.measure.cord_canal import canal_sites, cord_canal_rows
+from columna.measure.cord_end import cord_end
+from columna.measure.discs import disc_rows
+from columna.measure.fov import FieldOfView
+from columna.measure.geometry import Geometry
+from columna.measure.regions import Region
+from columna.measure.spaces import scan_spaces
+from columna.measure.spine import spine_row
+from columna.measure.tissue import Tissue
+
+Row = dict[str, Any]
+
+
+def column_rows(
+    context: MeasureContext,
+    vertebrae: Sequence[Row],
+    regions: Mapping[int, Region],
+    fov: FieldOfView,
+    fov_margin_mm: float,
+    geometry: Geometry,
+    tissue: Tissue | None,
+) -> dict[str, list[Row]]:
+    """Make the rows of the tables `discs`, `cord_canal` and `spine`.
+
+    Parameters
+    ----------
+    context
+        The scan.
+    vertebrae
+        Its rows of the table `vertebrae`.
+    regions
+        Regions of its instance mask, by label.
+    fov, fov_margin_mm
+        The field of view, and what is too near to its upper or lower edge.
+    geometry, tissue
+        Bones, discs and canal, and the image (None where it is not at hand).
+    """
+    spaces = scan_spaces(vertebrae, geometry)
+    discs = disc_rows(context, spaces, regions, fov, fov_margin_mm, geometry, tissue)
+    canal = Canal.of(geometry, fov, context.instance.affine)
+    sites = canal_sites(spaces, geometry, canal)
+    end = cord_end(spaces, sites)
+    cord_canal = cord_canal_rows(context, spaces, sites, end and end.u)
+    spine = spine_row(context, geometry, vertebrae, discs, cord_canal, end)
+    return {"discs": discs, "cord_canal": cord_canal, "spine": [spine]}

@@ -1,0 +1,90 @@
+"""Endplates by level and side: the ends of regional angles and lengths (morphometrics G12)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from columna.anatomy import SACRUM, levels
+from columna.measure.angles import elevation_deg
+from columna.measure.body import Body, Line
+from columna.measure.frame import unit
+from columna.measure.geometry import Geometry
+
+Row = dict[str, Any]
+S1 = levels()[SACRUM].name
+ORDER = {level.name: level.level_order for level in levels().values()}
+"""Level -> anatomical rank."""
+
+
+@dataclass(frozen=True, eq=False)
+class End:
+    """An endplate, or why it cannot be measured."""
+
+    status: str
+    line: Line | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """The endplates of a scan, by level.
+
+    Parameters
+    ----------
+    vertebrae
+        Rows of the table `vertebrae`.
+    geometry
+        Of the same scan.
+    """
+
+    vertebrae: Sequence[Row]
+    geometry: Geometry
+
+    @property
+    def complete(self) -> tuple[Body, ...]:
+        """Bodies with a name and both endplates, in craniocaudal order."""
+        return tuple(b for b in self.geometry.bodies if b.level and b.is_complete and _both(b))
+
+    def find(self, level: str, side: str) -> End:
+        """Return the ``superior`` or ``inferior`` endplate of a level; S1 has its superior one."""
+        if level == S1:
+            return self._sacral()
+        row = next(r for r in self.vertebrae if r["level"] == level)
+        body = self.geometry.by_label.get(row["spineps_label"])
+        if row["body_status"] != "ok" or body is None:
+            return End(row["body_status"])
+        if body.frame.status != "ok":
+            return End(body.frame.status)
+        line = body.plate(side)
+        return End("fit_failed") if line is None else End("ok", line)
+
+    def _sacral(self) -> End:
+        geometry = self.geometry
+        if geometry.sacrum is None:
+            return End("outside_fov")
+        if geometry.sacral is None:
+            has_disc = bool(geometry.bodies) and geometry.bodies[-1].label in geometry.discs
+            return End("fit_failed" if has_disc else "neighbour_missing")
+        return End("ok", geometry.sacral.line)
+
+    def right(self, upper: str, lower: str) -> np.ndarray:
+        """Mean of the axes r of the vertebrae between two levels, these included."""
+        frames = [
+            body.frame
+            for body in self.geometry.bodies
+            if body.level and ORDER[upper] <= ORDER[body.level] <= ORDER[lower]
+        ]
+        fitted = [f.r for f in frames if f.status == "ok"] or [f.r for f in frames]
+        if fitted:
+            return unit(np.sum(fitted, axis=0))
+        return self.geometry.mean_right(None)
+
+
+def lordosis_deg(upper: Line, lower: Line, right: np.ndarray) -> float:
+    """Angle between two endplates in the plane of `right`, positive = lordotic."""
+    return elevation_deg(upper.direction, right) - elevation_deg(lower.direction, right)
+
+
+def _both(body: Body) -> bool:
+    return body.plate("superior") is not None and body.plate("inferior") is not None

@@ -1,0 +1,149 @@
+"""Regional sagittal angles, and the largest lordotic arc (morphometrics G12)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from columna.measure.angles import elevation_deg, sagittal_axes
+from columna.measure.body import Body, Line
+from columna.measure.endplate_ends import ORDER, S1, Ends, lordosis_deg
+
+Row = dict[str, Any]
+End = tuple[str, str]
+
+LORDOSES: dict[str, tuple[End, End]] = {
+    "cervical_lordosis": (("C2", "inferior"), ("C7", "inferior")),
+    "lumbar_lordosis_l1_s1": (("L1", "superior"), (S1, "superior")),
+    "lumbar_lordosis_l1_l5": (("L1", "superior"), ("L5", "inferior")),
+    "lordosis_l4_s1": (("L4", "superior"), (S1, "superior")),
+}
+KYPHOSES: dict[str, tuple[End, End]] = {
+    "thoracic_kyphosis_t4_t12": (("T4", "superior"), ("T12", "inferior")),
+    "thoracic_kyphosis_t1_t12": (("T1", "superior"), ("T12", "inferior")),
+    "thoracic_kyphosis_t5_t12": (("T5", "superior"), ("T12", "inferior")),
+    "thoracolumbar_t10_l2": (("T10", "superior"), ("L2", "inferior")),
+}
+SLOPES: dict[str, End] = {
+    "t1_slope_scanner": ("T1", "superior"),
+    "sacral_slope_scanner": (S1, "superior"),
+}
+ARC_FROM = "T8"
+LEAST_VERTEBRAE = 3
+LEAST_LORDOSIS_DEG = 15.0
+
+
+def regional_angles(ends: Ends) -> Row:
+    """Angles between named levels; a missing end is never replaced by its neighbour."""
+    row: Row = {}
+    for sign, pairs in ((1.0, LORDOSES), (-1.0, KYPHOSES)):
+        for stem, (upper, lower) in pairs.items():
+            row |= _angle(stem, sign, upper, lower, ends)
+    for stem, (level, side) in SLOPES.items():
+        end = ends.find(level, side)
+        row[f"{stem}_status"] = end.status
+        if end.line is not None:
+            right = ends.right("L1", S1) if level == S1 else ends.right("C7", "T3")
+            row[f"{stem}_deg"] = -elevation_deg(end.line.direction, right)
+    codes = [code for name, code in row.items() if name.endswith("_status")]
+    row["angles_status"] = "ok" if "ok" in codes else row["lumbar_lordosis_l1_s1_status"]
+    whole, lower = row.get("lumbar_lordosis_l1_s1_deg"), row.get("lordosis_l4_s1_deg")
+    if whole is not None and lower is not None and abs(whole) >= LEAST_LORDOSIS_DEG:
+        row["lordosis_distribution_ratio"] = lower / whole
+    return row
+
+
+def closure(lordosis: float | None, vertebrae: Sequence[Row], discs: Sequence[Row]) -> float | None:
+    """L1-S1 lordosis minus (sum of disc angles minus sum of wedge angles) on the way."""
+    chain = lumbar_chain(vertebrae, discs)
+    if lordosis is None or chain is None:
+        return None
+    bodies, spaces = chain
+    wedges = [row["wedge_angle_deg"] for row in bodies]
+    angles = [row["disc_angle_deg"] for row in spaces]
+    if None in wedges or None in angles:
+        return None
+    return lordosis - (sum(angles) - sum(wedges))
+
+
+def lumbar_chain(
+    vertebrae: Sequence[Row], discs: Sequence[Row]
+) -> tuple[list[Row], list[Row]] | None:
+    """Rows of the vertebrae L1 to the last above S1, and of the spaces below them; None if cut."""
+    by_name = {row["vertebra"]: row for row in vertebrae}
+    below = {row["level_upper"]: row for row in discs if row["index_from_top"]}
+    bodies, spaces, level = [], [], "L1"
+    while level != S1:
+        space = below.get(level)
+        if space is None or space["level_lower"] is None or len(spaces) > len(ORDER):
+            return None
+        bodies.append(by_name[space["vertebra_upper"]])
+        spaces.append(space)
+        level = space["level_lower"]
+    return bodies, spaces
+
+
+def largest_arc(ends: Ends) -> Row:
+    """Largest lordosis between any two endplates from T8 down, and its apex."""
+    bodies = [b for b in ends.complete if ORDER[b.level] >= ORDER[ARC_FROM]]
+    if len(bodies) < LEAST_VERTEBRAE:
+        return {"arc_status": _arc_failure(ends)}
+    right = ends.right(bodies[0].level, bodies[-1].level)
+    lower: list[tuple[str, Line]] = [(b.level, b.plate("inferior")) for b in bodies]
+    sacral = ends.find(S1, "superior")
+    if sacral.line is not None:
+        lower.append((S1, sacral.line))
+    arcs = [
+        (lordosis_deg(b.plate("superior"), line, right), b, level, line)
+        for b in bodies
+        for level, line in lower
+        if ORDER[level] > ORDER[b.level]
+    ]
+    angle, first, level, line = max(arcs, key=lambda arc: arc[0])
+    inside = [b for b in bodies if ORDER[first.level] <= ORDER[b.level] <= ORDER[level]]
+    chord = first.plate("superior").point, line.point
+    return {
+        "arc_status": "ok",
+        "max_lordosis_deg": angle,
+        "max_lordosis_upper": first.level,
+        "max_lordosis_lower": level,
+        "apex_lumbar": _farthest(inside, chord, sagittal_axes(right)[0]).level,
+    }
+
+
+def thoracic_apex(ends: Ends) -> str | None:
+    """Vertebra of T1 to T12 farthest behind the chord of those; None unless all from T4 are ok."""
+    needed = {f"T{n}" for n in range(4, 13)}
+    chest = [b for b in ends.complete if b.region == "thoracic" and b.level != "T13"]
+    if not needed <= {b.level for b in chest}:
+        return None
+    chord = chest[0].crop.centroid_mm, chest[-1].crop.centroid_mm
+    behind = -sagittal_axes(ends.right(chest[0].level, chest[-1].level))[0]
+    return _farthest(chest, chord, behind).level
+
+
+def _angle(stem: str, sign: float, upper: End, lower: End, ends: Ends) -> Row:
+    found = ends.find(*upper), ends.find(*lower)
+    failures = [end.status for end in found if end.status != "ok"]
+    if failures:
+        return {f"{stem}_status": failures[0]}
+    right = ends.right(upper[0], lower[0])
+    angle = lordosis_deg(found[0].line, found[1].line, right)
+    return {f"{stem}_status": "ok", f"{stem}_deg": sign * angle}
+
+
+def _arc_failure(ends: Ends) -> str:
+    bodies = ends.geometry.bodies
+    if bodies and not any(b.level for b in bodies):
+        return "no_anchor"
+    below = [b for b in bodies if b.level and ORDER[b.level] >= ORDER[ARC_FROM]]
+    return "fit_failed" if len(below) > LEAST_VERTEBRAE + 1 else "outside_fov"
+
+
+def _farthest(
+    bodies: Sequence[Body], chord: tuple[np.ndarray, np.ndarray], towards: np.ndarray
+) -> Body:
+    """Body whose centroid lies farthest from a chord in the direction `towards`."""
+    along = chord[1] - chord[0]
+    across = towards - (towards @ along) / (along @ along) * along
+    return max(bodies, key=lambda b: float((b.crop.centroid_mm - chord[0]) @ across))

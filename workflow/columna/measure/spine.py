@@ -1,0 +1,97 @@
+"""The row of the table `spine`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from columna.measure.context import MeasureContext
+from columna.measure.cord_end import CordEnd
+from columna.measure.coronal import coronal_curve
+from columna.measure.endplate_ends import Ends
+from columna.measure.geometry import Geometry
+from columna.measure.lengths import composition, curve_lengths, sagittal_offsets
+from columna.measure.regional import closure, largest_arc, regional_angles, thoracic_apex
+from columna.tables.rows import finish_row
+from columna.tables.spine import SPINE
+
+Row = dict[str, Any]
+
+LISTHESIS_MM = 3.0
+
+
+def spine_row(
+    context: MeasureContext,
+    geometry: Geometry,
+    vertebrae: Sequence[Row],
+    discs: Sequence[Row],
+    cord_canal: Sequence[Row],
+    end: CordEnd | None,
+) -> Row:
+    """Summarise a scan.
+
+    Parameters
+    ----------
+    context, geometry
+        The scan.
+    vertebrae, discs, cord_canal
+        Its rows of these tables.
+    end
+        Where the cord ends; None if that is not seen.
+    """
+    ends = Ends(vertebrae, geometry)
+    angles = regional_angles(ends)
+    lordosis = angles.get("lumbar_lordosis_l1_s1_deg")
+    return finish_row(
+        SPINE,
+        context.identity
+        | angles
+        | {"lordosis_closure_deg": closure(lordosis, vertebrae, discs)}
+        | largest_arc(ends)
+        | {"apex_thoracic": thoracic_apex(ends)}
+        | coronal_curve(ends)
+        | curve_lengths(ends)
+        | composition(vertebrae, discs)
+        | sagittal_offsets(ends)
+        | _listhesis(discs)
+        | _lumbar_canal(cord_canal)
+        | _cord_end(end, geometry, vertebrae)
+        | {
+            "n_complete_bodies_n": sum(row["body_status"] == "ok" for row in vertebrae),
+            "is_curve_low_support": geometry.curve and geometry.curve.is_low_support,
+        },
+    )
+
+
+def _listhesis(discs: Sequence[Row]) -> Row:
+    known = [row for row in discs if row["listhesis_mm"] is not None]
+    if not known:
+        return {}
+    largest = max(known, key=lambda row: abs(row["listhesis_mm"]))
+    return {
+        "listhesis_max_mm": largest["listhesis_mm"],
+        "listhesis_level": largest["disc"],
+        "n_listhesis_3mm_n": sum(abs(row["listhesis_mm"]) >= LISTHESIS_MM for row in known),
+    }
+
+
+def _lumbar_canal(cord_canal: Sequence[Row]) -> Row:
+    lumbar = [r for r in cord_canal if r["region"] == "lumbar" and r["canal_status"] == "ok"]
+    if not lumbar:
+        return {}
+    narrowest = min(lumbar, key=lambda row: row["canal_area_min_mm2"])
+    return {
+        "canal_area_min_mm2": narrowest["canal_area_min_mm2"],
+        "canal_ap_min_mm": min(row["canal_ap_min_mm"] for row in lumbar),
+        "canal_min_level": narrowest["level"],
+    }
+
+
+def _cord_end(end: CordEnd | None, geometry: Geometry, vertebrae: Sequence[Row]) -> Row:
+    if end is None:
+        return {}
+    level = next(row["level"] for row in vertebrae if row["vertebra"] == end.vertebra)
+    first = geometry.bodies[0].crop.centroid_mm
+    place, start = (geometry.curve.nearest(point) for point in (end.point_mm, first))
+    return {
+        "cord_end_level": level,
+        "cord_end_position_mm": float(geometry.curve.arc_mm(place) - geometry.curve.arc_mm(start)),
+    }
