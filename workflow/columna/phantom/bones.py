@@ -11,7 +11,14 @@ from columna.phantom.posterior import posterior_rods
 from columna.phantom.settings import PhantomSettings
 from columna.phantom.shapes import Rod, superellipse
 from columna.phantom.spine import C2, Spine, Vertebra
-from columna.phantom.tissues import ARCH_CORTEX, BODY_CORTEX, NUCLEUS_OFFSET
+from columna.phantom.tissues import (
+    ARCH_CORTEX,
+    BODY_CORTEX,
+    CLEFT,
+    NUCLEUS_OFFSET,
+    REMNANT_DISC,
+    SACRAL_CORTEX,
+)
 from columna.volume import Box
 
 CORTEX_MM = 0.9
@@ -46,13 +53,15 @@ def paint_bones(canvas: Canvas, spine: Spine, settings: PhantomSettings) -> None
         _paint_body(canvas, vertebra, upper.label if upper else None, settings)
     for upper, lower in pairwise(chain):
         if upper.label not in settings.missing_disc_below:
-            _paint_disc(canvas, upper, lower, upper.label in settings.fused_below)
-    for segment in spine.sacrum[1:]:
+            _paint_disc(canvas, upper, lower, settings)
+    for number, segment in enumerate(spine.sacrum[1:], 1):
+        if settings.sacral_notch:
+            _paint_remnant(canvas, spine.sacrum[number - 1], segment, settings)
         _paint_body(canvas, segment, None, settings)
     for rod in _wings(spine.sacrum[0]):
         _paint_rod(canvas, spine.sacrum[0], rod, Semantic.SACRUM, Semantic.SACRUM)
     for vertebra in spine.vertebrae:
-        for label, rod in posterior_rods(vertebra):
+        for label, rod in posterior_rods(vertebra, settings):
             _paint_rod(canvas, vertebra, rod, label, ARCH_CORTEX)
 
 
@@ -84,18 +93,24 @@ def _paint_body(
             _paint_rod(canvas, vertebra, rod, Semantic.VERTEBRAL_BODY, BODY_CORTEX)
 
 
-def _paint_disc(canvas: Canvas, upper: Vertebra, lower: Vertebra, fused: bool) -> None:
-    """Everything between two bodies within the side wall; bone of the nearer one if `fused`."""
+def _paint_disc(
+    canvas: Canvas, upper: Vertebra, lower: Vertebra, settings: PhantomSettings
+) -> None:
+    """Everything between two bodies within the side wall; bone of the nearer one if fused."""
     frame, half = _between(upper, lower)
+    fused, bulge = upper.label in settings.fused_below, settings.bulging.get(upper.label, 0.0)
+    half += (bulge, bulge, 0)
     box = canvas.grid.box(frame, -half, half)
     if box is None:
         return
     x, y, z = canvas.grid.coordinates(frame, box)
     in_upper = canvas.grid.coordinates(upper.frame, box)
     in_lower = canvas.grid.coordinates(lower.frame, box)
-    radius = superellipse(x, y, half[0], half[1])
-    where = (radius <= 1) & (in_upper[2] < upper.body.lower(*in_upper[:2]))
-    where &= in_lower[2] > lower.body.upper(*in_lower[:2])
+    exponent = upper.body.exponent
+    radius = superellipse(x, y, half[0], half[1], exponent)
+    below = upper.body.lower(*in_upper[:2]) - in_upper[2]
+    over = in_lower[2] - lower.body.upper(*in_lower[:2])
+    where = (radius <= 1) & (below > 0) & (over > 0)
     if fused:
         body = Semantic.VERTEBRAL_BODY
         canvas.claim(box, where & (z >= 0), body, upper.label, body)
@@ -104,9 +119,33 @@ def _paint_disc(canvas: Canvas, upper: Vertebra, lower: Vertebra, fused: bool) -
         canvas.claim(box, where, label, lower.label, label)
         return
     instance = DISC_OFFSET + upper.label
-    nucleus = where & (radius <= NUCLEUS**3)
+    nucleus = where & (radius <= NUCLEUS**exponent)
+    if settings.surroundings == "body":
+        # a lens with a dark cleft at mid height, as in scans
+        height = (below - over) / np.maximum(below + over, np.float32(1e-3))
+        width = radius ** np.float32(2 / exponent) / np.float32(NUCLEUS**2)
+        nucleus = where & (width + height**2 <= 1)
+        cleft = nucleus & (np.abs(height) < 0.16) & (width < 0.6)
+        canvas.claim(box, cleft, Semantic.DISC, instance, CLEFT)
     canvas.claim(box, nucleus, Semantic.DISC, instance, instance + NUCLEUS_OFFSET)
     canvas.claim(box, where, Semantic.DISC, instance, instance)
+
+
+def _paint_remnant(
+    canvas: Canvas, upper: Vertebra, lower: Vertebra, settings: PhantomSettings
+) -> None:
+    """A remnant disc between two sacral segments: sacrum by label, disc by looks."""
+    frame, half = _between(upper, lower)
+    size = settings.sacral_notch
+    box = canvas.grid.box(frame, -half, half)
+    if box is None:
+        return
+    x, y, z = canvas.grid.coordinates(frame, box)
+    inside = superellipse(x, y, half[0] * (0.5 + 0.45 * size), half[1] * (0.6 + 0.35 * size)) <= 1
+    thick = np.float32(1.0 + 2.2 * size)
+    sacrum = Semantic.SACRUM
+    canvas.claim(box, inside & (np.abs(z) < thick), sacrum, sacrum, REMNANT_DISC)
+    canvas.claim(box, inside & (np.abs(z) < thick + 1), sacrum, sacrum, SACRAL_CORTEX)
 
 
 def _between(upper: Vertebra, lower: Vertebra) -> tuple[np.ndarray, np.ndarray]:

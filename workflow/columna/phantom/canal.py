@@ -1,5 +1,6 @@
 """Spinal canal and cord: elliptic tubes along one smooth centre line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,15 @@ class CentreLine:
     arc_mm: np.ndarray
 
 
-def centre_line(spine: Spine) -> CentreLine:
-    """Centre line through the canal centres of all vertebrae and S1 to S4."""
+def centre_line(spine: Spine, stenosis: Mapping[int, float] | None = None) -> CentreLine:
+    """Centre line through the canal centres of all vertebrae and S1 to S4.
+
+    Parameters
+    ----------
+    stenosis
+        Vertebra -> lost share of the depth of the canal behind it; the bones stay.
+    """
+    narrowed = stenosis or {}
     levels: list[Vertebra] = [*reversed(spine.sacrum[:4]), *reversed(spine.vertebrae)]
     knots = [v.to_world(v.canal_centre) for v in levels]
     c2 = levels[-1]
@@ -61,7 +69,12 @@ def centre_line(spine: Spine) -> CentreLine:
     right = along([v.frame[:3, 0] for v in levels])
     right -= (right * tangents).sum(axis=1, keepdims=True) * tangents
     right /= np.linalg.norm(right, axis=1, keepdims=True)
-    canal = along([(v.sizes.canal_ap / 2, v.sizes.canal_rl / 2) for v in levels])
+    canal = along(
+        [
+            (v.sizes.canal_ap / 2 * (1 - narrowed.get(v.label, 0.0)), v.sizes.canal_rl / 2)
+            for v in levels
+        ]
+    )
     cord = along([(v.sizes.cord_ap / 2, v.sizes.cord_rl / 2) for v in levels])
     points = curve(t)
     arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])

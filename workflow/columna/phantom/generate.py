@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from columna.phantom.body import paint_body
 from columna.phantom.bones import Canvas, paint_bones
 from columna.phantom.canal import CentreLine, centre_line, paint_canal
 from columna.phantom.grid import Grid, make_grid
+from columna.phantom.lesions import paint_lesions
 from columna.phantom.paint import Contrast, render, t2w_means
+from columna.phantom.profile import profile_of
 from columna.phantom.settings import PhantomSettings
+from columna.phantom.skeleton import paint_skeleton
 from columna.phantom.spine import L1, Spine, build_spine
 from columna.phantom.surroundings import paint_surroundings
 from columna.phantom.tissues import EMPTY
@@ -76,7 +80,7 @@ def make_phantom(settings: PhantomSettings) -> Phantom:
 def make_scene(settings: PhantomSettings) -> Scene:
     """Masks and tissues of a phantom."""
     spine = build_spine(settings)
-    line = centre_line(spine)
+    line = centre_line(spine, settings.stenosis)
     grid = _field_of_view(settings, spine, line)
     canvas = Canvas(
         grid,
@@ -86,7 +90,13 @@ def make_scene(settings: PhantomSettings) -> Scene:
     )
     paint_canal(grid, line, canvas.semantic, canvas.scene, settings)
     paint_bones(canvas, spine, settings)
-    paint_surroundings(canvas, spine, line, np.random.default_rng([settings.seed, 2]))
+    rng = np.random.default_rng([settings.seed, 2])
+    if settings.surroundings == "body":
+        paint_lesions(canvas, spine, rng)
+        paint_skeleton(canvas, spine, coccyx=settings.coccyx)
+        paint_body(canvas, profile_of(spine, line), rng)
+    else:
+        paint_surroundings(canvas, spine, line, rng)
     return Scene(grid, spine, canvas.semantic, canvas.instance, canvas.scene)
 
 

@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from columna.anatomy import Semantic
+from columna.phantom.settings import PhantomSettings
 from columna.phantom.shapes import Rod
 from columna.phantom.spine import Vertebra
 
@@ -22,9 +26,41 @@ _SIDES = (
     ),
 )
 
+_FLAT = {
+    Semantic.SUPERIOR_ARTICULAR_LEFT: (0.8, 1.2),
+    Semantic.SUPERIOR_ARTICULAR_RIGHT: (0.8, 1.2),
+    Semantic.INFERIOR_ARTICULAR_LEFT: (0.65, 1.35),
+    Semantic.INFERIOR_ARTICULAR_RIGHT: (0.65, 1.35),
+}
+"""Depth and height of varied facets, relative to their width: plates rather than tubes."""
 
-def posterior_rods(vertebra: Vertebra) -> Iterator[tuple[Semantic, Rod]]:
+
+def posterior_rods(vertebra: Vertebra, settings: PhantomSettings) -> Iterator[tuple[Semantic, Rod]]:
     """Label and shape of each posterior element; the first one owns a point that several hold."""
+    rng = np.random.default_rng([settings.seed, 4, vertebra.label])
+    for label, rod in _normal_rods(vertebra):
+        if settings.posterior_jitter or settings.posterior_size != 1:
+            rod = _varied(rod, *_FLAT.get(label, (1.0, 1.0)), settings, rng)
+        yield label, rod
+
+
+def _varied(
+    rod: Rod, deep: float, tall: float, settings: PhantomSettings, rng: np.random.Generator
+) -> Rod:
+    """The rod of an individual: thicker or thinner, its far end elsewhere."""
+    wide, high, long = np.exp(rng.normal(0, settings.posterior_jitter, 3))
+    start, end = np.array(rod.start), np.array(rod.end)
+    reach = (end - start) * long + rng.normal(0, 4 * settings.posterior_jitter, 3) * (0.5, 1, 1)
+    return replace(
+        rod,
+        end=tuple(float(v) for v in start + reach),
+        radius=rod.radius * wide * settings.posterior_size,
+        stretch=rod.stretch * high * tall,
+        deep=deep,
+    )
+
+
+def _normal_rods(vertebra: Vertebra) -> Iterator[tuple[Semantic, Rod]]:
     size, h = vertebra.sizes, vertebra.body.height
     y_canal = float(vertebra.canal_centre[1])
     y_back = y_canal - size.canal_ap / 2 - 0.45 * size.articular - 1.0

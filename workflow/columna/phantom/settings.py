@@ -56,6 +56,49 @@ class PhantomSettings(Settings):
         default_factory=dict, description="Vertebra -> lost share of its anterior height."
     )
 
+    surroundings: Literal["simple", "body"] = Field(
+        "simple", description="Few unlabelled tissues, or a whole body of them."
+    )
+    disc_narrowed: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> lost share of the disc height below it."
+    )
+    bulging: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> how far the disc below it bulges, mm."
+    )
+    listhesis_mm: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> how far it slipped forwards."
+    )
+    biconcave: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> lost share of its middle height."
+    )
+    schmorl: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> depth of nodes in its endplates, mm."
+    )
+    osteophytes: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> relative flare of its rims."
+    )
+    stenosis: dict[int, float] = Field(
+        default_factory=dict, description="Vertebra -> lost share of canal depth behind it."
+    )
+    posterior_size: float = Field(1.0, gt=0.5, lt=2, description="Scale of posterior elements.")
+    posterior_jitter: float = Field(
+        0.0, ge=0, le=0.5, description="Relative SD of the sizes of single posterior elements."
+    )
+    squareness: float = Field(
+        3.0, ge=2, le=5, description="Exponent of the bodies' outlines (2: elliptic)."
+    )
+    waist: float = Field(
+        0.09, ge=0, le=0.4, description="Relative narrowing of bodies at mid height."
+    )
+    body_width: float = Field(1.0, gt=0.5, lt=1.6, description="Scale of the bodies' widths.")
+    canal_width: float = Field(
+        1.0, gt=0.5, lt=2, description="Scale of the lumbar canal's width; half of it above L1."
+    )
+    sacral_notch: float = Field(
+        0.0, ge=0, le=1, description="How far sacral segments are told apart by remnant discs."
+    )
+    coccyx: bool = Field(False, description="Unlabelled coccyx below the sacrum.")
+
     noise: float = Field(0.03, ge=0, description="SD of the noise relative to CSF.")
     bias: float = Field(0.3, ge=0, le=2, description="Strength of the intensity inhomogeneity.")
     texture: float = Field(0.06, ge=0, le=1, description="Relative SD of tissue texture.")

@@ -74,7 +74,7 @@ def build_spine(settings: PhantomSettings) -> Spine:
     sagittal = _sagittal_tilts(settings)
     coronal = _coronal_tilts(settings, len(labels), rng)
     twists = 0.4 * coronal + rng.normal(0, 1, len(labels))
-    sizes = [_individual(sizes_at(p), settings, rng) for p in positions]
+    sizes = [_widened(_individual(sizes_at(p), settings, rng), p, settings) for p in positions]
     sacrum = _sacrum(settings)
     top, below = np.zeros(3), sacrum[0].frame[:3, 2]
     stack = []
@@ -82,13 +82,21 @@ def build_spine(settings: PhantomSettings) -> Spine:
         rotation = _rotation(sagittal[i], coronal[i], twists[i])
         up, size = rotation[:, 2], _crushed(sizes[i], settings.crushed.get(labels[i], 0.0))
         between = (up + below) / np.linalg.norm(up + below)
-        bottom = top + size.disc * between
-        body = _body(labels[i], size)
+        narrowed = 1 - settings.disc_narrowed.get(labels[i], 0.0)
+        slip = settings.listhesis_mm.get(labels[i], 0.0) * rotation[:, 1]
+        bottom = top + narrowed * size.disc * between + slip
+        body = _body(labels[i], size, settings)
         stack.append(
             Vertebra(labels[i], _frame(rotation, bottom + size.height / 2 * up), size, body)
         )
         top, below = bottom + size.height * up, up
     return Spine(tuple(reversed(stack)), sacrum)
+
+
+def _widened(size: Sizes, position: float, settings: PhantomSettings) -> Sizes:
+    """Broad or narrow bodies and canals."""
+    canal = 1 + (settings.canal_width - 1) * float(np.interp(position, [14, 18], [0.5, 1]))
+    return replace(size, width=size.width * settings.body_width, canal_rl=size.canal_rl * canal)
 
 
 def _crushed(size: Sizes, lost: float) -> Sizes:
@@ -99,15 +107,39 @@ def _crushed(size: Sizes, lost: float) -> Sizes:
     return replace(size, height=size.height * (1 - lost / 2), wedge_deg=float(wedge))
 
 
-def _body(label: int, size: Sizes) -> Body:
+def _body(label: int, size: Sizes, settings: PhantomSettings) -> Body:
     """The body of a presacral vertebra; the upper end of C2 is no endplate."""
+    sunken = settings.biconcave.get(label, 0.0) * size.height / 2
+    concavity = size.concavity + sunken
     return Body(
         size.height,
         size.depth,
         size.width,
         wedge_deg=size.wedge_deg,
-        concavity_upper=0.0 if label == C2 else size.concavity,
-        concavity_lower=size.concavity,
+        concavity_upper=0.0 if label == C2 else concavity,
+        concavity_lower=concavity,
+        exponent=settings.squareness,
+        waist=settings.waist,
+        lip=settings.osteophytes.get(label, 0.0),
+        nodes=_schmorl_nodes(label, size, settings),
+    )
+
+
+def _schmorl_nodes(label: int, size: Sizes, settings: PhantomSettings) -> tuple:
+    """One or two dents somewhere in the middle of the endplates."""
+    depth = settings.schmorl.get(label, 0.0)
+    if not depth:
+        return ()
+    rng = np.random.default_rng([settings.seed, 5, label])
+    return tuple(
+        (
+            float(rng.normal(0, 0.12) * size.width),
+            float(rng.normal(-0.05, 0.12) * size.depth),
+            float(rng.uniform(0.1, 0.22) * size.depth),
+            depth,
+            int(side),
+        )
+        for side in rng.choice([-1, 1], int(rng.integers(1, 3)))
     )
 
 

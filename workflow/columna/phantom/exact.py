@@ -1,0 +1,274 @@
+"""A spine of plain shapes whose every measure is known: flat endplates, straight walls, a tube.
+
+The phantoms of `columna.phantom.generate` look like people; this one is for testing measures.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.volume import Volume
+
+BEHIND_MM = 3.0
+"""Space between the posterior wall and the canal."""
+_STEP_MM = 0.4
+_EXPONENT = 3.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A vertebra and the space below it; lengths in mm, angles in degrees.
+
+    Parameters
+    ----------
+    label
+        Instance label; the sacrum may be the last, without a space below.
+    height, depth, width, wedge
+        Of the body; the height is that of its middle, `wedge` is positive where the front is lower.
+    gap, angle, lateral, slip
+        Of the space: distance of the bodies in the middle; opening to the front and to the right;
+        how far the vertebra slipped forwards on the next.
+    canal, cord
+        Anterior-posterior and left-right diameter behind the body; no cord: (0, 0).
+    """
+
+    label: int
+    height: float = 27.0
+    depth: float = 34.0
+    width: float = 46.0
+    wedge: float = 0.0
+    gap: float = 10.0
+    angle: float = 0.0
+    lateral: float = 0.0
+    slip: float = 0.0
+    canal: tuple[float, float] = (16.0, 23.0)
+    cord: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Bone:
+    """A placed segment: 4x4 frames (right, anterior, superior, origin) to RAS+ mm.
+
+    `middle` is that of the body, `upper` and `lower` have their origins in the middle of an
+    endplate and its normal as third axis.
+    """
+
+    segment: Segment
+    middle: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ExactSpine:
+    """Bones from cranial to caudal, with endplates of `endplate_mm`."""
+
+    bones: tuple[Bone, ...]
+    endplate_mm: float = 1.2
+    disc_share: float = 1.0
+    """Depth and width of the discs relative to the mean of their neighbours."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a spine lies: turned forwards, to the right and about its axis (degrees), and moved."""
+
+    forward: float = 0.0
+    right: float = 0.0
+    axial: float = 0.0
+    shift: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0))
+
+
+def stack(segments: Sequence[Segment], pose: Pose, **shape: float) -> ExactSpine:
+    """Stack `segments` (cranial to caudal) upon the lowest, whose middle is in the origin."""
+    turn = Rotation.from_euler("xyz", [-pose.forward, pose.right, pose.axial], degrees=True)
+    middle = np.eye(4)
+    middle[:3, :3], middle[:3, 3] = turn.as_matrix(), pose.shift
+    bones = [_bone(segments[-1], middle)]
+    for segment in reversed(segments[:-1]):
+        below = bones[-1].upper
+        lower = below @ _moved(0, segment.slip, segment.gap / 2)
+        lower = lower @ _turned(segment.angle, segment.lateral) @ _moved(0, 0, segment.gap / 2)
+        half = _moved(0, 0, segment.height / 2)
+        bones.append(_bone(segment, lower @ half_turned(segment.wedge, half, up=True)))
+    return ExactSpine(tuple(reversed(bones)), **shape)
+
+
+def half_turned(wedge: float, half: np.ndarray, up: bool) -> np.ndarray:
+    """From an endplate to the middle of a body (`up`: from the lower one), or back."""
+    sign = 1 if up else -1
+    step = _turned(-wedge / 2, 0) @ half
+    return step if sign > 0 else np.linalg.inv(step)
+
+
+def _bone(segment: Segment, middle: np.ndarray) -> Bone:
+    half = _moved(0, 0, segment.height / 2)
+    upper = middle @ half @ _turned(-segment.wedge / 2, 0)
+    lower = middle @ np.linalg.inv(half) @ _turned(segment.wedge / 2, 0)
+    return Bone(segment, middle, upper, lower)
+
+
+def _moved(r: float, a: float, s: float) -> np.ndarray:
+    frame = np.eye(4)
+    frame[:3, 3] = (r, a, s)
+    return frame
+
+
+def _turned(back: float, left: float) -> np.ndarray:
+    """Lean what follows backwards (lordosis) and to the left, degrees."""
+    frame = np.eye(4)
+    frame[:3, :3] = Rotation.from_euler("xy", [back, -left], degrees=True).as_matrix()
+    return frame
+
+
+def draw(
+    spine: ExactSpine,
+    spacing_mm: tuple[float, float, float] = (3.3, 0.857, 0.857),
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    margin_mm: float = 14.0,
+) -> tuple[Volume, Volume]:
+    """Paint semantic and instance mask, axes to R, A, S, by what lies at the voxel centres.
+
+    Parameters
+    ----------
+    spine
+        What to paint.
+    spacing_mm
+        Voxel size to the right, anterior and superior.
+    offset
+        Moves the grid by a part of a voxel.
+    margin_mm
+        Field of view around bones and canal.
+    """
+    corners = np.concatenate([_corners(bone) for bone in spine.bones])
+    low, high = corners.min(axis=0) - margin_mm, corners.max(axis=0) + margin_mm
+    spacing = np.asarray(spacing_mm)
+    shape = tuple(int(n) for n in np.ceil((high - low) / spacing))
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = low + np.asarray(offset) * spacing
+    points = np.indices(shape).reshape(3, -1).T * spacing + affine[:3, 3]
+    semantic, instance = np.zeros(len(points), np.uint8), np.zeros(len(points), np.uint16)
+    _paint_canal(spine, points, semantic)
+    for upper, bone in zip([None, *spine.bones[:-1]], spine.bones, strict=True):
+        _paint_bone(bone, upper, spine, points, semantic, instance)
+        if upper is not None:
+            _paint_disc(upper, bone, spine, points, semantic, instance)
+    return Volume(semantic.reshape(shape), affine), Volume(instance.reshape(shape), affine)
+
+
+def _corners(bone: Bone) -> np.ndarray:
+    """Corners of a box around a body and the canal behind it."""
+    s = bone.segment
+    back = s.depth / 2 + BEHIND_MM + s.canal[0]
+    local = np.array(
+        [[r, a, h] for r in (-1, 1) for a in (-back, s.depth / 2) for h in (-1, 1)], float
+    )
+    local *= (s.width / 2, 1, s.height / 2)
+    return local @ bone.middle[:3, :3].T + bone.middle[:3, 3]
+
+
+def _local(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return (points - frame[:3, 3]) @ frame[:3, :3]
+
+
+def _near(frame: np.ndarray, points: np.ndarray, reach_mm: float) -> np.ndarray:
+    return np.flatnonzero((np.abs(points - frame[:3, 3]) < reach_mm).all(axis=1))
+
+
+def _within(local: np.ndarray, depth: float, width: float) -> np.ndarray:
+    r = np.abs(local[:, 0] / (width / 2)) ** _EXPONENT
+    return r + np.abs(local[:, 1] / (depth / 2)) ** _EXPONENT <= 1
+
+
+def _paint_bone(
+    bone: Bone,
+    above: Bone | None,
+    spine: ExactSpine,
+    points: np.ndarray,
+    semantic: np.ndarray,
+    instance: np.ndarray,
+) -> None:
+    """A body with its endplates, which lie outside its height."""
+    s, plate = bone.segment, spine.endplate_mm
+    at = _near(bone.middle, points, s.width / 2 + s.height)
+    inside = _within(_local(bone.middle, points[at]), s.depth, s.width)
+    top, bottom = (_local(frame, points[at])[:, 2] for frame in (bone.upper, bone.lower))
+    is_sacrum = s.label == SACRUM
+    body = inside & (top <= 0) & (bottom >= 0)
+    semantic[at[body]] = Semantic.SACRUM if is_sacrum else Semantic.VERTEBRAL_BODY
+    instance[at[body]] = s.label
+    plates = [(inside & (top > 0) & (top <= plate), above.segment.label if above else None)]
+    if not is_sacrum:
+        plates.append((inside & (bottom < 0) & (bottom >= -plate), s.label))
+    for where, owner in plates:
+        if owner is not None:
+            semantic[at[where]] = Semantic.ENDPLATE
+            instance[at[where]] = ENDPLATE_OFFSET + owner
+
+
+def _paint_disc(
+    upper: Bone,
+    lower: Bone,
+    spine: ExactSpine,
+    points: np.ndarray,
+    semantic: np.ndarray,
+    instance: np.ndarray,
+) -> None:
+    """Everything between the endplates of a space, inside its own wall."""
+    frame = _between(upper, lower)
+    above, below = upper.segment, lower.segment
+    depth = spine.disc_share * (above.depth + below.depth) / 2
+    width = spine.disc_share * (above.width + below.width) / 2
+    at = _near(frame, points, width / 2 + above.gap)
+    where = _within(_local(frame, points[at]), depth, width)
+    where &= _local(upper.lower, points[at])[:, 2] < -spine.endplate_mm
+    where &= _local(lower.upper, points[at])[:, 2] > spine.endplate_mm
+    semantic[at[where]] = Semantic.DISC
+    instance[at[where]] = DISC_OFFSET + above.label
+
+
+def _between(upper: Bone, lower: Bone) -> np.ndarray:
+    """Frame half-way between two endplates."""
+    turns = Rotation.from_matrix([upper.lower[:3, :3], lower.upper[:3, :3]])
+    frame = np.eye(4)
+    frame[:3, :3] = turns.mean().as_matrix()
+    frame[:3, 3] = (upper.lower[:3, 3] + lower.upper[:3, 3]) / 2
+    return frame
+
+
+def _paint_canal(spine: ExactSpine, points: np.ndarray, semantic: np.ndarray) -> None:
+    """Elliptic tubes perpendicular to a smooth line behind the bodies."""
+    bones = spine.bones
+    places = [
+        (b.middle @ [0, -(b.segment.depth / 2 + BEHIND_MM + b.segment.canal[0] / 2), 0, 1])[:3]
+        for b in bones
+    ]
+    ends = [2 * places[0] - places[1], 2 * places[-1] - places[-2]]
+    knots = np.array([ends[0], *places, ends[1]])
+    chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
+    curve, t = CubicSpline(chord, knots), np.arange(0, chord[-1], _STEP_MM)
+    line, tangent = curve(t), curve(t, 1)
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+
+    def along(values: list) -> np.ndarray:
+        values = np.array([values[0], *values, values[-1]], float)
+        return np.stack([np.interp(t, chord, column) for column in values.T], axis=1)
+
+    right = along([b.middle[:3, 0] for b in bones])
+    right -= (right * tangent).sum(axis=1, keepdims=True) * tangent
+    right /= np.linalg.norm(right, axis=1, keepdims=True)
+    distance, nearest = cKDTree(line).query(points, distance_upper_bound=30.0)
+    at = np.flatnonzero(np.isfinite(distance))
+    nearest = nearest[at]
+    offset = points[at] - line[nearest]
+    r = (offset * right[nearest]).sum(axis=1)
+    a = (offset * np.cross(tangent, right)[nearest]).sum(axis=1)
+    for label, tube in ((Semantic.SPINAL_CANAL, "canal"), (Semantic.SPINAL_CORD, "cord")):
+        axes = np.maximum(along([getattr(b.segment, tube) for b in bones])[nearest] / 2, 1e-3)
+        inside = (a / axes[:, 0]) ** 2 + (r / axes[:, 1]) ** 2 <= 1
+        semantic[at[inside]] = label
