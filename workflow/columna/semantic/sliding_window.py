@@ -1,9 +1,9 @@
 """Logits of a whole image from overlapping tiles (spineps-behaviour 3.2).
 
-Tile positions and weights are nnU-Net's. Sums are float32 with weights of at most 1: SPINEPS
-sums float16 with weights of 1000, which rounds and can overflow (its weakness W14). Folds and
-mirrored passes go into the same sum, so that memory holds one volume of logits whatever their
-number.
+Tile positions are nnU-Net's, weights those of SPINEPS. Sums are float32 with weights of at most
+1: SPINEPS sums float16 with weights of 1000, which rounds and can overflow (its weakness W14).
+Folds and mirrored passes go into the same sum, so that memory holds one volume of logits whatever
+their number.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,13 +12,11 @@ from itertools import chain, combinations, product
 
 import numpy as np
 import torch
-from nnunetv2.inference.sliding_window_prediction import (
-    compute_gaussian,
-    compute_steps_for_sliding_window,
-)
+from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 from torch import Tensor, nn
 
 from columna.models.device import inference
+from columna.semantic.tile_weights import tile_weights
 
 Tile = tuple[slice, slice, slice]
 
@@ -81,7 +79,7 @@ def predict_logits(
     """
     padded, inside = _pad(torch.from_numpy(image), window.patch_size)
     place = _place_of_sums(classes * padded[0].numel() * 4, device)
-    gaussian = compute_gaussian(window.patch_size, dtype=torch.float32, device=place)
+    gaussian = tile_weights(window.patch_size).to(place)
     tiles = window.tiles(padded.shape[1:])
     total = torch.zeros((classes, *padded.shape[1:]), device=place)
     passes = 0
