@@ -63,6 +63,12 @@ class Bone:
     upper: np.ndarray
     lower: np.ndarray
 
+    def corner(self, side: str, wall: str) -> np.ndarray:
+        """Where the ``upper`` or ``lower`` endplate meets the ``posterior`` or ``anterior`` wall."""
+        frame = self.upper if side == "upper" else self.lower
+        reach = self.segment.depth / 2 / np.cos(np.deg2rad(self.segment.wedge / 2))
+        return frame[:3, 3] + frame[:3, 1] * (reach if wall == "anterior" else -reach)
+
 
 @dataclass(frozen=True, eq=False)
 class ExactSpine:
@@ -91,19 +97,12 @@ def stack(segments: Sequence[Segment], pose: Pose, **shape: float) -> ExactSpine
     middle[:3, :3], middle[:3, 3] = turn.as_matrix(), pose.shift
     bones = [_bone(segments[-1], middle)]
     for segment in reversed(segments[:-1]):
-        below = bones[-1].upper
-        lower = below @ _moved(0, segment.slip, segment.gap / 2)
-        lower = lower @ _turned(segment.angle, segment.lateral) @ _moved(0, 0, segment.gap / 2)
+        turn = _turned(segment.angle / 2, segment.lateral / 2)
+        lower = bones[-1].upper @ _moved(0, segment.slip, 0)
+        lower = lower @ turn @ _moved(0, 0, segment.gap) @ turn
         half = _moved(0, 0, segment.height / 2)
-        bones.append(_bone(segment, lower @ half_turned(segment.wedge, half, up=True)))
+        bones.append(_bone(segment, lower @ _turned(-segment.wedge / 2, 0) @ half))
     return ExactSpine(tuple(reversed(bones)), **shape)
-
-
-def half_turned(wedge: float, half: np.ndarray, up: bool) -> np.ndarray:
-    """From an endplate to the middle of a body (`up`: from the lower one), or back."""
-    sign = 1 if up else -1
-    step = _turned(-wedge / 2, 0) @ half
-    return step if sign > 0 else np.linalg.inv(step)
 
 
 def _bone(segment: Segment, middle: np.ndarray) -> Bone:
