@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from columna.config import PrepareSettings
 from columna.prepare import Scan, prepare_scan
+from columna.prepare.bias import correct_bias
 from columna.prepare.normalise import MAXIMUM, normalise
 from columna.volume import Volume
 
@@ -153,6 +154,14 @@ def test_images_stored_as_0_to_1_are_corrected_like_others():
     prepared = prepare_scan(scan_of(array / array.max()), Grid(), PrepareSettings())
     np.testing.assert_allclose(prepared.array, expected.array, rtol=1e-3, atol=0.1)
     assert not np.allclose(prepared.array, prepare_scan(scan_of(array), Grid(), PLAIN).array)
+
+
+def test_n4_sees_the_voxels_that_it_sees_in_a_scan_as_stored():
+    array = normalise(textured((40, 50, 18)))
+    scan = scan_of(array, orientation=("P", "S", "R"))
+    expected = normalise(correct_bias(array, scan.volume.spacing_mm))
+    prepared = prepare_scan(scan, Grid(), PrepareSettings())
+    np.testing.assert_allclose(prepared.array[4:-4, 4:-4, 4:-4], expected[:, ::-1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("before", [(0, 0, 1), (3, 11, 2)])

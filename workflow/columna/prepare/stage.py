@@ -12,6 +12,10 @@ from columna.volume import Volume, bounding_box, resample_image
 
 PADDING = 4
 """Voxels added on every side before resampling (spineps-behaviour 1.6)."""
+N4_ORIENTATION = ("P", "S", "R")
+"""Axes along which N4 runs. It sees one voxel in four along each, and which ones changes images by
+some percent. SPINEPS runs it on the axes of the file; this is how many sagittal scans are stored.
+"""
 
 
 class Grid(Protocol):
@@ -45,14 +49,14 @@ def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
         nothing; SPINEPS lets the grid begin at the corner of the file.
     """
     # one axis order from the start, so that the result does not depend on how a scan is stored
-    oriented = scan.volume.reoriented(grid.orientation)
+    oriented = scan.volume.reoriented(N4_ORIENTATION)
     content = _without_empty_margins(
         oriented.with_array(normalise(np.ascontiguousarray(oriented.array)))
     )
     if settings.n4:
         corrected = correct_bias(content.array, content.spacing_mm)
         content = content.with_array(normalise(corrected))
-    padded = content.padded(PADDING)
+    padded = content.padded(PADDING).reoriented(grid.orientation)
     return resample_image(padded, grid.target_spacing_mm(tuple(padded.spacing_mm)))
 
 
