@@ -370,3 +370,34 @@ def test_bids_folder_without_images(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(CohortError, match="no image"):
         build_index(tmp_path / "empty", tmp_path / "out", 32)
+
+
+def mask_rows(folder: Path) -> pd.DataFrame:
+    """Index of scans with both masks, none, one, a missing one, and one with a damaged path."""
+    rows = scan_rows(5)
+    for name in ("spine.nii.gz", "vert.nii.gz"):
+        (folder / name).touch()
+    masks = [
+        ("spine.nii.gz", "vert.nii.gz"),
+        ("", "n/a"),
+        ("spine.nii.gz", ""),
+        ("spine.nii.gz", "gone.nii.gz"),
+        ("spine.nii.gz", "a\x07.nii.gz"),
+    ]
+    for row, (semantic, instance) in zip(rows, masks, strict=True):
+        row |= {"semantic": semantic, "instance": instance}
+    build_index(make_sheet(folder, rows), folder / "index", 2)
+    return pd.read_parquet(folder / "index" / "scans.parquet")
+
+
+def test_masks_of_a_sheet_reach_the_manifest(tmp_path):
+    rows = mask_rows(tmp_path)
+    with_masks, without = all_entries(tmp_path / "index")
+    assert with_masks.has_masks
+    assert with_masks.semantic == tmp_path / "spine.nii.gz"
+    assert with_masks.instance == tmp_path / "vert.nii.gz"
+    assert (without.semantic, without.instance, without.has_masks) == (None, None, False)
+    status = rows.set_index("scan_id").input_status
+    assert status.tolist() == ["ok", "ok", "bad_row", "missing_file", "bad_row"]
+    assert rows.reason[2] == "The row names one mask; give semantic and instance."
+    assert rows.reason[3] == "The instance mask: The file does not exist."

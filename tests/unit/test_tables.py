@@ -10,6 +10,7 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from table_rows import fitting_row
 
 from columna.errors import TableError
 from columna.tables.catalogue import MEASURED, TABLES
@@ -21,7 +22,6 @@ from columna.tables.scans import SCANS, reason_table
 from columna.tables.schema import Column, Table
 from columna.tables.shards import read_shard, rows_to_arrow, write_shard
 from columna.tables.vertebrae import VERTEBRAE
-from table_rows import fitting_row
 
 DOCS = Path(__file__).parents[2] / "docs" / "tables.md"
 ALL_COLUMNS = [(t, c) for t in TABLES.values() for c in t]

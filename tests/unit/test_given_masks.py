@@ -1,0 +1,199 @@
+"""Masks that exist already: checked, brought to the grid of the scan, never changed."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from columna.batch import run_batch
+from columna.cohort.manifest import ScanEntry
+from columna.config import Config, LabelSettings, PrepareSettings
+from columna.errors import ScanRefused
+from columna.label import take_masks
+from columna.layout import NETWORK_STAGES, STAGES, Layout
+from columna.phantom import PhantomSettings, make_phantom, write_phantom
+from columna.prepare import read_mask
+from columna.stages.registry import make_stage
+from columna.volume import Volume, load_volume, save_volume
+
+REAL = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
+SMALL = {"fov_mm": (130.0, 150.0, 46.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_phantom(PhantomSettings(seed=1, **SMALL))
+
+
+@pytest.fixture(scope="module")
+def real():
+    return [load_volume(REAL / f"{name}_pred.nii.gz") for name in ("semantic", "instance")]
+
+
+def levels_of(result):
+    return [(entry["label"], entry["level"], entry["level_anchor"]) for entry in result.levels]
+
+
+def test_levels_are_what_the_numbers_say(phantom):
+    result = take_masks(phantom.image, phantom.semantic, phantom.instance, LabelSettings())
+    assert np.array_equal(result.semantic.array, phantom.semantic.array)
+    assert np.array_equal(result.instance.array, phantom.instance.array)
+    names = [name for _, name, _ in levels_of(result)]
+    assert names[-2:] == ["L4", "L5"]
+    assert {anchor for _, _, anchor in levels_of(result)} == {"given"}
+
+
+@pytest.mark.parametrize(("old", "new", "name"), [(19, 28, "T13"), (24, 25, "L6"), (23, 40, None)])
+def test_unusual_numbers_are_kept(phantom, old, new, name):
+    array = phantom.instance.array.astype(np.uint16)
+    array[array == old] = new
+    result = take_masks(
+        phantom.image, phantom.semantic, Volume(array, phantom.instance.affine), LabelSettings()
+    )
+    assert (new, name, "given" if name else "none") in levels_of(result)
+    assert [entry["index"] for entry in result.levels] == list(range(1, len(result.levels) + 1))
+
+
+def test_other_axis_orders_and_spacings_are_brought_to_the_scan(phantom):
+    turned = [mask.reoriented(("L", "S", "A")) for mask in (phantom.semantic, phantom.instance)]
+    result = take_masks(phantom.image, *turned, LabelSettings())
+    assert np.array_equal(result.instance.array, phantom.instance.array)
+    fine = [Volume(mask.array.repeat(2, axis=0), halved(mask.affine)) for mask in turned]
+    result = take_masks(phantom.image, *fine, LabelSettings())
+    assert np.array_equal(result.semantic.array, phantom.semantic.array)
+
+
+def halved(affine):
+    """Affine of a grid with two voxels in place of each along the first axis."""
+    affine = affine @ np.diag([0.5, 1, 1, 1])
+    affine[:3, 3] -= affine[:3, 0] / 2
+    return affine
+
+
+def test_masks_of_another_space_are_refused(phantom):
+    moved = phantom.instance.affine.copy()
+    moved[:3, 3] += [0, 0, 12]
+    with pytest.raises(ScanRefused, match=r"instance mask.*12\.0 mm apart") as refusal:
+        take_masks(
+            phantom.image,
+            phantom.semantic,
+            replace(phantom.instance, affine=moved),
+            LabelSettings(),
+        )
+    assert refusal.value.code == "mask_grid"
+
+
+def test_swapped_masks_are_refused(phantom):
+    with pytest.raises(ScanRefused, match="semantic mask holds numbers that are no SPINEPS labels"):
+        take_masks(phantom.image, phantom.instance, phantom.semantic, LabelSettings())
+
+
+def test_empty_masks_have_no_levels(phantom):
+    nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
+    assert take_masks(phantom.image, nothing, nothing, LabelSettings()).levels == []
+
+
+def test_real_masks_can_be_named_anew(real):
+    """SPINEPS without labelling model numbers from the top as if it were C2; it is T11."""
+    semantic, instance = real
+    kept = take_masks(instance, semantic, instance, LabelSettings())
+    assert [name for _, name, _ in levels_of(kept)] == [f"C{n}" for n in range(2, 8)] + ["T1"]
+    renamed = take_masks(instance, semantic, instance, LabelSettings(given_levels="rename"))
+    names = [name for _, name, _ in levels_of(renamed)]
+    assert names == ["T11", "T12", "L1", "L2", "L3", "L4", "L5"]
+    new = dict(zip(range(2, 9), (18, 19, 20, 21, 22, 23, 24), strict=True))
+    for offset in (0, 100, 200):
+        for old, number in new.items():
+            assert np.array_equal(
+                instance.array == offset + old, renamed.instance.array == offset + number
+            )
+    assert np.array_equal(renamed.semantic.array, semantic.array)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int16, np.uint8])
+def test_masks_may_be_stored_as_any_number(phantom, kind, tmp_path):
+    path = tmp_path / "mask.nii.gz"
+    nib.save(nib.Nifti1Image(phantom.semantic.array.astype(kind), phantom.semantic.affine), path)
+    assert np.array_equal(read_mask(path, PrepareSettings()).array, phantom.semantic.array)
+
+
+def test_fractions_are_no_labels(phantom, tmp_path):
+    path = tmp_path / "mask.nii.gz"
+    soft = phantom.semantic.array / np.float32(61)
+    nib.save(nib.Nifti1Image(soft, phantom.semantic.affine), path)
+    with pytest.raises(ScanRefused, match="no whole numbers"):
+        read_mask(path, PrepareSettings())
+
+
+@pytest.fixture
+def scan(phantom, tmp_path):
+    image = write_phantom(phantom, tmp_path, "sub-01")
+    masks = [tmp_path / f"sub-01_seg-{kind}_dseg.nii.gz" for kind in ("spine", "vert")]
+    return ScanEntry("sub-01_T2w", "sub-01", None, image, *masks)
+
+
+def run_all(scan, layout, config):
+    return {
+        name: run_batch(make_stage(name, config, layout), "b00001", [scan], 1)[0] for name in STAGES
+    }
+
+
+def test_a_scan_with_masks_needs_no_model(scan, tmp_path):
+    missing = {"semantic": "no_such_model", "instance": "no_such_model"}
+    config = Config.model_validate({"models": missing})
+    records = run_all(scan, Layout(tmp_path / "results"), config)
+    assert {record.status for record in records.values()} == {"done"}
+    assert {records[name].stage for name in NETWORK_STAGES} == {"prepare"}
+    [row] = records["measure"].values["rows"]["scans"]
+    assert (row["mask_source"], row["model_semantic"]) == ("given", None)
+    assert not list((tmp_path / "results").rglob("prepared*"))
+
+
+def test_other_masks_are_taken_anew(scan, phantom, tmp_path):
+    layout, config = Layout(tmp_path / "results"), Config()
+    before = run_all(scan, layout, config)
+    again = run_all(scan, layout, config)
+    assert {record.computations_n for record in again.values()} == {1}
+    array = phantom.instance.array.copy()
+    array[array == array[array > 0].min()] = 0
+    save_volume(phantom.instance.with_array(array), scan.instance)
+    after = run_all(scan, layout, config)
+    assert after["prepare"] == before["prepare"]
+    assert after["label"].computations_n == after["assess"].computations_n == 2
+    found = [len(records["label"].values["levels"]) for records in (before, after)]
+    assert found[1] == found[0] - 1
+
+
+def test_a_damaged_mask_is_refused_with_its_name(scan, tmp_path):
+    scan.instance.write_bytes(scan.instance.read_bytes()[:1000])
+    records = run_all(scan, Layout(tmp_path / "results"), Config())
+    ended = records["assess"]
+    assert (ended.stage, ended.status, ended.code) == ("label", "refused", "bad_mask")
+    assert ended.reason.startswith("The instance mask: ")
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from columna.batch import run_batch
+from columna.cohort.manifest import ScanEntry
+from columna.config import Config
+from columna.layout import STAGES, Layout
+from columna.stages.registry import make_stage
+
+results, *files = map(Path, sys.argv[1:])
+scan = ScanEntry("s", "s", None, *files)
+for name in STAGES:
+    [record] = run_batch(make_stage(name, Config(), Layout(results)), "b00001", [scan], 1)
+    assert record.status == "done", record
+assert "torch" not in sys.modules
+"""
+
+
+def test_no_part_of_torch_is_loaded(scan, tmp_path):
+    files = [tmp_path / "other", scan.path, scan.semantic, scan.instance]
+    subprocess.run([sys.executable, "-c", PROGRAM, *map(str, files)], check=True)
