@@ -148,7 +148,7 @@ def textured(shape):
     return (noise * np.linspace(0.6, 1.2, shape[0])[:, None, None] + 1).astype(np.float32)
 
 
-def test_images_stored_as_0_to_1_are_corrected_like_others():
+def test_n4_works_on_images_stored_as_0_to_1():
     array = normalise(textured((40, 50, 9)))
     expected = prepare_scan(scan_of(array * (MAXIMUM / array.max())), Grid(), PrepareSettings())
     prepared = prepare_scan(scan_of(array / array.max()), Grid(), PrepareSettings())
