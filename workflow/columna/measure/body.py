@@ -8,7 +8,7 @@ import numpy as np
 from columna.measure.band import Band, fit_band
 from columna.measure.context import Vertebra
 from columna.measure.crops import Crop
-from columna.measure.frame import Frame, Plane, unit
+from columna.measure.frame import COLUMN_MM, Frame, Plane, cast_columns, centred_grid, unit
 from columna.measure.heights import (
     BandColumns,
     PlateLine,
@@ -57,6 +57,23 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
+class Footprint:
+    """Columns parallel to s, 1 mm apart, that meet a structure; mm from the frame's origin.
+
+    Parameters
+    ----------
+    places
+        Where along r and a, shape (n, 2).
+    lower, upper
+        Its surfaces there, s, shape (n,) each.
+    """
+
+    places: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Body:
     """A body with its frame; what could not be found is None."""
 
@@ -101,6 +118,16 @@ class Body:
     def columns(self) -> BandColumns | None:
         """Columns of the band."""
         return None if self.band is None else cast_band(self.crop, self.frame, self.band)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """Columns through all of the body."""
+        ends = [((self.crop.points_mm - self.frame.origin) @ axis) for axis in self.frame.axes[:2]]
+        sides = [centred_grid((x.min() + x.max()) / 2, np.ptp(x) + COLUMN_MM) for x in ends]
+        places = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
+        lower, upper = cast_columns(self.crop, self.frame, places)
+        is_hit = np.isfinite(upper)
+        return Footprint(places[is_hit], lower[is_hit], upper[is_hit])
 
     @cached_property
     def plates(self) -> dict[str, PlateLine]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ from columna.anatomy import (
     BODY,
     CANAL,
     DISC_OFFSET,
+    ENDPLATES,
     POSTERIOR_ELEMENTS,
     SACRUM,
     Semantic,
@@ -22,9 +23,10 @@ from columna.measure.context import MeasureContext, Vertebra
 from columna.measure.crops import Crop, box_around, cut
 from columna.measure.curve import SpineCurve
 from columna.measure.fov import FieldOfView
-from columna.measure.frame import Frame, fit_frames
+from columna.measure.frame import Frame, fit_frames, unit
 from columna.measure.heights import FRACTIONS
 from columna.measure.parts import Parts
+from columna.measure.plates import owned_endplates
 from columna.measure.regions import Region
 from columna.measure.sacral import SacralPlate, sacral_plate
 from columna.measure.visibility import body_status, visible_sides
@@ -60,6 +62,8 @@ class Geometry:
         All voxels of the canal (labels 60 and 61) and of the cord (60); None without any.
     sacrum
         The sacrum; None where it is not seen.
+    endplate_mask
+        All endplate voxels (labels 52, 53 and 62); None without any.
     curve
         Curve through bodies and discs; None without either.
     slice_mm
@@ -71,6 +75,7 @@ class Geometry:
     canal: Crop | None
     cord: Crop | None
     sacrum: Crop | None
+    endplate_mask: Crop | None
     curve: SpineCurve | None
     slice_mm: float
 
@@ -95,14 +100,33 @@ class Geometry:
             return None
         return sacral_plate(self.sacrum, disc.crop, last, self.slice_mm, FRACTIONS)
 
+    @cached_property
+    def endplates(self) -> dict[tuple[int, str], Crop]:
+        """(Instance label, side) -> endplate voxels on that side of that bone (26: the sacrum)."""
+        if self.endplate_mask is None:
+            return {}
+        owners = {body.label: (body.crop, body.frame) for body in self.bodies}
+        if self.sacral is not None:
+            owners[SACRUM] = (
+                self.sacrum,
+                replace(self.sacral.frame, origin=self.sacrum.centroid_mm),
+            )
+        return owned_endplates(self.endplate_mask, owners)
+
+    @cached_property
+    def chord(self) -> np.ndarray:
+        """Unit vector from the lowest to the uppermost body (a single one: its own axis s)."""
+        if len(self.bodies) < 2:
+            return self.bodies[0].frame.s
+        return unit(self.bodies[0].crop.centroid_mm - self.bodies[-1].crop.centroid_mm)
+
     def mean_right(self, region: str | None) -> np.ndarray | None:
         """Mean of r over the vertebrae of a region; over all where it has none with a frame."""
         fitted = [b for b in self.bodies if b.frame.status == "ok"]
         chosen = [b for b in fitted if b.region == region] or fitted
         if not chosen:
             return None
-        mean = np.sum([body.frame.r for body in chosen], axis=0)
-        return mean / np.linalg.norm(mean)
+        return unit(np.sum([body.frame.r for body in chosen], axis=0))
 
 
 def scan_geometry(
@@ -140,6 +164,7 @@ def scan_geometry(
         discs=discs,
         canal=canal,
         cord=_semantic_crop(context, semantic, (Semantic.SPINAL_CORD,)),
+        endplate_mask=_semantic_crop(context, semantic, ENDPLATES),
         sacrum=None if sacrum is None else sacrum.largest(),
         curve=curve,
         slice_mm=slice_normal(context.instance.affine)[0],

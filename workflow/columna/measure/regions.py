@@ -25,6 +25,8 @@ class Region:
         Mean of the voxel centres, RAS+, shape (3,).
     extent_mm
         Size along the scanner's axes, whole voxels included, shape (3,).
+    centre_mm
+        Middle of that box, RAS+, shape (3,).
     """
 
     voxels_n: int
@@ -32,6 +34,7 @@ class Region:
     stop: np.ndarray
     centroid_mm: np.ndarray
     extent_mm: np.ndarray
+    centre_mm: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +109,23 @@ class LabelledRuns:
         sums = (i * self.length, j * self.length, (k + last) * self.length // 2)
         mean = np.stack([np.add.reduceat(x, self.at) for x in sums], axis=1) / self.counts[:, None]
         centroid = mean @ affine[:3, :3].T + affine[:3, 3]
-        extent = np.stack([self._extent(i, j, k, last, row) for row in affine[:3, :3]], axis=1)
+        bounds = [self._bounds(i, j, k, last, row) for row in affine[:3, :3]]
+        lowest, highest = np.moveaxis(np.array(bounds), 0, -1)
+        extent, centre = highest - lowest, (lowest + highest) / 2 + affine[:3, 3]
         return {
-            int(label): Region(int(self.counts[n]), start[n], stop[n], centroid[n], extent[n])
+            int(label): Region(
+                int(self.counts[n]), start[n], stop[n], centroid[n], extent[n], centre[n]
+            )
             for n, label in enumerate(self.labels)
         }
 
-    def _extent(
+    def _bounds(
         self, i: np.ndarray, j: np.ndarray, k: np.ndarray, last: np.ndarray, row: np.ndarray
-    ) -> np.ndarray:
-        """Extent of every label along the scanner axis whose row of the affine is `row`."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ends of every label along the scanner axis whose row of the affine is `row`."""
         plane = i * row[0] + j * row[1]
         ends = (plane + k * row[2], plane + last * row[2])
+        half = np.abs(row).sum() / 2
         lowest = np.minimum.reduceat(np.minimum(*ends), self.at)
         highest = np.maximum.reduceat(np.maximum(*ends), self.at)
-        return highest - lowest + np.abs(row).sum()
+        return lowest - half, highest + half

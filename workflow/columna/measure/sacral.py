@@ -7,7 +7,10 @@ import numpy as np
 from columna.measure.body import Body, Line
 from columna.measure.crops import Crop
 from columna.measure.frame import (
+    DEPTH_SHARE,
     LARGEST_RMS_MM,
+    LARGEST_TURN_DEG,
+    WIDTH_SHARE,
     Frame,
     Plane,
     angle_deg,
@@ -27,7 +30,6 @@ _STOP_DEG = 0.1
 _BELOW_MM = 40.0
 _BAND_SHARE = 0.15
 _OFFSETS = np.linspace(-1, 1, 7)
-_CENTRAL = 0.76
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +46,8 @@ class SacralPlate:
     length_mm
         Anterior-posterior length of the footprint of the disc above.
     places, hits
-        Columns in the disc's footprint: (r, a), shape (n, 2), and the first hit of the sacrum, s,
-        shape (n,), NaN where it was missed; mm from the origin.
+        Columns 1 mm apart through all of the disc: (r, a), shape (n, 2), and the first hit of the
+        sacrum, s, shape (n,), NaN where it was missed; mm from the origin.
     band_hits
         Hits by fraction of the footprint's depth and offset, shape (k, 7), at `fractions`.
     """
@@ -85,12 +87,14 @@ def sacral_plate(
     ).turned(_disc_normal(disc, last))
     start = frame.s
     for _ in range(_REFINEMENTS):
-        places, hits = _footprint_hits(sacrum, disc, frame)
+        places, hits = _footprint_hits(sacrum, disc, frame, (WIDTH_SHARE, DEPTH_SHARE))
         is_hit = np.isfinite(hits)
         if len(hits) < 6 or is_hit.mean() < LEAST_VALID:
             return None
         plane = fit_plane(frame, places[is_hit], hits[is_hit])
-        if plane is None or plane.rms_mm > LARGEST_RMS_MM or angle_deg(plane.normal, start) > 30:
+        if plane is None or plane.rms_mm > LARGEST_RMS_MM:
+            return None
+        if angle_deg(plane.normal, start) > LARGEST_TURN_DEG:
             return None
         turned = replace(frame, superior=plane).turned(plane.normal)
         is_settled = angle_deg(turned.s, frame.s) < _STOP_DEG
@@ -110,10 +114,12 @@ def _disc_normal(disc: Crop, last: Body) -> np.ndarray:
     return last.frame.s if plane is None else plane.normal
 
 
-def _footprint_hits(sacrum: Crop, disc: Crop, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """Columns through the central part of the disc, and where they first meet the sacrum."""
+def _footprint_hits(
+    sacrum: Crop, disc: Crop, frame: Frame, shares: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns through a part of the disc's width and depth, and their first hits of the sacrum."""
     (r, width), (a, depth) = (_span(disc, frame, axis) for axis in (0, 1))
-    sides = centred_grid(r, 0.6 * width), centred_grid(a, _CENTRAL * depth)
+    sides = centred_grid(r, shares[0] * width), centred_grid(a, shares[1] * depth)
     places = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
     starts = np.concatenate([places, np.zeros((len(places), 1))], axis=1)
     reach = reach_mm(disc, frame, frame.s)
@@ -161,5 +167,5 @@ def _with_line(
         return None
     height, slope = fit.coefficients
     line = Line(frame.to_world([r, a, height + slope * a]), unit(frame.a + slope * frame.s))
-    places, column_hits = _footprint_hits(sacrum, disc, frame)
+    places, column_hits = _footprint_hits(sacrum, disc, frame, (1.0, 1.0))
     return SacralPlate(frame, line, depth, places, column_hits, fractions, hits)

@@ -8,7 +8,9 @@ import numpy as np
 
 from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
+from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
+from columna.measure.endplates import endplate_rows
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import scan_geometry
 from columna.measure.parts import vertebra_parts
@@ -23,7 +25,7 @@ from columna.volume import Volume, smallest_unsigned
 def measure_scan(
     context: MeasureContext, settings: MeasureSettings
 ) -> dict[str, list[dict[str, Any]]]:
-    """Make the rows of the tables `scans`, `structures` and `vertebrae` of one scan.
+    """Make the rows of all measured tables of one scan.
 
     Parameters
     ----------
@@ -52,17 +54,21 @@ def measure_scan(
     parts = vertebra_parts(context, instance, regions, fov)
     kinds = semantic.regions(affine)
     geometry = scan_geometry(context, parts, kinds, regions, fov, settings.fov_margin_mm)
+    mesh = settings.mesh_volume
     tissue = Tissue.of(context.image, geometry)
     vertebrae = vertebra_rows(
         context, parts, fov, settings, geometry, tissue, has_sacrum=SACRUM in regions
     )
+    joined = column_rows(context, vertebrae, regions, fov, settings.fov_margin_mm, geometry, tissue)
     return {
         "scans": [measured_scan_row(context, vertebrae, regions.keys())],
         "structures": [
-            *structure_rows(context, "semantic", semantic, kinds, fov),
-            *structure_rows(context, "instance", instance, regions, fov),
+            *structure_rows(context, "semantic", semantic, kinds, fov, has_mesh=mesh),
+            *structure_rows(context, "instance", instance, regions, fov, has_mesh=mesh),
         ],
         "vertebrae": vertebrae,
+        "endplates": endplate_rows(context, geometry, vertebrae),
+        **joined,
     }
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels, semantic_names
 from columna.measure.context import MeasureContext
+from columna.measure.crops import box_around, cut
 from columna.measure.fov import FieldOfView
 from columna.measure.kinds import instance_kind
+from columna.measure.mesh import mesh_volume_mm3
 from columna.measure.regions import LabelledRuns, Region
 from columna.measure.signal import signals
 from columna.measure.topology import topology
@@ -24,6 +26,8 @@ def structure_rows(
     voxels: LabelledRuns,
     regions: dict[int, Region],
     fov: FieldOfView,
+    *,
+    has_mesh: bool = False,
 ) -> list[Row]:
     """Measure every label of one mask.
 
@@ -37,6 +41,8 @@ def structure_rows(
         Its labelled voxels, and their regions.
     fov
         The field of view.
+    has_mesh
+        Whether volumes within surfaces are wanted.
     """
     volume: Volume = getattr(context, mask)
     box = bounding_box(volume.array)
@@ -52,11 +58,17 @@ def structure_rows(
             | name(label)
             | region_columns(region, volume.voxel_volume_mm3, fov)
             | vars(shapes[label])
+            | (_mesh_columns(volume, label, region) if has_mesh else {})
             | signal.get(label, {})
             | dict(confidence.get(label, {})),
         )
         for label, region in regions.items()
     ]
+
+
+def _mesh_columns(volume: Volume, label: int, region: Region) -> Row:
+    part = cut(volume, box_around([region], volume))
+    return {"volume_mesh_mm3": mesh_volume_mm3(part.array == label, volume.voxel_volume_mm3)}
 
 
 def region_columns(region: Region, voxel_volume_mm3: float, fov: FieldOfView) -> Row:

@@ -1,19 +1,24 @@
 """Rows of the table `vertebrae`: every canonical level, and every vertebra without a name."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from columna.anatomy import SACRUM, Label, Semantic, levels, vertebra_labels
 from columna.config import MeasureSettings
+from columna.measure.body import Body
 from columna.measure.context import MeasureContext, Vertebra
 from columna.measure.fov import FieldOfView
-from columna.measure.geometry import Geometry
+from columna.measure.geometry import Geometry, repeated_levels
+from columna.measure.neighbours import add_neighbour_columns, add_visible_fraction
 from columna.measure.parts import Parts
 from columna.measure.regions import Region
+from columna.measure.seams import seam_columns
 from columna.measure.tissue import Tissue
+from columna.measure.vertebra_shape import SHAPE_STATUSES, shape_rows
+from columna.measure.visibility import arch_status, body_status, is_cut
 from columna.tables.rows import finish_row
 from columna.tables.vertebrae import VERTEBRAE
 
@@ -72,25 +77,27 @@ def vertebra_rows(
     unlisted = set(parts) - {v.label for v in seen}
     if unlisted:
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
-    repeated = {name for name, n in Counter(v.level for v in seen if v.level).items() if n > 1}
-    measure = _Measure(context.instance.voxel_volume_mm3, fov, settings.fov_margin_mm, repeated)
-    rows = [_naming(v, seen) | measure.columns(v, parts[v.label]) for v in seen]
-    _add_visible_fraction(rows)
+    repeated = repeated_levels(context, parts)
+    measure = _Measure(context, fov, settings.fov_margin_mm, geometry, tissue, repeated)
+    rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
+    add_visible_fraction(rows)
+    add_neighbour_columns(rows, settings.genant_like_grade)
     rows += _absent_rows(seen, has_sacrum)
     return [finish_row(VERTEBRAE, context.identity | row) for row in rows]
 
 
 def is_anchored_c2(vertebra: Vertebra) -> bool:
-    """Whether a vertebra was recognised as C2, and not just counted to be it."""
-    return vertebra.level == "C2" and vertebra.anchor in ("c2", "both")
+    """Whether a vertebra was recognised as C2 (or given as it), and not just counted to be it."""
+    return vertebra.level == "C2" and vertebra.anchor in ("c2", "both", "given")
 
 
-def is_sacrum_anchor(seen: Iterable[Vertebra]) -> bool:
-    """Whether the sacrum is seen well enough to count from it."""
-    return any(v.anchor in ("sacrum", "both") for v in seen)
+def is_sacrum_anchor(seen: Iterable[Vertebra], has_sacrum: bool) -> bool:
+    """Whether the sacrum is seen well enough to count from it, or given with the levels."""
+    anchors = {v.anchor for v in seen}
+    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and "given" in anchors)
 
 
-def _naming(vertebra: Vertebra, seen: list[Vertebra]) -> Row:
+def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
     """Name and place in the row of vertebrae of one of them."""
     place = seen.index(vertebra)
     c2 = next((i for i, v in enumerate(seen) if is_anchored_c2(v)), None)
@@ -105,7 +112,7 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra]) -> Row:
         "level_confidence_ratio": vertebra.confidence,
         "index_from_top": place + 1,
         "index_from_c2": place - c2 + 1 if c2 is not None and place >= c2 else None,
-        "index_from_sacrum": len(seen) - place if is_sacrum_anchor(seen) else None,
+        "index_from_sacrum": len(seen) - place if is_sacrum_anchor(seen, has_sacrum) else None,
         "spineps_label": vertebra.label,
     } | _level_columns(vertebra.level)
 
@@ -121,22 +128,24 @@ def _by_name() -> dict[str, Label]:
     return {level.name: level for level in levels().values()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Measure:
-    """Measures of one vertebra."""
+    """Measures of the vertebrae of a scan."""
 
-    voxel_volume_mm3: float
+    context: MeasureContext
     fov: FieldOfView
-    fov_margin_mm: float
+    margin_mm: float
+    geometry: Geometry
+    tissue: Tissue | None
     repeated: set[str]
 
     def columns(self, vertebra: Vertebra, parts: Parts) -> Row:
-        """Visibility, volumes and place."""
-        is_repeated = vertebra.level in self.repeated
-        body = "duplicate_label" if is_repeated else self._body_status(vertebra, parts)
-        arch = "duplicate_label" if is_repeated else self._arch_status(parts)
+        """Visibility, place, volumes, shape and signal of one vertebra."""
+        limits = (self.fov, self.margin_mm, self.repeated)
+        body = body_status(vertebra, parts, *limits)
+        arch = arch_status(vertebra, parts, *limits)
         whole = arch if body == "ok" else body
-        return {
+        row = {
             "presence": self._presence(vertebra, parts, body),
             "vertebra_status": whole,
             "body_status": body,
@@ -144,23 +153,10 @@ class _Measure:
             **self._place(parts.body),
             **self._volumes(parts, whole, body, arch),
         }
-
-    def _body_status(self, vertebra: Vertebra, parts: Parts) -> str:
-        if vertebra.level == "C1":
-            return "not_applicable"
-        if parts.body is None:
-            return "outside_fov" if parts.faces else "not_segmented"
-        return "partial_fov" if self._is_cut(parts.body) else "ok"
-
-    def _arch_status(self, parts: Parts) -> str:
-        if not parts.posterior:
-            return "outside_fov" if parts.faces else "not_segmented"
-        return "partial_fov" if any(map(self._is_cut, parts.posterior.values())) else "ok"
-
-    def _is_cut(self, region: Region) -> bool:
-        # masks of cut structures often end a little before the edge
-        is_near = self.fov.distance_mm(region) < self.fov_margin_mm
-        return is_near or bool(self.fov.faces(region))
+        found = self.geometry.by_label.get(vertebra.label)
+        if found is None:
+            return row | dict.fromkeys(SHAPE_STATUSES, body)
+        return row | self._curve(found) | shape_rows(self.geometry, self.tissue, found, row)
 
     def _presence(self, vertebra: Vertebra, parts: Parts, body: str) -> str:
         if body == "duplicate_label":
@@ -179,7 +175,15 @@ class _Measure:
             "fov_distance_mm": self.fov.distance_mm(body),
             "visible_voxels_n": body.voxels_n,
             **{f"centroid_{a}_mm": v for a, v in zip("ras", body.centroid_mm, strict=True)},
+            **seam_columns(body, self.context.facts.get("stitch_si_mm")),
         }
+
+    def _curve(self, body: Body) -> Row:
+        curve = self.geometry.curve
+        places = curve.arc_mm(
+            curve.nearest(np.stack([b.crop.centroid_mm for b in (self.geometry.bodies[0], body)]))
+        )
+        return {"curve_position_mm": float(places[1] - places[0])}
 
     def _volumes(self, parts: Parts, whole: str, body: str, arch: str) -> Row:
         row: Row = {}
@@ -188,28 +192,17 @@ class _Measure:
         if arch == "ok":
             row["arch_volume_mm3"] = sum(map(self._mm3, parts.posterior.values()))
         if whole == "ok":
-            row["vertebra_volume_mm3"] = parts.voxels_n * self.voxel_volume_mm3
+            row["vertebra_volume_mm3"] = parts.voxels_n * self.context.instance.voxel_volume_mm3
             row["body_share_ratio"] = parts.body.voxels_n / parts.voxels_n
         if arch != "duplicate_label":
             for name, part in SUBREGIONS.items():
                 region = parts.posterior.get(part)
-                if region is not None and not self._is_cut(region):
+                if region is not None and not is_cut(region, self.fov, self.margin_mm):
                     row[f"{name}_volume_mm3"] = self._mm3(region)
         return row
 
     def _mm3(self, region: Region) -> float:
-        return region.voxels_n * self.voxel_volume_mm3
-
-
-def _add_visible_fraction(rows: list[Row]) -> None:
-    """Compare cut bodies with their two nearest complete neighbours, in place."""
-    visible = [row.pop("visible_voxels_n", 0) for row in rows]
-    complete = [i for i, row in enumerate(rows) if row["body_status"] == "ok"]
-    for place, row in enumerate(rows):
-        nearest = sorted(complete, key=lambda other: abs(other - place))[:2]
-        if row["presence"] == "partial" and visible[place] and len(nearest) == 2:
-            whole = median(visible[other] for other in nearest)
-            row["visible_fraction_ratio"] = visible[place] / whole
+        return region.voxels_n * self.context.instance.voxel_volume_mm3
 
 
 def _absent_rows(seen: list[Vertebra], has_sacrum: bool) -> list[Row]:
@@ -231,6 +224,7 @@ def _absent_rows(seen: list[Vertebra], has_sacrum: bool) -> list[Row]:
                 "body_status": "not_applicable" if name == "C1" else status,
                 "arch_status": status,
             }
+            | dict.fromkeys(SHAPE_STATUSES, "not_applicable" if name == "C1" else status)
             | _level_columns(name)
         )
     return rows

@@ -60,11 +60,16 @@ def is_cut(region: Region, fov: FieldOfView, margin_mm: float) -> bool:
 def visible_sides(
     vertebra: Vertebra, body: Region, fov: FieldOfView, margin_mm: float
 ) -> tuple[str, ...]:
-    """Endplates of a body that are not at the edge, and not below a dens."""
+    """Endplates of a body that can be measured: not at the edge, not below a dens.
+
+    A body that is cut in front, behind or at a side has none.
+    """
+    if set(fov.faces(body)) & set("APLR"):
+        return ()
     room = fov.room_mm(body)
-    sides = []
-    if room["S"] >= margin_mm and room["S"] > 0 and vertebra.level != "C2":
-        sides.append("superior")
-    if room["I"] >= margin_mm and room["I"] > 0:
-        sides.append("inferior")
-    return tuple(sides)
+    sides = {"superior": room["S"], "inferior": room["I"]}
+    return tuple(
+        side
+        for side, free in sides.items()
+        if free > 0 and free >= margin_mm and (side, vertebra.level) != ("superior", "C2")
+    )

@@ -1,14 +1,19 @@
 """All tables, by name."""
 
 from columna.tables.columns import COLUMNS
+from columna.tables.cord_canal import CORD_CANAL
+from columna.tables.discs import DISCS
 from columna.tables.endplates import ENDPLATES
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
+from columna.tables.spine import SPINE
 from columna.tables.structures import STRUCTURES
 from columna.tables.vertebrae import VERTEBRAE
 
-MEASURED: dict[str, Table] = {t.name: t for t in (SCANS, STRUCTURES, VERTEBRAE, ENDPLATES)}
+MEASURED: dict[str, Table] = {
+    t.name: t for t in (SCANS, STRUCTURES, VERTEBRAE, ENDPLATES, DISCS, CORD_CANAL, SPINE)
+}
 """Tables that the measure stage makes the rows of."""
 
 SHARDED: dict[str, Table] = {**MEASURED, QUALITY.name: QUALITY}

@@ -93,6 +93,18 @@ def confidence_columns(of: str) -> tuple[Column, ...]:
     )
 
 
+def fold_dice_column(of: str) -> Column:
+    """Agreement of the folds of the phase-1 model."""
+    return Column(
+        "fold_dice_ratio",
+        "float64",
+        f"Mean Dice of {of} between the masks of the model's folds.",
+        null_rule="the model has one fold, or masks of single folds were not kept",
+        plausible=(0, 1),
+        since_version="1.1.0",
+    )
+
+
 def implausible_count_column() -> Column:
     """Count the values of a row that are outside their plausible range."""
     return Column(

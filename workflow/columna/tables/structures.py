@@ -1,7 +1,13 @@
 """Table `structures`: every label of both masks, without anatomical assumptions."""
 
 from columna.anatomy import semantic_names
-from columna.tables.common import FACES, LEVEL_CODES, confidence_columns, identity_columns
+from columna.tables.common import (
+    FACES,
+    LEVEL_CODES,
+    confidence_columns,
+    fold_dice_column,
+    identity_columns,
+)
 from columna.tables.schema import Column, Table
 
 MASKS = {
@@ -28,6 +34,15 @@ def _size_columns() -> tuple[Column, ...]:
             "Voxels times the volume of a voxel.",
             nullable=False,
             reliability="B",
+        ),
+        Column(
+            "volume_mesh_mm3",
+            "float64",
+            "Volume within the surface half-way between voxels (marching cubes); off by default.",
+            null_rule="switched off (measure.mesh_volume)",
+            reliability="B",
+            since_version="1.1.0",
+            is_default=False,
         ),
         *(
             Column(
@@ -134,5 +149,6 @@ STRUCTURES = Table(
         *_shape_columns(),
         *_signal_columns(),
         *confidence_columns("the label"),
+        fold_dice_column("the label"),
     ),
 )

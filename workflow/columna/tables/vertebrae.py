@@ -1,9 +1,13 @@
 """Table `vertebrae`: one row per canonical level, seen or not, and per vertebra without a name."""
 
+from typing import Any
+
 from columna.tables.common import (
     REGION_CODES,
     STATUS,
     VERTEBRA_CODES,
+    confidence_columns,
+    fold_dice_column,
     identity_columns,
     implausible_count_column,
 )
@@ -23,7 +27,14 @@ ANCHORS = {
     "c2": "C2",
     "sacrum": "the sacrum",
     "both": "C2 and the sacrum",
+    "given": "taken from the numbers of the mask that the cohort sheet names",
     "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",
+}
+
+FRAME_SOURCES = {
+    "canal": "the spinal canal behind the body",
+    "arch": "the vertebra's arch and processes (no canal at its height)",
+    "image": "the scan's own anterior axis (neither canal nor arch)",
 }
 
 SUBREGIONS = {
@@ -70,7 +81,7 @@ def _level_columns() -> tuple[Column, ...]:
             "level_confidence_ratio",
             "float64",
             "How sure the name is, 0 to 1, by the rules of naming (not a calibrated probability).",
-            null_rule="no vertebra, or no name",
+            null_rule="no vertebra, no name, or given with the mask",
             plausible=(0, 1),
         ),
         Column("index_from_top", "int32", "1 = topmost vertebra found.", null_rule="no vertebra"),
@@ -217,6 +228,386 @@ def _place_columns() -> tuple[Column, ...]:
     )
 
 
+HEIGHT = {"cervical": (7, 22), "thoracic": (9, 34), "lumbar": (14, 42)}
+DEPTH = {"cervical": (10, 26), "thoracic": (11, 44), "lumbar": (22, 52)}
+WIDTH = {"cervical": (12, 34), "thoracic": (16, 56), "lumbar": (28, 68)}
+_NEW = "1.1.0"
+
+
+def _measure(name: str, description: str, group: str, **options: Any) -> Column:
+    """A measure of the group whose status column is `group`."""
+    rule = f"{group} is not ok" if options.get("required") else options.pop("null_rule")
+    return Column(
+        name,
+        "float64",
+        description,
+        status=group,
+        null_rule=rule,
+        since_version=_NEW,
+        **options,
+    )
+
+
+def _seam_columns() -> tuple[Column, ...]:
+    rule = "no body was found, or the stations of the scan are not known"
+    return (
+        Column(
+            "is_crossing_stitch",
+            "bool",
+            "Whether a seam between stations runs through the body.",
+            null_rule=rule,
+            since_version=_NEW,
+        ),
+        Column(
+            "stitch_distance_mm",
+            "float64",
+            "Distance of the body to the nearest seam between stations.",
+            null_rule=f"{rule}, or it has one station",
+            plausible=(0, None),
+            since_version=_NEW,
+        ),
+    )
+
+
+def _frame_columns() -> tuple[Column, ...]:
+    group = "frame_status"
+    return (
+        Column(
+            group,
+            "category",
+            "Direction of the body.",
+            codes=STATUS,
+            nullable=False,
+            definition="G3",
+            since_version=_NEW,
+        ),
+        Column(
+            "frame_source",
+            "category",
+            "What tells anterior from posterior.",
+            codes=FRAME_SOURCES,
+            status=group,
+            required=True,
+            null_rule=f"{group} is not ok",
+            definition="G3",
+            since_version=_NEW,
+        ),
+        _measure(
+            "curve_position_mm",
+            "Place of the body along the curve of the spine, from the uppermost body found.",
+            group,
+            null_rule="no body was found",
+            reliability="A",
+            definition="G2",
+            sign="+ = caudal",
+        ),
+        _measure(
+            "axis_sagittal_deg",
+            "Tilt of the body's upward axis against the scanner's, seen from the side.",
+            group,
+            required=True,
+            plausible=(-90, 90),
+            reliability="A",
+            definition="G3",
+            sign="+ = upper end anterior",
+        ),
+        _measure(
+            "axis_coronal_deg",
+            "Tilt of the body's upward axis against the scanner's, seen from the front.",
+            group,
+            required=True,
+            plausible=(-45, 45),
+            reliability="B",
+            definition="G3",
+            sign="+ = upper end to the patient's right",
+        ),
+        _measure(
+            "axial_rotation_deg",
+            "Turn about its own axis against the mean of the vertebrae above and below.",
+            group,
+            null_rule=f"{group} is not ok, or it has no neighbours",
+            plausible=(-30, 30),
+            reliability="C",
+            definition="G3",
+            sign="+ = front turned to the patient's right",
+        ),
+        Column(
+            "bodies_touching_n",
+            "int32",
+            "Neighbours whose body lies on at least a fifth of an endplate (suspected fusion).",
+            status=group,
+            required=True,
+            null_rule=f"{group} is not ok",
+            plausible=(0, 0),
+            reliability="B",
+            since_version=_NEW,
+        ),
+    )
+
+
+def _height_columns() -> tuple[Column, ...]:
+    group = "heights_status"
+    size = {"group": group, "plausible": HEIGHT}
+    return (
+        Column(
+            group,
+            "category",
+            "Heights, depths and wedges of the body (C2: not applicable, it bears the dens).",
+            codes=STATUS,
+            nullable=False,
+            definition="G6",
+            since_version=_NEW,
+        ),
+        *(
+            _measure(
+                f"height_{name}_mm",
+                f"Height of the body in its {name} band, at {where} of its depth from the "
+                "posterior wall; without endplates.",
+                required=True,
+                reliability="A",
+                definition="G6",
+                **size,
+            )
+            for name, where in (
+                ("anterior", "0.80 to 0.92"),
+                ("middle", "0.44 to 0.56"),
+                ("posterior", "0.08 to 0.20"),
+            )
+        ),
+        _measure(
+            "height_mean_mm",
+            "Mean height between 0.12 and 0.88 of the depth.",
+            required=True,
+            reliability="A",
+            definition="G6",
+            **size,
+        ),
+        _measure(
+            "height_min_mm",
+            "Smallest height between 0.12 and 0.88 of the depth, of medians over the band.",
+            required=True,
+            reliability="A",
+            definition="G6",
+            **size,
+        ),
+        *(
+            _measure(
+                f"height_{side}_mm",
+                f"Height at 0.30 of the width to the patient's {side}.",
+                null_rule=f"{group} is not ok, or fewer than 3 slices on a side",
+                reliability="C",
+                definition="G6",
+                **size,
+            )
+            for side in ("left", "right")
+        ),
+        _measure(
+            "depth_mm",
+            "Anterior-posterior depth at mid-height.",
+            group,
+            required=True,
+            plausible=DEPTH,
+            reliability="A",
+            definition="G5",
+        ),
+        *(
+            _measure(
+                f"depth_{side}_mm",
+                f"Anterior-posterior depth 2 mm inside of the {side} endplate line.",
+                group,
+                null_rule="it could not be measured (of C2, the inferior one is)",
+                plausible=DEPTH,
+                reliability="B",
+                definition="G5",
+            )
+            for side in ("superior", "inferior")
+        ),
+        _measure(
+            "width_mm",
+            "Left-right width at mid-height.",
+            group,
+            null_rule=f"{group} is not ok, or it is narrower than 4 slices",
+            plausible=WIDTH,
+            reliability="C",
+            definition="G5",
+        ),
+        *_band_columns(group),
+        *_wedge_columns(group),
+    )
+
+
+def _band_columns(group: str) -> tuple[Column, ...]:
+    return (
+        Column(
+            "n_native_slices_in_band_n",
+            "int32",
+            "Slices of the scan whose middle lies in the mid-sagittal band of the body.",
+            status=group,
+            required=True,
+            null_rule=f"{group} is not ok",
+            definition="G4",
+            since_version=_NEW,
+        ),
+        _measure(
+            "body_compactness_ratio",
+            "Volume of the body over depth x width x mean height.",
+            group,
+            null_rule="width or heights are missing",
+            plausible=(0.4, 1.2),
+            reliability="C",
+        ),
+        *(
+            _measure(
+                f"{side}_concavity_mm",
+                f"Concavity of the {side} endplate (concavity_mm of the table endplates).",
+                group,
+                null_rule="it could not be measured (of C2, the inferior one is)",
+                plausible=(-3, 12),
+                reliability="A",
+                sign="+ = concave",
+            )
+            for side in ("superior", "inferior")
+        ),
+        _measure(
+            "posterior_wall_deg",
+            "Angle of the posterior wall against the body's upward axis.",
+            group,
+            null_rule=f"{group} is not ok, or the wall was not found",
+            plausible=(-40, 40),
+            reliability="A",
+            definition="G10",
+            sign="+ = upper end anterior",
+        ),
+    )
+
+
+def _wedge_columns(group: str) -> tuple[Column, ...]:
+    loss = "fewer than 4 complete bodies within 4 levels"
+    return (
+        _measure(
+            "wedge_angle_deg",
+            "Angle between the endplate lines.",
+            group,
+            required=True,
+            plausible=(-30, 45),
+            reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
+            definition="G7",
+            sign="+ = anterior height smaller (kyphotic)",
+        ),
+        _measure(
+            "lateral_wedge_deg",
+            "Angle between the endplate planes, seen from the front.",
+            group,
+            required=True,
+            plausible=(-20, 20),
+            reliability={"cervical": "C", "thoracic": "B", "lumbar": "B"},
+            definition="G3",
+            sign="+ = right side shorter",
+        ),
+        _measure(
+            "wedge_ratio",
+            "Anterior over posterior height.",
+            group,
+            required=True,
+            plausible=(0.2, 1.8),
+            reliability="A",
+        ),
+        _measure(
+            "biconcavity_ratio",
+            "Middle over posterior height.",
+            group,
+            required=True,
+            plausible=(0.3, 1.4),
+            reliability="A",
+        ),
+        _measure(
+            "crush_ratio_neighbours",
+            "Posterior height over that of the nearest complete bodies above and below, "
+            "interpolated.",
+            group,
+            null_rule=f"{group} is not ok, or no complete body on one side",
+            plausible=(0.3, 1.7),
+            reliability="A",
+        ),
+        *(
+            _measure(
+                f"height_loss_{name}_pct",
+                f"What the {name} height lacks of the height that the complete bodies within 4 "
+                "levels lead one to expect (robust parabola; straight line at the ends and with "
+                "fewer than 6).",
+                group,
+                null_rule=f"{group} is not ok, or {loss}",
+                plausible=(-60, 90),
+                reliability="A",
+            )
+            for name in ("anterior", "middle", "posterior")
+        ),
+        Column(
+            "genant_like_grade",
+            "int32",
+            "Grade 0 to 3 by the largest height loss: up to 20, 25, 40 % and above. A surrogate "
+            "from measures, not a reading.",
+            status=group,
+            null_rule="switched off (measure.genant_like_grade), or a height loss is missing",
+            plausible=(0, 3),
+            reliability="B",
+            since_version=_NEW,
+            is_default=False,
+        ),
+    )
+
+
+def _signal_columns() -> tuple[Column, ...]:
+    group = "signal_status"
+    return (
+        Column(
+            group,
+            "category",
+            "Signal of the body.",
+            codes=STATUS,
+            nullable=False,
+            definition="G14",
+            since_version=_NEW,
+        ),
+        _measure(
+            "signal_body_au",
+            "Median signal of the body without its outermost voxels; comparable within a scan.",
+            group,
+            required=True,
+            reliability="B",
+            definition="G14",
+        ),
+        _measure(
+            "signal_body_csf_ratio",
+            "signal_body_au over the signal of the fluid within 15 mm along the spine. Not the VBQ "
+            "score, which is defined on T1w images.",
+            group,
+            null_rule=f"{group} is not ok, or there is too little fluid",
+            plausible=(0.02, 3),
+            reliability="B",
+            definition="G14",
+        ),
+        _measure(
+            "signal_body_disc_ratio",
+            "signal_body_au over the mean of the median signals of the discs above and below.",
+            group,
+            null_rule=f"{group} is not ok, or both discs are missing",
+            plausible=(0.02, 3),
+            reliability="B",
+            definition="G14",
+        ),
+        _measure(
+            "signal_body_cv_ratio",
+            "Standard deviation over mean of the signal of the body without its outermost voxels.",
+            group,
+            null_rule=f"{group} is not ok, or the mean is not positive",
+            plausible=(0, 1.5),
+            reliability="B",
+            definition="G14",
+        ),
+    )
+
+
 VERTEBRAE = Table(
     name="vertebrae",
     title="Vertebrae",
@@ -241,6 +632,12 @@ VERTEBRAE = Table(
         *_visibility_columns(),
         *_volume_columns(),
         *_place_columns(),
+        *_seam_columns(),
+        *_frame_columns(),
+        *_height_columns(),
+        *_signal_columns(),
+        *confidence_columns("the body"),
+        fold_dice_column("the body"),
         implausible_count_column(),
     ),
 )

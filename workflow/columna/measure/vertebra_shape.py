@@ -1,0 +1,213 @@
+"""Shape and direction of one vertebral body, as columns (morphometrics 5.3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from columna.measure.body import Body
+from columna.measure.endplates import concavities
+from columna.measure.frame import Frame
+from columna.measure.geometry import Geometry
+from columna.measure.heights import BANDS, side_height_mm
+from columna.measure.tissue import Tissue
+
+Row = dict[str, Any]
+LEAST_SLICES_SIDE = 3
+LEAST_SLICES_WIDTH = 4
+_CONTACT_MM = 1.0
+_CONTACT_SHARE = 0.2
+_INSET_MM = 2.0
+
+
+SHAPE_STATUSES = ("frame_status", "heights_status", "signal_status")
+_C2 = "C2"
+
+
+def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) -> Row:
+    """Columns of frame, heights and signal of a body, with their statuses.
+
+    Parameters
+    ----------
+    geometry, tissue
+        Of the scan; `tissue` is None without an image.
+    body
+        The body.
+    row
+        Its ``body_status`` and, where that is ok, ``body_volume_mm3``.
+    """
+    status = row["body_status"]
+    if status != "ok":
+        return dict.fromkeys(SHAPE_STATUSES, status)
+    return (
+        _frame_group(geometry, body)
+        | _height_group(geometry, body, row["body_volume_mm3"])
+        | signal_columns(geometry, tissue, body)
+    )
+
+
+def _frame_group(geometry: Geometry, body: Body) -> Row:
+    status = body.frame.status
+    measures = frame_columns(geometry, body) if status == "ok" else {}
+    return {"frame_status": status} | measures
+
+
+def _height_group(geometry: Geometry, body: Body, volume_mm3: float) -> Row:
+    if body.frame.status != "ok":
+        return {"heights_status": body.frame.status}
+    edges = {"depth_inferior_mm": inset_depth_mm(body, "inferior")}
+    edges |= {f"{side}_concavity_mm": h.depth_mm for side, h in concavities(body).items()}
+    if body.level == _C2:
+        return edges | {"heights_status": "not_applicable"}
+    measures = height_columns(body, geometry.slice_mm)
+    if measures is None:
+        return edges | {"heights_status": "fit_failed"}
+    if "width_mm" in measures:
+        box = measures["depth_mm"] * measures["width_mm"] * measures["height_mean_mm"]
+        measures["body_compactness_ratio"] = volume_mm3 / box
+    return edges | measures | {"heights_status": "ok"}
+
+
+def signal_columns(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row:
+    """Signal of a body, and against fluid and discs next to it (G14)."""
+    if tissue is None:
+        return {"signal_status": "no_image"}
+    values = tissue.inside(body.crop)
+    if values is None:
+        return {"signal_status": "too_few_voxels"}
+    signal, mean = float(np.median(values)), float(values.mean())
+    fluid = tissue.fluid_near(body.crop)
+    discs = _disc_signal(geometry, tissue, body)
+    return {
+        "signal_status": "ok",
+        "signal_body_au": signal,
+        "signal_body_csf_ratio": signal / fluid if fluid else None,
+        "signal_body_disc_ratio": signal / discs if discs else None,
+        "signal_body_cv_ratio": float(values.std()) / mean if mean > 0 else None,
+    }
+
+
+def _disc_signal(geometry: Geometry, tissue: Tissue, body: Body) -> float | None:
+    """Mean of the median signals of the discs above and below; None without any."""
+    place = geometry.bodies.index(body)
+    above = [geometry.bodies[place - 1].label] if place else []
+    discs = [geometry.discs[label] for label in (*above, body.label) if label in geometry.discs]
+    values = [inside for inside in (tissue.inside(d.crop) for d in discs) if inside is not None]
+    mean = float(np.mean([np.median(v) for v in values])) if values else 0.0
+    return mean if mean > 0 else None
+
+
+def frame_columns(geometry: Geometry, body: Body) -> Row:
+    """Where a body is and which way it faces; its frame is fitted."""
+    r, a, s = body.frame.s
+    return {
+        "frame_source": body.frame.source,
+        "axis_sagittal_deg": float(np.rad2deg(np.arctan2(a, s))),
+        "axis_coronal_deg": float(np.rad2deg(np.arctan2(r, s))),
+        "axial_rotation_deg": _axial_rotation(geometry, body),
+        "bodies_touching_n": _touching(geometry, body),
+    }
+
+
+def _axial_rotation(geometry: Geometry, body: Body) -> float | None:
+    """Turn of the unsmoothed anterior direction against the mean of the neighbours'."""
+    near = _neighbours(geometry.bodies, body)
+    if not near:
+        return None
+    frame = body.frame
+    own, mean = frame.own_a, np.mean([other.frame.own_a for other in near], axis=0)
+    to_right = np.array([own @ frame.r, mean @ frame.r])
+    ahead = np.array([own @ frame.a, mean @ frame.a])
+    turn = np.rad2deg(np.arctan2(to_right, ahead))
+    return float(turn[0] - turn[1])
+
+
+def _neighbours(bodies: Sequence[Body], body: Body) -> list[Body]:
+    place = bodies.index(body)
+    return [bodies[i] for i in (place - 1, place + 1) if 0 <= i < len(bodies)]
+
+
+def _touching(geometry: Geometry, body: Body) -> int:
+    """Neighbours that lie on at least a fifth of an endplate."""
+    place, count = geometry.bodies.index(body), 0
+    for step, side, outward in ((-1, "superior", 1), (1, "inferior", -1)):
+        other = place + step
+        if side not in body.masks.sides or not 0 <= other < len(geometry.bodies):
+            continue
+        hits = body.footprint.upper if side == "superior" else body.footprint.lower
+        beyond = np.column_stack([body.footprint.places, hits + outward * _CONTACT_MM])
+        inside = geometry.bodies[other].crop.indicator.at(body.frame.to_world(beyond)) >= 0.5
+        count += bool(inside.mean() >= _CONTACT_SHARE)
+    return count
+
+
+def height_columns(body: Body, slice_mm: float) -> Row | None:
+    """Heights, depths, width and wedges of a body; None where they could not be found."""
+    if body.columns is None or set(body.plates) != {"superior", "inferior"}:
+        return None
+    heights = {name: body.columns.height_mm(fractions) for name, fractions in BANDS.items()}
+    profile = body.columns.profile_mm()
+    if profile is None or None in heights.values():
+        return None
+    return {
+        **{f"height_{name}_mm": height for name, height in heights.items()},
+        "height_mean_mm": float(profile.mean()),
+        "height_min_mm": float(profile.min()),
+        "wedge_ratio": heights["anterior"] / heights["posterior"],
+        "biconcavity_ratio": heights["middle"] / heights["posterior"],
+        "n_native_slices_in_band_n": body.band.slices_n,
+        "depth_mm": body.band.depth_mm,
+        "depth_superior_mm": inset_depth_mm(body, "superior"),
+        "wedge_angle_deg": wedge_angle_deg(body),
+        "lateral_wedge_deg": lateral_wedge_deg(body.frame),
+        "posterior_wall_deg": _wall_angle(body),
+        **_across(body, slice_mm),
+    }
+
+
+def wedge_angle_deg(body: Body) -> float:
+    """Angle between the endplate lines, + = anterior height smaller (G7)."""
+    slopes = [np.rad2deg(np.arctan(body.plates[s].slope)) for s in ("inferior", "superior")]
+    return float(slopes[0] - slopes[1])
+
+
+def lateral_wedge_deg(frame: Frame) -> float:
+    """Angle between the endplate planes in the coronal plane, + = right side shorter."""
+    superior, inferior = (
+        np.rad2deg(np.arctan2(plane.normal @ frame.r, plane.normal @ frame.s))
+        for plane in (frame.superior, frame.inferior)
+    )
+    return float(superior - inferior)
+
+
+def inset_depth_mm(body: Body, side: str) -> float | None:
+    """Depth 2 mm inside of an endplate line and parallel to it: median over the band."""
+    line = body.plate(side)
+    if line is None:
+        return None
+    inwards = -1 if side == "superior" else 1
+    starts = line.point + inwards * _INSET_MM * body.frame.s
+    offsets = body.band.offsets_r - body.band.middle_r
+    reach = body.band.depth_mm
+    first, last = body.crop.indicator.crossings(
+        starts + offsets[:, None] * body.frame.r, line.direction, -reach, reach
+    )
+    lengths = last - first
+    return float(np.nanmedian(lengths)) if np.isfinite(lengths).mean() >= 0.6 else None
+
+
+def _wall_angle(body: Body) -> float | None:
+    wall = body.walls.get("posterior")
+    return None if wall is None else float(np.rad2deg(np.arctan(wall.slope)))
+
+
+def _across(body: Body, slice_mm: float) -> Row:
+    """What depends on the left-right direction, where there are enough slices."""
+    band, row = body.band, {}
+    slices = band.width_mm / slice_mm
+    if slices >= LEAST_SLICES_WIDTH:
+        row["width_mm"] = band.width_mm
+    if slices / 2 >= LEAST_SLICES_SIDE:
+        for side, towards in (("left", -1), ("right", 1)):
+            row[f"height_{side}_mm"] = side_height_mm(body.crop, body.frame, band, towards)
+    return row
