@@ -171,7 +171,9 @@ def _slice_shifts(crop: Crop) -> np.ndarray | None:
 
 
 def _sharpness(crop: Crop, csf: np.ndarray) -> Finding:
-    border = _grown(crop.is_body, 2) & _grown(crop.is_canal, 2)
+    """How steep the signal is on the edge of the canal that faces the bodies."""
+    edge = _grown(crop.is_canal) & ~_shrunk(crop.is_canal)
+    border = edge & _grown(crop.is_body, 3)
     lack = _lack(csf, crop.image[border])
     if lack:
         return found("sharpness", None, lack)

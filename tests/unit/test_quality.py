@@ -1,0 +1,285 @@
+"""Quality rules on phantoms: silent on the truth, and loud about one damage at a time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from columna.config import LabelSettings, MeasureSettings
+from columna.label import take_masks
+from columna.measure import MeasureContext, measure_scan
+from columna.phantom import PhantomSettings, make_phantom
+from columna.prepare.facts import geometry_facts
+from columna.quality import QualityContext, assess_scan, quality_rows
+from columna.quality.rules import all_rules, cohort_rules, scan_rules
+from columna.tables.catalogue import TABLES
+from columna.tables.quality import QUALITY
+from columna.tables.shards import rows_to_arrow
+from columna.volume import Volume
+
+IDENTITY = {"participant_id": "p", "session_id": None, "scan_id": "s"}
+SETTINGS = {"seed": 4, "region": "lumbar", "spacing_mm": (1.2, 1.2, 3.3)}
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_phantom(PhantomSettings(**SETTINGS))
+
+
+def context_of(image, semantic, instance):
+    taken = take_masks(image, semantic, instance, LabelSettings())
+    measured = MeasureContext(
+        **IDENTITY,
+        facts=geometry_facts(image),
+        semantic=taken.semantic,
+        instance=taken.instance,
+        image=image,
+        levels=taken.levels,
+    )
+    rows = measure_scan(measured, MeasureSettings())
+    return QualityContext(taken.semantic, taken.instance, image, rows)
+
+
+@pytest.fixture(scope="module")
+def clean(phantom):
+    return context_of(phantom.image, phantom.semantic, phantom.instance)
+
+
+def rows_of(context):
+    return quality_rows(IDENTITY, assess_scan(context), context.rows["vertebrae"])
+
+
+def alarms(context):
+    """Rule -> items that it asks to look at."""
+    alarms = {}
+    for row in rows_of(context):
+        if row["verdict"] in ("review", "fail"):
+            alarms.setdefault(row["rule_id"], {})[row["item"]] = row["verdict"]
+    return alarms
+
+
+def changed(phantom, change):
+    """Assess a phantom whose semantic and instance arrays `change` has altered, in P, I, R."""
+    masks = [v.reoriented(("P", "I", "R")) for v in (phantom.semantic, phantom.instance)]
+    arrays = [mask.array.astype(np.uint16) for mask in masks]
+    change(*arrays)
+    altered = [Volume(a, m.affine) for a, m in zip(arrays, masks, strict=True)]
+    return context_of(phantom.image, *altered)
+
+
+def test_a_clean_scan_raises_no_alarm(clean):
+    found = alarms(clean)
+    found.pop("implausible_value", None)  # phantoms vary more than spines do
+    assert found == {}
+    rows_to_arrow(QUALITY, rows_of(clean))
+
+
+def test_every_rule_is_answered_for_what_it_is_about(clean):
+    answered = {}
+    for row in rows_of(clean):
+        answered.setdefault(row["rule_id"], set()).add(row["item"])
+        assert (row["value"] is None) == (row["value_status"] != "ok")
+    seen = {r["vertebra"] for r in clean.rows["vertebrae"] if r["spineps_label"]}
+    for rule in scan_rules():
+        if rule.scope == "scan":
+            assert answered[rule.rule_id] == {"scan"}, rule.rule_id
+        elif rule.scope == "level":
+            assert answered[rule.rule_id] == seen, rule.rule_id
+        else:
+            assert {"vertebral_body", "disc", "spinal_canal"} <= answered[rule.rule_id]
+
+
+def test_rules_name_columns_that_exist():
+    for rule in all_rules().values():
+        table, column = rule.source_column
+        if table == "quality":
+            assert column in all_rules()
+        elif column:
+            assert column in TABLES[table].names, rule.rule_id
+    assert all(rule.limits != (None, None) for rule in cohort_rules())
+
+
+@pytest.mark.parametrize("codes", [("L", "A", "S"), ("S", "P", "R")])
+def test_findings_do_not_depend_on_how_the_grid_is_stored(phantom, clean, codes):
+    turned = [v.reoriented(codes) for v in (phantom.image, phantom.semantic, phantom.instance)]
+    expected = [tuple(f) for f in assess_scan(clean)]
+    found = [tuple(f) for f in assess_scan(context_of(*turned))]
+    assert [f[:2] + f[3:] for f in found] == [f[:2] + f[3:] for f in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one[2] == pytest.approx(other[2], abs=2e-4), one
+
+
+def swap(semantic, instance):
+    """Left and right processes change places."""
+    for left, right in ((43, 44), (45, 46), (47, 48)):
+        was_left = semantic == left
+        semantic[semantic == right] = left
+        semantic[was_left] = right
+
+
+def merge(semantic, instance):
+    """L2 and L3 become one vertebra."""
+    instance[instance == 22] = 21
+
+
+def lose_middle(semantic, instance):
+    """L2 was not found."""
+    semantic[(instance == 21) & np.isin(semantic, (41, 42, 49))] = 0
+    instance[instance == 21] = 0
+
+
+def lose_lowest(semantic, instance):
+    """Neither L5 nor the sacrum was found."""
+    gone = np.isin(instance, (24, 26))
+    semantic[gone] = 0
+    instance[gone] = 0
+
+
+def cut_canal(semantic, instance):
+    rows = np.flatnonzero((semantic == 61).any(axis=(0, 2)))
+    middle = rows[len(rows) // 2]
+    slab = semantic[:, middle : middle + 10]
+    slab[np.isin(slab, (60, 61))] = 0
+
+
+def bare_cord(semantic, instance):
+    """Cord and canal are swapped."""
+    was_cord = semantic == 60
+    semantic[semantic == 61] = 60
+    semantic[was_cord] = 61
+
+
+def stray(semantic, instance):
+    """A disc voxel block in the back."""
+    semantic[-12:, 60:80, 3:6] = 100
+
+
+def drill(semantic, instance):
+    """A cavity inside the body of L3."""
+    p, i, r = (int(x) for x in np.argwhere((instance == 22) & (semantic == 49)).mean(axis=0))
+    semantic[p, i, r] = instance[p, i, r] = 0
+
+
+def split_body(semantic, instance):
+    """The body of L3 falls into two pieces."""
+    middle = int(np.argwhere((instance == 22) & (semantic == 49))[:, 1].mean())
+    plane = (instance[:, middle] == 22) & (semantic[:, middle] == 49)
+    semantic[:, middle][plane] = instance[:, middle][plane] = 0
+
+
+def disown(semantic, instance):
+    """The body of L3 belongs to no instance."""
+    instance[(instance == 22) & (semantic == 49)] = 0
+
+
+def lose_arch(semantic, instance):
+    semantic[(instance == 22) & np.isin(semantic, (41, 42))] = 0
+    instance[(instance == 22) & (semantic == 0)] = 0
+
+
+def misplace(semantic, instance):
+    """L2 and L3 bear each other's number."""
+    was = instance == 21
+    instance[instance == 22] = 21
+    instance[was] = 22
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (swap, {"lr_swap": {"L2": "fail", "L3": "fail", "L4": "fail"}}),
+        (merge, {"levels_contiguous": {"scan": "fail"}, "body_components": {"L2": "review"}}),
+        (lose_middle, {"levels_contiguous": {"scan": "fail"}, "spacing_smooth": {"L1": "fail"}}),
+        (lose_lowest, {"coverage_expected": {"scan": "fail"}}),
+        (cut_canal, {"canal_continuity": {"scan": "fail"}}),
+        (bare_cord, {"cord_in_canal": {"scan": "fail"}}),
+        (stray, {"leakage": {"disc": "review"}}),
+        (drill, {"holes": {"vertebral_body": "review"}}),
+        (split_body, {"body_components": {"L3": "review"}}),
+        (disown, {"semantic_instance_dice": {"scan": "review"}}),
+        (disown, {"body_without_instance": {"scan": "fail"}}),
+        (lose_arch, {"subregion_missing": {"L3": "review"}}),
+        (misplace, {"order_monotone": {"scan": "fail"}}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_damage_is_seen(phantom, damage, expected):
+    found = alarms(changed(phantom, damage))
+    for rule, items in expected.items():
+        assert items.items() <= found.get(rule, {}).items(), found
+
+
+def image_values(context):
+    return {f.rule_id: f.value for f in assess_scan(context) if f.item == "scan"}
+
+
+def with_image(phantom, change):
+    upright = phantom.image.reoriented(("P", "I", "R"))
+    image = Volume(change(upright.array.astype(np.float32).copy()), upright.affine)
+    return image_values(context_of(image, phantom.semantic, phantom.instance))
+
+
+def test_noise_lowers_signal_to_noise_and_contrast(phantom, clean):
+    before = image_values(clean)
+    noise = np.random.default_rng(0).normal(0, 200, phantom.image.shape)
+    after = with_image(phantom, lambda a: np.abs(a + noise.reshape(a.shape)))
+    for rule in ("snr_csf", "snr_body", "cnr_body_csf", "cnr_cord_csf"):
+        assert after[rule] < 0.7 * before[rule], rule
+
+
+def test_blur_lowers_sharpness(phantom, clean):
+    from scipy import ndimage
+
+    after = with_image(phantom, lambda a: ndimage.gaussian_filter(a, (1.5, 1.5, 0)))
+    assert after["sharpness"] < 0.8 * image_values(clean)["sharpness"]
+
+
+def test_a_known_bias_is_measured(phantom, clean):
+    """30 % more signal per 100 mm downwards."""
+
+    def shade(array):
+        mm = np.arange(array.shape[1]) * 1.2
+        return array * (1 + 0.003 * (mm - mm.mean()))[:, None]
+
+    change = with_image(phantom, shade)["bias_gradient"] - image_values(clean)["bias_gradient"]
+    assert change == pytest.approx(30, abs=4)
+
+
+def test_a_shifted_slice_is_measured(phantom):
+    def jolt(semantic, instance):
+        middle = semantic.shape[2] // 2
+        for array in (semantic, instance):
+            array[:, :, middle] = np.roll(array[:, :, middle], 3, axis=0)
+
+    found = alarms(changed(phantom, jolt))
+    assert found["slice_displacement"] == {"scan": "review"}
+    values = {f.rule_id: f.value for f in assess_scan(changed(phantom, jolt))}
+    assert values["slice_displacement"] == pytest.approx(3.6, abs=0.5)
+
+
+def test_an_odd_body_stands_out_among_its_neighbours(phantom, clean):
+    """Without its anterior half, L3 is too small for its place."""
+    rows = [dict(row) for row in clean.rows["vertebrae"]]
+    for row in rows:
+        if row["vertebra"] == "L3" and row["body_volume_mm3"]:
+            row["body_volume_mm3"] /= 2
+    whole = make_phantom(PhantomSettings(**SETTINGS | {"region": "whole", "spacing_mm": (2, 2, 4)}))
+    context = context_of(whole.image, whole.semantic, whole.instance)
+    assert "volume_neighbour_z" not in alarms(context)
+    rows = [
+        row | {"body_volume_mm3": row["body_volume_mm3"] / (2 if row["vertebra"] == "L3" else 1)}
+        if row["body_volume_mm3"]
+        else row
+        for row in context.rows["vertebrae"]
+    ]
+    odd = replace(context, rows={**context.rows, "vertebrae": rows})
+    assert alarms(odd)["volume_neighbour_z"] == {"L3": "review"}
+
+
+def test_empty_masks_are_answered_with_reasons(phantom):
+    nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
+    rows = rows_of(context_of(phantom.image, nothing, nothing))
+    answered = {row["rule_id"] for row in rows if row["value"] is not None}
+    assert answered == {"efc"}
+    scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
+    assert {row["rule_id"] for row in rows} == scan_wide
