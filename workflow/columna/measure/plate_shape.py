@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from columna.measure.crops import Crop
-from columna.measure.frame import COLUMN_MM, Frame, Plane
+from columna.measure.frame import COLUMN_MM, DEPTH_SHARE, WIDTH_SHARE, Frame, Plane
 from columna.measure.heights import RIMS
+from columna.measure.sacral import NEAR_PLANE_MM
 
-NEAR_PLANE_MM = 3.0
-"""Columns that meet the bone so near to the plane meet it at the endplate, not at a wall."""
 _THICKEST_MM = 6.0
 _INTO_BONE_MM = 1.0
 LEAST_COLUMNS = 12
@@ -51,6 +50,8 @@ def hollow(
     if not is_hit.any(axis=1).all():
         return None
     profile = np.array([np.median(row[hit]) for row, hit in zip(depth, is_hit, strict=True)])
+    # the largest of noisy values is too large
+    profile = np.convolve(np.pad(profile, 1, mode="edge"), np.ones(3) / 3, mode="valid")
     # equal depths next to each other: the first, whatever the last bits say
     deepest = int(np.argmax(np.round(np.abs(profile), 6)))
     return Hollow(float(profile[deepest]), float(fractions[between][deepest]))
@@ -88,6 +89,13 @@ class Surface:
         is_near = np.abs(self.depths_mm()) <= NEAR_PLANE_MM
         return replace(self, places=self.places[is_near], hits=self.hits[is_near])
 
+    def central(self) -> "Surface":
+        """The columns that planes are fitted to, away from the rounded rims."""
+        low, high = self.places.min(axis=0), self.places.max(axis=0)
+        reach = (high - low + COLUMN_MM) / 2 * np.array([WIDTH_SHARE, DEPTH_SHARE])
+        is_central = (np.abs(self.places - (low + high) / 2) <= reach).all(axis=1)
+        return replace(self, places=self.places[is_central], hits=self.hits[is_central])
+
     @property
     def slant(self) -> float:
         """Cosine between the plane's normal and the columns."""
@@ -99,8 +107,8 @@ class Surface:
         return len(self.hits) * COLUMN_MM**2 / self.slant
 
     def focal_depression_mm(self) -> float:
-        """Largest depth below the plane, less its 90th percentile."""
-        depths = np.sort(self.depths_mm())
+        """Largest depth of the central columns below the plane, less their 90th percentile."""
+        depths = np.sort(self.central().depths_mm())
         return float(depths[-1] - np.quantile(depths, 0.9))
 
     def cover(self, plate: Crop) -> tuple[float | None, float]:

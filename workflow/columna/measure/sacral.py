@@ -30,6 +30,9 @@ _STOP_DEG = 0.1
 _BELOW_MM = 40.0
 _BAND_SHARE = 0.15
 _OFFSETS = np.linspace(-1, 1, 7)
+_ENDS_N = 81
+NEAR_PLANE_MM = 3.0
+"""Columns that meet a bone so near to the plane meet it at the endplate, not at a wall."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +47,12 @@ class SacralPlate:
     line
         Endplate line in the band: middle, direction to anterior.
     length_mm
-        Anterior-posterior length of the footprint of the disc above.
+        Anterior-posterior length of the endplate below the disc.
     places, hits
         Columns 1 mm apart through all of the disc: (r, a), shape (n, 2), and the first hit of the
         sacrum, s, shape (n,), NaN where it was missed; mm from the origin.
     band_hits
-        Hits by fraction of the footprint's depth and offset, shape (k, 7), at `fractions`.
+        Hits by fraction of the length (0 = posterior end) and offset, shape (k, 7), at `fractions`.
     """
 
     frame: Frame
@@ -154,9 +157,11 @@ def _with_line(
 ) -> SacralPlate | None:
     (r, width), (a, depth) = (_span(disc, frame, axis) for axis in (0, 1))
     offsets = r + max(_BAND_SHARE * width, slice_mm / 2) * _OFFSETS
-    along = a + depth * (fractions - 0.5)
-    grid = np.stack(np.meshgrid(offsets, along, indexing="xy"), axis=-1)
-    hits = _first_below(sacrum, frame, grid.reshape(-1, 2)).reshape(grid.shape[:2])
+    ends = _ends(sacrum, frame, offsets, a + depth * np.linspace(-0.5, 0.5, _ENDS_N))
+    if ends is None:
+        return None
+    along = ends[0] + (ends[1] - ends[0]) * fractions
+    hits = _grid_hits(sacrum, frame, offsets, along)
     chosen = (fractions > LINE_SPAN[0] - 1e-9) & (fractions < LINE_SPAN[1] + 1e-9)
     is_hit = np.isfinite(hits) & chosen[:, None]
     if is_hit[chosen].mean() < LEAST_VALID:
@@ -166,6 +171,31 @@ def _with_line(
     if fit is None:
         return None
     height, slope = fit.coefficients
+    a = sum(ends) / 2
     line = Line(frame.to_world([r, a, height + slope * a]), unit(frame.a + slope * frame.s))
     places, column_hits = _footprint_hits(sacrum, disc, frame, (1.0, 1.0))
-    return SacralPlate(frame, line, depth, places, column_hits, fractions, hits)
+    length = (ends[1] - ends[0]) * float(np.hypot(1, slope))
+    return SacralPlate(frame, line, length, places, column_hits, fractions, hits)
+
+
+def _ends(
+    sacrum: Crop, frame: Frame, offsets: np.ndarray, along: np.ndarray
+) -> tuple[float, float] | None:
+    """Posterior and anterior end of the endplate below the disc, which may overhang it."""
+    hits = _grid_hits(sacrum, frame, offsets, along)
+    height = frame.to_local(frame.superior.point)[2]
+    found = []
+    for column in hits.T:
+        on_plate = along[np.abs(column - height) <= NEAR_PLANE_MM]
+        if len(on_plate):
+            found.append((on_plate[0], on_plate[-1]))
+    if 2 * len(found) < len(offsets):
+        return None
+    posterior, anterior = np.median(found, axis=0)
+    return float(posterior), float(anterior)
+
+
+def _grid_hits(sacrum: Crop, frame: Frame, offsets: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """First hits at places along a (rows) and r (columns), shape (k, n)."""
+    grid = np.stack(np.meshgrid(offsets, along, indexing="xy"), axis=-1)
+    return _first_below(sacrum, frame, grid.reshape(-1, 2)).reshape(grid.shape[:2])

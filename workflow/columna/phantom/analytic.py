@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from scipy import ndimage
 
+from columna.measure.crops import to_world
 from columna.volume import Volume
 
 _FINE, _COARSE = 3, 5
@@ -23,12 +25,8 @@ class Solid(Protocol):
         """Whether points, RAS+ mm, shape (..., 3), belong to it; shape (...)."""
 
     @property
-    def centre(self) -> np.ndarray:
-        """Middle of a ball around it, shape (3,)."""
-
-    @property
-    def radius(self) -> float:
-        """Radius of that ball in mm."""
+    def corners(self) -> np.ndarray:
+        """Corners of a box around it, RAS+ mm, shape (8, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +39,11 @@ class Placed:
     def local(self, points: np.ndarray) -> np.ndarray:
         """RAS+ mm to (r, a, s)."""
         return (points - self.centre) @ self.axes.T
+
+    def box(self, sizes: Sequence[float]) -> np.ndarray:
+        """Corners of a box of these sizes about the centre, RAS+ mm, shape (8, 3)."""
+        signs = np.stack(np.meshgrid(*[(-0.5, 0.5)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+        return self.centre + (signs * np.asarray(sizes, float)) @ self.axes
 
     def moved(self, local: Sequence[float]) -> "Placed":
         """The same axes with the centre at `local` of this frame."""
@@ -80,14 +83,12 @@ class BodySolid:
     exponent: float = 2.6
 
     @property
-    def centre(self) -> np.ndarray:
-        """Middle of the body."""
-        return self.at.centre
-
-    @property
-    def radius(self) -> float:
-        """Half of a generous diagonal."""
-        return float(np.linalg.norm([self.width, self.depth, self.height + 12])) / 2
+    def corners(self) -> np.ndarray:
+        """Corners of a box around it."""
+        flare = self.flare(np.array(self.height))
+        tilt = np.tan(np.deg2rad(np.abs([self.lateral_deg, self.wedge_deg])))
+        rise = tilt @ [self.width, self.depth] + 2 * self.shell_mm
+        return self.at.box([self.width * flare, self.depth * flare, self.height + rise])
 
     def surfaces(self, r: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper surface s over places (r, a), without the shell."""
@@ -128,14 +129,9 @@ class Tube:
     length: float
 
     @property
-    def centre(self) -> np.ndarray:
-        """Middle of the axis."""
-        return self.at.centre
-
-    @property
-    def radius(self) -> float:
-        """Half of the diagonal."""
-        return float(np.linalg.norm([self.width, self.depth, self.length])) / 2
+    def corners(self) -> np.ndarray:
+        """Corners of a box around it."""
+        return self.at.box([self.width, self.depth, self.length])
 
     def inside(self, points: np.ndarray) -> np.ndarray:
         """Whether points belong to it."""
@@ -146,23 +142,20 @@ class Tube:
 
 def voxels_of(solid: Solid, grid: Volume) -> tuple[tuple[slice, ...], np.ndarray]:
     """Voxels of `grid` of which more than half lies in `solid`: their box, and a mask of it."""
-    to_index = np.linalg.inv(grid.affine)
-    centre = to_index[:3, :3] @ solid.centre + to_index[:3, 3]
-    reach = solid.radius / grid.spacing_mm + 1
-    start = np.maximum(np.floor(centre - reach), 0).astype(int)
-    stop = np.minimum(np.ceil(centre + reach) + 1, grid.shape).astype(int)
+    corners = to_world(np.linalg.inv(grid.affine), solid.corners)
+    start = np.maximum(np.floor(corners.min(axis=0)) - 1, 0).astype(int)
+    stop = np.minimum(np.ceil(corners.max(axis=0)) + 2, grid.shape).astype(int)
+    index = np.stack(np.meshgrid(*map(np.arange, start, stop), indexing="ij"), axis=-1)
+    mask = solid.inside(to_world(grid.affine, index))
+    # only voxels at the border can be divided
+    is_border = ndimage.binary_dilation(mask, iterations=1) & ~ndimage.binary_erosion(mask)
     counts = np.full(3, _FINE)
     counts[np.argmax(grid.spacing_mm)] = _COARSE
-    axes = [
-        (np.arange(a * n, b * n) + 0.5) / n - 0.5
-        for a, b, n in zip(start, stop, counts, strict=True)
-    ]
-    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    is_in = solid.inside(index @ grid.affine[:3, :3].T + grid.affine[:3, 3])
-    size = stop - start
-    blocks = is_in.reshape(size[0], counts[0], size[1], counts[1], size[2], counts[2])
-    box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-    return box, blocks.mean(axis=(1, 3, 5)) > 0.5
+    within = [(np.arange(n) + 0.5) / n - 0.5 for n in counts]
+    parts = np.stack(np.meshgrid(*within, indexing="ij"), axis=-1).reshape(-1, 3)
+    points = to_world(grid.affine, index[is_border][:, None] + parts)
+    mask[is_border] = solid.inside(points).mean(axis=1) > 0.5
+    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True)), mask
 
 
 @dataclass(eq=False)

@@ -120,8 +120,8 @@ def _shape_columns() -> tuple[Column, ...]:
         Column(
             "length_ap_mm",
             "float64",
-            "Length of the endplate line between the lines of the walls (S1: depth of the disc "
-            "above).",
+            "Length of the endplate line between the lines of the walls (S1: what lies below the "
+            "disc).",
             null_rule=f"{_MISSING}, or a wall was not found",
             plausible=DEPTH,
             reliability="A",
@@ -132,7 +132,8 @@ def _shape_columns() -> tuple[Column, ...]:
             "concavity_mm",
             "float64",
             "Largest depth below the chord that joins the rims (0.10 and 0.90 of the depth of the "
-            "body), of the profile that is the median over the mid-sagittal band.",
+            "body), of the profile that is the median over the mid-sagittal band, smoothed over "
+            "three columns.",
             required=True,
             null_rule=_MISSING,
             plausible=(-3, 12),
@@ -153,8 +154,8 @@ def _shape_columns() -> tuple[Column, ...]:
         Column(
             "focal_depression_mm",
             "float64",
-            "Largest depth below the fitted plane, less its 90th percentile over all columns: "
-            "large for narrow dents (Schmorl's nodes).",
+            "Largest depth below the fitted plane, less the 90th percentile, over the central 60 % "
+            "of the width and 76 % of the depth: large for narrow dents (Schmorl's nodes).",
             null_rule=f"{_MISSING}, or too few columns meet it",
             plausible=(0, 10),
             reliability="C",
