@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint fix docs train pins clean
+.PHONY: help env demo test lint fix docs train evaluate-default pins clean
 
 # The first usable interpreter; another: `make env PYTHON=/path/to/python3.12`
 PYTHON ?= $(shell for p in python3 python3.11 python3.12; do $$p -c \
@@ -15,7 +15,7 @@ WORKERS ?= 2
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 env: .venv/installed ## Install everything, with the pins of envs/constraints.txt, into .venv
 
@@ -56,10 +56,15 @@ fix: env ## Repair style
 docs: env ## Write the files that are generated from the code
 	python -m columna.docs
 
-MINUTES ?= 45
-train: env ## Train the bundled networks anew: MINUTES=45 for each
-	for kind in semantic instance; do python -m columna.train $$kind --minutes $(MINUTES) \
-		--state build/train/$$kind.pt --out resources/models/bundled_$$kind; done
+train: env ## Train networks as config/train.yaml says (docs/training.md)
+	snakemake train --cores all
+
+# Real scans: DATA=folder. Other models: SEMANTIC=folder INSTANCE=folder
+SEMANTIC ?= bundled_semantic
+INSTANCE ?= bundled_instance
+evaluate-default: env ## Judge the bundled models on held-out phantoms and on real scans
+	columna train evaluate --out results/evaluate-default --semantic $(SEMANTIC) \
+		--instance $(INSTANCE) --threads $(WORKERS) $(if $(DATA),--data $(DATA))
 
 pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py

@@ -20,6 +20,7 @@ YAML_FILES = [
     ".snakemake-workflow-catalog.yml",
     "CITATION.cff",
     "config/config.yaml",
+    "config/train.yaml",
     "config/demo.yaml",
     "envs/columna.yaml",
     "profiles/default/config.yaml",
@@ -27,7 +28,10 @@ YAML_FILES = [
 ]
 TEXT_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "docs/README.md"]
 SCRIPTS = [".ci/run", "benchmarks/dryrun.sh", "envs/columna.post-deploy.sh"]
-TASKS = {"help", "env", "demo", "test", "lint", "fix", "docs", "train", "pins", "clean"}
+TASKS = {"help", "env", "demo", "test", "lint", "fix", "docs", "train", "evaluate-default"} | {
+    "pins",
+    "clean",
+}
 
 
 def text(path):

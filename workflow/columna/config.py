@@ -109,6 +109,9 @@ class Config(Settings):
         32, ge=1, le=10_000, description="Scans per job; results do not depend on it."
     )
     models: ModelSettings = Field(default_factory=ModelSettings, description="Networks.")
+    training: Path = Field(
+        Path("config/train.yaml"), description="Recipe of `snakemake train`; see docs/training.md."
+    )
     prepare: PrepareSettings = Field(default_factory=PrepareSettings, description="Preparation.")
     semantic: SemanticSettings = Field(default_factory=SemanticSettings, description="Phase 1.")
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")

@@ -13,6 +13,7 @@ import yaml
 from columna.config import Config
 from columna.files import write_text
 from columna.tables.markdown import tables_page
+from columna.train.settings import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +23,7 @@ def generated_files() -> dict[Path, str]:
     schema = Config.model_json_schema()
     return {
         ROOT / "workflow" / "schemas" / "config.schema.yaml": schema_yaml(schema),
-        ROOT / "config" / "README.md": config_readme(schema),
+        ROOT / "config" / "README.md": config_readme(schema, TrainConfig.model_json_schema()),
         ROOT / "docs" / "tables.md": tables_page(),
     }
 
@@ -39,13 +40,16 @@ def schema_yaml(schema: dict[str, Any]) -> str:
     )
 
 
-def config_readme(schema: dict[str, Any]) -> str:
-    """The configuration reference."""
-    rows = "\n".join(
+def config_readme(schema: dict[str, Any], recipe: dict[str, Any]) -> str:
+    """The reference of the configuration and of the training recipe."""
+    return _README.format(rows=_rows(schema), recipe=_rows(recipe))
+
+
+def _rows(schema: dict[str, Any]) -> str:
+    return "\n".join(
         f"| `{key}` | {kind} | `{default}` | {text} |"
         for key, kind, default, text in _keys(_inline(schema, schema.get("$defs", {})))
     )
-    return _README.format(rows=rows)
 
 
 def _inline(node: Any, definitions: dict[str, Any]) -> Any:
@@ -107,6 +111,15 @@ scan.
 and whenever the cohort has changed: new scans fill the last batch and open new ones, finished
 batches stay as they are. Every input that is left out keeps a row with the reason in
 `results/tables/scans.parquet`.
+
+## The training recipe
+
+`config/train.yaml` (or what `training` names) is read by `snakemake train` and `columna train`
+only; docs/training.md explains it. An entry of `datasets` has the keys `sheet` and `share`.
+
+| key | type | default | meaning |
+|---|---|---|---|
+{recipe}
 """
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from columna import __version__
-from columna.cli import cohort, models, phantom, segment, stages
+from columna.cli import cohort, models, phantom, segment, stages, train
 from columna.errors import ColumnaError
 from columna.logs import configure_logging
 
@@ -21,6 +21,7 @@ cohort.register(app)
 stages.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(phantom.app, name="phantom")
+app.add_typer(train.app, name="train")
 
 
 def _version(wanted: bool) -> None:

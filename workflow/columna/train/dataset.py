@@ -22,7 +22,7 @@ from columna.files import write_json, write_text
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_mask, read_scan
 from columna.prepare.stage import PADDING
-from columna.train.labels import CLASS_OF, LABELS
+from columna.train.labels import CLASS_OF, LABELS, dataset_json
 from columna.train.settings import DatasetSettings
 from columna.volume import PIR, Volume, resample_mask_like, save_image, save_volume
 
@@ -94,7 +94,7 @@ def convert(
     """
     cases = []
     for name, settings in datasets.items():
-        rows = list(_rows(settings.sheet))
+        rows = list(sheet_rows(settings.sheet))
         parts = folds_of({row.participant_id for row in rows}, folds)
         for row in rows:
             case = Case(
@@ -105,7 +105,8 @@ def convert(
     used = [case for case in cases if case.status == "ok"]
     if not used:
         raise CohortError("none of the scans can be trained on: see the reasons above")
-    _write_dataset_json(folder, len(used))
+    reader = {"overwrite_image_reader_writer": "SimpleITKIO"}
+    write_json(folder / "dataset.json", dataset_json(len(used)) | reader)
     _write_cases(cases, folder / CASES)
     return cases
 
@@ -148,13 +149,14 @@ class Row:
     reason: str
 
 
-def _rows(sheet: Path) -> Iterator[Row]:
+def sheet_rows(sheet: Path, *, with_masks: bool = True) -> Iterator[Row]:
+    """Rows of a sheet of scans; the columns of masks may be absent unless `with_masks`."""
     table = read_sheet(sheet)
     missing = [mask for mask in MASKS if mask not in table.columns]
-    if missing:
+    if missing and with_masks:
         raise CohortError(f"{sheet}: training needs the columns {', '.join(missing)}")
     for row in table.to_dict("records"):
-        masks = {mask: Path(row[mask]) if row[mask] else None for mask in MASKS}
+        masks = {mask: Path(row[mask]) if row.get(mask) else None for mask in MASKS}
         yield Row(
             str(row["participant_id"]),
             str(row["scan_id"]),
@@ -229,20 +231,6 @@ def label_path(folder: Path, case: str) -> Path:
 def instance_path(folder: Path, case: str) -> Path:
     """Vertebra instances."""
     return folder / "instancesTr" / f"{case}.nii.gz"
-
-
-def _write_dataset_json(folder: Path, count: int) -> None:
-    labels = {"background": 0} | {f"l{label}": n for n, label in enumerate(LABELS, 1)}
-    write_json(
-        folder / "dataset.json",
-        {
-            "channel_names": {"0": "MR"},
-            "labels": labels,
-            "numTraining": count,
-            "file_ending": ".nii.gz",
-            "overwrite_image_reader_writer": "SimpleITKIO",
-        },
-    )
 
 
 def _write_cases(cases: Sequence[Case], path: Path) -> None:

@@ -1,82 +1,246 @@
-"""Dice of a pair of model folders on phantoms that no training saw.
+"""How good a pair of models is: held-out phantoms of all fields of view, and real scans."""
 
-``python -m columna.train.evaluate --semantic FOLDER --instance FOLDER``
-"""
-
-import argparse
-import statistics
+import logging
 import tempfile
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from columna.anatomy import semantic_names
-from columna.config import InstanceSettings, PrepareSettings, SemanticSettings
-from columna.instance.segment import segment_instances
-from columna.models.instance_network import InstanceModel, load_instance_model
-from columna.models.semantic_network import SemanticModel, load_semantic_model
-from columna.phantom import Phantom, make_phantom, random_settings, write_phantom
-from columna.phantom.score import structure_scores, vertebra_scores
-from columna.prepare import prepare_scan, read_scan
-from columna.semantic.segment import segment_semantic
-from columna.volume import resample_mask_like
+import numpy as np
+import pandas as pd
 
-HELD_OUT = range(3_000_000_000, 3_000_000_006)
-"""Seeds of the phantoms: training draws its own below 2^31."""
+from columna.anatomy import RESOURCES, SACRUM, Semantic, levels
+from columna.config import PrepareSettings
+from columna.errors import ScanRefused
+from columna.files import atomic_path
+from columna.models.instance_network import InstanceModel
+from columna.models.semantic_network import SemanticModel
+from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
+from columna.phantom.score import dice
+from columna.train.measures import (
+    Match,
+    count_vertebrae,
+    islands,
+    match_vertebrae,
+    structure_dice,
+)
+from columna.train.pictures import save_picture
+from columna.train.pipeline import Answer, segment
+from columna.volume import load_volume, resample_mask_like
 
+FIRST_SEED = 3_000_000_000
+"""Training draws its seeds below 2^31."""
+VIEWS: dict[str, tuple[tuple[float, float, float], tuple[int, ...]]] = {
+    "whole": ((0.9, 0.9, 3.3), (12, 17, 20, 22)),
+    "lumbar": ((0.8, 0.8, 4.0), (20, 22)),
+    "thoracic": ((0.9, 0.9, 3.3), (13, 16)),
+    "cervicothoracic": ((0.8, 0.8, 3.0), (5, 9)),
+}
+"""Field of view -> voxel size (P, I, R), and the vertebrae that may be fractured."""
+DEPTH = (0.25, 0.5)
+"""Lost share of the anterior height of a fractured body."""
 
-def evaluate_semantic(phantom: Phantom, model: SemanticModel, *, n4: bool) -> dict[int, float]:
-    """Dice of every structure of `phantom`, in the phantom's grid."""
-    settings = PrepareSettings(n4=n4)
-    with tempfile.TemporaryDirectory() as folder:
-        scan = read_scan(write_phantom(phantom, Path(folder), "sub-held"), settings)
-    prepared = prepare_scan(scan, model.grid, settings)
-    predicted = segment_semantic(prepared, model, SemanticSettings()).mask
-    found = resample_mask_like(predicted, phantom.semantic).array
-    return structure_scores(found, phantom.semantic.array)
+REAL: dict[str, dict[str, str]] = {
+    "tptbox_mri": {
+        "image": "tptbox_mri/sub-mri_label-6_T2w.nii.gz",
+        "semantic": "tptbox_mri/sub-mri_seg-subreg_label-6_msk.nii.gz",
+        "instance": "tptbox_mri/sub-mri_seg-vert_label-6_msk.nii.gz",
+    },
+    "sct_lumbar": {"image": "sct_lumbar/t2_lumbar.nii.gz"},
+    "sct_cervical": {
+        "image": "sct_cervical/t2.nii.gz",
+        "cord": "sct_cervical/t2_seg-manual.nii.gz",
+    },
+}
+"""Real scan -> its files below the folder of real data; those that are absent are skipped."""
+DEMO = {"sct_lumbar": "sct-lumbar_T2w.nii.gz", "tptbox_mri": "tptbox-lumbar_T2w.nii.gz"}
+"""Real scans of the repository, without masks, where no folder of real data is given."""
 
-
-def evaluate_instances(phantom: Phantom, model: InstanceModel) -> dict[int, float]:
-    """Dice of every whole vertebra of `phantom` with its best match, given true semantics."""
-    raw = segment_instances(phantom.semantic, model, InstanceSettings())
-    found = resample_mask_like(raw, phantom.instance).array
-    scores = vertebra_scores(found, phantom.instance.array, phantom.truth)
-    return {label: score for label, (score, _) in scores.items()}
-
-
-def held_out_phantoms() -> Iterable[Phantom]:
-    """Phantoms with seeds that training never draws, at a clinical voxel size."""
-    for seed in HELD_OUT:
-        yield make_phantom(random_settings(seed, spacing_mm=(0.9, 0.9, 3.3)))
-
-
-def _mean_scores(scores: Iterable[dict[int, float]]) -> dict[int, float]:
-    collected = defaultdict(list)
-    for one in scores:
-        for label, value in one.items():
-            collected[label].append(value)
-    return {label: statistics.fmean(collected[label]) for label in sorted(collected)}
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print mean Dice per structure, and over all whole vertebrae."""
-    parser = argparse.ArgumentParser(prog="python -m columna.train.evaluate", description=__doc__)
-    parser.add_argument("--semantic", type=Path, help="phase-1 model folder")
-    parser.add_argument("--instance", type=Path, help="phase-2 model folder")
-    parser.add_argument("--n4", action="store_true", help="correct the bias field first")
-    options = parser.parse_args(arguments)
-    phantoms = list(held_out_phantoms())
-    if options.semantic:
-        model = load_semantic_model(options.semantic)
-        scores = _mean_scores(evaluate_semantic(p, model, n4=options.n4) for p in phantoms)
-        for label, value in scores.items():
-            print(f"{label:4d} {semantic_names()[label]:28s} {value:.3f}")  # noqa: T201
-    if options.instance:
-        model = load_instance_model(options.instance)
-        all_scores = [s for p in phantoms for s in evaluate_instances(p, model).values()]
-        print(f"vertebrae, true semantics: mean {statistics.fmean(all_scores):.3f}, ", end="")  # noqa: T201
-        print(f"least {min(all_scores):.3f}, n {len(all_scores)}")  # noqa: T201
+_log = logging.getLogger(__name__)
 
 
-if __name__ == "__main__":
-    main()
+@dataclass(frozen=True)
+class Scored:
+    """One scan against what is known of it.
+
+    Parameters
+    ----------
+    scan
+        Name.
+    kind
+        ``intact`` or ``fractured`` for phantoms, ``real``.
+    structures
+        Structure -> Dice, of those that the truth shows.
+    matches
+        Of the true vertebrae that are wholly visible.
+    islands_n, islands_mm3
+        Components away from the true spine; None where the truth shows only a part.
+    vertebrae_n, names
+        Vertebrae found, and their names from top to bottom.
+    seconds
+        Wall time of both networks and everything between reading and writing.
+    status
+        ``done``, or the code of the reason for which the scan was refused.
+    """
+
+    scan: str
+    kind: str
+    structures: dict[str, float] = field(default_factory=dict)
+    matches: list[Match] = field(default_factory=list)
+    islands_n: int | None = None
+    islands_mm3: float | None = None
+    vertebrae_n: int = 0
+    names: str = ""
+    seconds: float = 0.0
+    status: str = "done"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The models that are judged, and where the pictures go."""
+
+    semantic: SemanticModel
+    instance: InstanceModel
+    prepare: PrepareSettings
+    pictures: Path
+
+    def answer(self, name: str, path: Path) -> Answer:
+        """Segment a scan, and write its picture."""
+        answer = segment(path, self.semantic, self.instance, self.prepare)
+        masks = {"semantic": answer.semantic.array, "instance": answer.instance.array}
+        called = ", ".join(level or "?" for level in answer.names)
+        save_picture(answer.image, masks, f"{name}\n{called}", self.pictures / f"{name}.png")
+        return answer
+
+
+def held_out_phantoms(per_view: int) -> Iterator[tuple[str, str, PhantomSettings]]:
+    """Name, kind and settings of phantoms that no training draws; half of them fractured."""
+    for view, (spacing, breakable) in VIEWS.items():
+        for number in range(per_view):
+            seed = FIRST_SEED + number
+            rng = np.random.default_rng([seed, 11])
+            is_fractured = number % 2 == 1
+            chosen = rng.choice(breakable, 2, replace=False) if is_fractured else ()
+            settings = random_settings(
+                seed,
+                region=view,
+                spacing_mm=spacing,
+                crushed={int(label): float(rng.uniform(*DEPTH)) for label in chosen},
+            )
+            kind = "fractured" if is_fractured else "intact"
+            yield f"{view}-{number}-{kind}", kind, settings
+
+
+def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
+    """Score `per_view` held-out phantoms of every field of view."""
+    for name, kind, settings in held_out_phantoms(per_view):
+        phantom = make_phantom(settings)
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_phantom(phantom, Path(folder), name)
+            try:
+                answer = judge.answer(name, path)
+            except ScanRefused as refusal:
+                yield _refused(name, kind, refusal, phantom)
+                continue
+        yield _scored_phantom(name, kind, answer, phantom)
+
+
+def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
+    """Score the real scans of `data`, or show those of the repository."""
+    cases = (
+        {name: {kind: data / file for kind, file in files.items()} for name, files in REAL.items()}
+        if data
+        else {name: {"image": RESOURCES / "demo" / file} for name, file in DEMO.items()}
+    )
+    for name, files in cases.items():
+        if not files["image"].exists():
+            _log.warning("%s: not in the folder of real data, skipped", name)
+            continue
+        try:
+            answer = judge.answer(name, files["image"])
+        except ScanRefused as refusal:
+            yield Scored(name, "real", status=refusal.code)
+            continue
+        yield _scored_real(name, answer, files)
+
+
+def write_tables(scores: Sequence[Scored], folder: Path) -> None:
+    """Write ``scans.parquet``, ``structures.parquet`` and ``vertebrae.parquet`` into `folder`."""
+    long = {
+        "scans": [
+            {k: v for k, v in asdict(s).items() if k not in ("structures", "matches")}
+            for s in scores
+        ],
+        "structures": [
+            {"scan": s.scan, "kind": s.kind, "structure": name, "dice": value}
+            for s in scores
+            for name, value in s.structures.items()
+        ],
+        "vertebrae": [
+            {"scan": s.scan, "kind": s.kind, **asdict(m)} for s in scores for m in s.matches
+        ],
+    }
+    for name, rows in long.items():
+        with atomic_path(folder / f"{name}.parquet") as temporary:
+            pd.DataFrame(rows).to_parquet(temporary, index=False)
+
+
+def _whole(phantom: Phantom) -> list[int]:
+    """Presacral vertebrae that are wholly visible."""
+    rows = phantom.truth["levels"]
+    return [r["label"] for r in rows if r["visible_fraction"] == 1 and r["label"] != SACRUM]
+
+
+def _refused(name: str, kind: str, refusal: ScanRefused, phantom: Phantom) -> Scored:
+    nothing = np.zeros(phantom.semantic.shape, np.uint8)
+    return Scored(
+        name,
+        kind,
+        structure_dice(nothing, phantom.semantic.array),
+        match_vertebrae(nothing, phantom.instance.array, _whole(phantom)),
+        status=refusal.code,
+    )
+
+
+def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> Scored:
+    semantic, instance = (v.reoriented().array for v in (phantom.semantic, phantom.instance))
+    found = answer.semantic.array
+    number, volume = islands(found, semantic, answer.semantic.spacing_mm)
+    return _described(
+        Scored(
+            name,
+            kind,
+            structure_dice(found, semantic),
+            match_vertebrae(answer.instance.array, instance, _whole(phantom)),
+            number,
+            volume,
+        ),
+        answer,
+    )
+
+
+def _scored_real(name: str, answer: Answer, files: dict[str, Path]) -> Scored:
+    true = {
+        kind: resample_mask_like(load_volume(path), answer.image).array
+        for kind, path in files.items()
+        if kind != "image"
+    }
+    structures, matches = {}, []
+    if "cord" in true:
+        structures = {"cord": dice(answer.semantic.array == Semantic.SPINAL_CORD, true["cord"] > 0)}
+    if "semantic" in true:
+        structures = structure_dice(answer.semantic.array, true["semantic"])
+    if "instance" in true:
+        labels = sorted(set(np.unique(true["instance"]).tolist()) & set(levels()) - {SACRUM})
+        matches = match_vertebrae(answer.instance.array, true["instance"], labels)
+    return _described(Scored(name, "real", structures, matches), answer)
+
+
+def _described(scored: Scored, answer: Answer) -> Scored:
+    values = asdict(scored) | {
+        "matches": scored.matches,
+        "vertebrae_n": count_vertebrae(answer.instance.array),
+        "names": ", ".join(level or "?" for level in answer.names),
+        "seconds": round(answer.seconds, 1),
+    }
+    return Scored(**values)

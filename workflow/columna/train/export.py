@@ -9,6 +9,7 @@ from columna.anatomy import Semantic
 from columna.files import atomic_path, write_json
 from columna.models.instance_network import state_for_checkpoint
 from columna.train import instance, semantic
+from columna.train.labels import LABELS, dataset_json
 
 _NAMES = {
     Semantic.ARCUS: "Arcus_Vertebrae",
@@ -34,17 +35,9 @@ _RESAMPLING = "resample_data_or_seg_to_shape"
 def export_semantic(network: nn.Module, folder: Path) -> None:
     """Write an nnU-Net v2 folder with ``inference_config.json`` (spineps-behaviour 2.2, 2.3)."""
     write_json(folder / "plans.json", _plans())
-    labels = {"background": 0} | {f"l{label}": n for n, label in enumerate(semantic.LABELS, 1)}
-    dataset = {"channel_names": {"0": "MR"}, "labels": labels, "file_ending": ".nii.gz"}
-    write_json(folder / "dataset.json", dataset | {"numTraining": 0})
-    write_json(
-        folder / "inference_config.json",
-        _inference_config("Bundled-T2w", "T2w", "nnunet", semantic.SPACING_MM)
-        | {
-            "labels": {str(n): _NAMES[label] for n, label in enumerate(semantic.LABELS, 1)},
-            "expected_inputs": ["img"],
-        },
-    )
+    write_json(folder / "dataset.json", dataset_json(0))
+    config = semantic_config("Bundled-T2w", semantic.SPACING_MM)
+    write_json(folder / "inference_config.json", config)
     checkpoint = {
         "trainer_name": "nnUNetTrainer",
         "init_args": {"configuration": _CONFIGURATION},
@@ -52,6 +45,14 @@ def export_semantic(network: nn.Module, folder: Path) -> None:
         "network_weights": _plain(network.state_dict()),
     }
     _save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
+
+
+def semantic_config(name: str, spacing_mm: tuple[float, float, float]) -> dict:
+    """``inference_config.json`` of an nnU-Net whose classes are `LABELS`."""
+    return _inference_config(name, "T2w", "nnunet", spacing_mm) | {
+        "labels": {str(n): _NAMES[label] for n, label in enumerate(LABELS, 1)},
+        "expected_inputs": ["img"],
+    }
 
 
 def export_instance(network: nn.Module, folder: Path) -> None:

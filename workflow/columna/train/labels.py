@@ -1,5 +1,7 @@
 """Classes of the semantic network and the labels that they stand for."""
 
+from typing import Any
+
 import numpy as np
 
 from columna.anatomy import Semantic
@@ -18,3 +20,13 @@ CLASS_OF = np.zeros(256, np.uint8)
 CLASS_OF[list(LABELS)] = np.arange(1, len(LABELS) + 1)
 LABEL_OF = np.array([0, *LABELS], np.uint8)
 """Lookup from the network's class to semantic label."""
+
+
+def dataset_json(count: int) -> dict[str, Any]:
+    """nnU-Net's ``dataset.json`` for `count` scans with these classes."""
+    return {
+        "channel_names": {"0": "MR"},
+        "labels": {"background": 0} | {f"l{label}": n for n, label in enumerate(LABELS, 1)},
+        "file_ending": ".nii.gz",
+        "numTraining": count,
+    }

@@ -14,13 +14,16 @@ from columna.train.curves import write_curves
 from columna.train.export import EXPORTS
 from columna.train.loop import Monitor, Point, TrainSettings, train
 from columna.train.settings import TrainConfig
-from columna.train.sources import training_source, validation_source
+from columna.train.sources import Inputs, training_source, validation_source
 from columna.train.stream import Stream, held_out
 from columna.train.task import Task
 from columna.train.validate import validation_points
 
 TASKS = {"semantic": semantic.TASK, "instance": instance.TASK}
 STATE = "state.pt"
+
+SAMPLE_KEYS = {"seed", "synthetic", "maps", "left_out_maps", "datasets", "folds", "fold"}
+"""Keys of the recipe that the samples depend on."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ def train_phase(
     name: str,
     config: TrainConfig,
     folder: Path,
-    dataset: Path | None = None,
+    inputs: Inputs,
     minutes: float | None = None,
 ) -> Path:
     """Train a network, or continue to, and write its model folder.
@@ -43,8 +46,8 @@ def train_phase(
     folder
         Gets ``state.pt`` (to continue from), ``curves.parquet``, ``curves.png``, ``looks/`` and
         ``model/``.
-    dataset
-        Converted dataset, where the recipe names any.
+    inputs
+        What was made for the training before.
     minutes
         Stop after this wall time; the learning rate falls over it. Such a training cannot be
         repeated exactly.
@@ -66,7 +69,7 @@ def train_phase(
         recipe=recipe_digest(name, config),
     )
     stream = Stream(
-        training_source(task, config, dataset),
+        training_source(task, config, inputs),
         task.per_draw,
         config.seed,
         phase.batch_size,
@@ -74,7 +77,7 @@ def train_phase(
         config.workers,
     )
     seen = list(
-        held_out(validation_source(task, config, dataset), config.seed, phase.validation_scenes)
+        held_out(validation_source(task, config, inputs), config.seed, phase.validation_scenes)
     )
     monitors = [
         Monitor(
@@ -96,7 +99,7 @@ def recipe_digest(name: str, config: TrainConfig) -> str:
     """
     phase = config.phase(name)
     return sha256_json(
-        config.model_dump(mode="json", include={"seed", "synthetic", "datasets", "folds", "fold"})
+        config.model_dump(mode="json", include=SAMPLE_KEYS)
         | phase.model_dump(mode="json", include={"batch_size", "learning_rate", "mixed"})
         | {"phase": name}
     )

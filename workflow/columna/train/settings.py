@@ -81,12 +81,21 @@ class NnunetSettings(Settings):
         description="nnU-Net trainer; left and right are labels, so nothing may be mirrored.",
     )
     planner: str = Field("ExperimentPlanner", description="nnU-Net experiment planner.")
+    plans: str = Field("nnUNetPlans", description="Name of the plans that the planner writes.")
+    folds: tuple[int, ...] = Field(
+        (0,), min_length=1, description="Folds to train, each without its part of the participants."
+    )
     device: Literal["cuda", "cpu"] = Field("cuda", description="Where nnU-Net trains.")
 
     @property
     def dataset(self) -> str:
         """Name of the raw dataset."""
         return f"Dataset{self.dataset_id:03d}_columna"
+
+    @property
+    def trained(self) -> str:
+        """nnU-Net's name of the folder of what it has trained."""
+        return f"{self.trainer}__{self.plans}__{self.configuration}"
 
 
 class TrainConfig(Settings):
@@ -100,6 +109,15 @@ class TrainConfig(Settings):
     workers: int = Field(1, ge=0, description="Processes that make samples; results are the same.")
     synthetic: float = Field(
         1.0, ge=0, description="Share of samples from phantoms and label maps, painted at random."
+    )
+    maps: int = Field(
+        300,
+        ge=0,
+        description="Phantoms in the pool of label maps that phase 1 is painted from; 0: no pool, "
+        "every scene is made anew.",
+    )
+    left_out_maps: tuple[str, ...] = Field(
+        (), description="Real label maps (resources/training) that are not trained on."
     )
     datasets: dict[str, DatasetSettings] = Field(
         default_factory=dict, description="Name -> scans with masks of your own."
@@ -124,6 +142,8 @@ class TrainConfig(Settings):
             raise ValueError(f"fold {self.fold}: folds count from 0 to {self.folds - 1}")
         if not self.datasets and not self.synthetic:
             raise ValueError("nothing to train on: synthetic is 0 and there are no datasets")
+        if max(self.nnunet.folds) >= self.folds:
+            raise ValueError(f"nnunet.folds: folds count from 0 to {self.folds - 1}")
         if not self.datasets and self.semantic.engine == "nnunet":
             raise ValueError("engine nnunet trains on `datasets`; there are none")
         return self

@@ -1,6 +1,7 @@
 """Where the samples of a task come from: synthetic scenes, and scans of a converted dataset."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,23 @@ from columna.train.subject import Subject, Triple, draw_synthetic
 from columna.train.task import Task
 
 SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is made before a training.
+
+    Parameters
+    ----------
+    dataset
+        Folder of `columna.train.dataset.convert`, where the recipe names datasets.
+    maps
+        Folder of `columna.train.pool`, where phase 1 is painted from a pool.
+    """
+
+    dataset: Path | None = None
+    maps: Path | None = None
+
 
 Draw = Callable[[np.random.Generator, Triple], Subject]
 
@@ -49,38 +67,37 @@ def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> Source:
     return samples
 
 
-def training_source(task: Task, config: TrainConfig, dataset: Path | None) -> Source:
-    """Mix synthetic and real samples as the recipe says, without the fold that is held out.
-
-    Parameters
-    ----------
-    task, config
-        What is trained, and how.
-    dataset
-        Folder of `columna.train.dataset.convert`; None where the recipe names no datasets.
-    """
-    return _mixture(task, config, dataset, lambda fold: fold != config.fold)
+def training_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
+    """Mix synthetic and real samples as the recipe says, without the fold that is held out."""
+    return _mixture(task, config, inputs, lambda fold: fold != config.fold)
 
 
-def validation_source(task: Task, config: TrainConfig, dataset: Path | None) -> Source:
+def validation_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
     """Mix synthetic samples and real ones of the held-out fold."""
-    return _mixture(task, config, dataset, lambda fold: fold == config.fold)
+    return _mixture(task, config, inputs, lambda fold: fold == config.fold)
 
 
 def _mixture(
-    task: Task, config: TrainConfig, dataset: Path | None, wanted: Callable[[int], bool]
+    task: Task, config: TrainConfig, inputs: Inputs, wanted: Callable[[int], bool]
 ) -> Source:
     sources, shares = {}, {}
     if config.synthetic:
-        sources[SYNTHETIC], shares[SYNTHETIC] = synthetic(task), config.synthetic
-    cases = read_cases(dataset) if dataset and config.datasets else []
+        sources[SYNTHETIC] = _synthetic(task, config, inputs.maps)
+        shares[SYNTHETIC] = config.synthetic
+    cases = read_cases(inputs.dataset) if inputs.dataset else []
     for name, settings in config.datasets.items():
         own = [case for case in cases if case.dataset == name and wanted(case.fold)]
         if own:
-            sources[name] = _samples(task, RealSource(dataset, own))
+            sources[name] = _samples(task, RealSource(inputs.dataset, own))
             shares[name] = settings.share
     # a held-out fold may be empty: the curves then show synthetic samples
     return Mixture(sources, shares) if sources else synthetic(task)
+
+
+def _synthetic(task: Task, config: TrainConfig, maps: Path | None) -> Source:
+    if task.name == "semantic" and maps is not None:
+        return pooled(maps, config.left_out_maps)
+    return synthetic(task)
 
 
 def _samples(task: Task, draw: Draw) -> Source:

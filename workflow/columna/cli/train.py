@@ -1,0 +1,141 @@
+"""`columna train`: networks of one's own, and how good they are."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from columna.train.evaluate import Scored
+    from columna.train.settings import TrainConfig
+
+app = typer.Typer(help="Train networks on synthetic scans and your own.", no_args_is_help=True)
+
+RecipeFile = Annotated[
+    Path, typer.Option("--configfile", help="Recipe (YAML, see docs/training.md).")
+]
+RecipeJson = Annotated[
+    str | None, typer.Option("--settings", help="Recipe as JSON, as the workflow passes it on.")
+]
+DEFAULT_RECIPE = Path("config/train.yaml")
+
+
+@app.command()
+def convert(
+    out: Annotated[Path, typer.Option(help="nnU-Net raw folder to write the dataset into.")],
+    configfile: RecipeFile = DEFAULT_RECIPE,
+    settings: RecipeJson = None,
+) -> None:
+    """Convert the recipe's scans and masks to an nnU-Net raw dataset."""
+    from columna.train.dataset import convert as convert_dataset
+
+    recipe = _recipe(configfile, settings)
+    folder = out / recipe.nnunet.dataset
+    cases = convert_dataset(recipe.datasets, folder, recipe.folds, recipe.prepare)
+    used = sum(case.status == "ok" for case in cases)
+    typer.echo(f"{folder}: {used} of {len(cases)} scans")
+
+
+@app.command()
+def network(
+    phase: Annotated[str, typer.Argument(help="semantic or instance")],
+    out: Annotated[Path, typer.Option(help="Folder for state, curves, looks and model.")],
+    dataset: Annotated[
+        Path | None, typer.Option(help="Converted dataset, where the recipe names any.")
+    ] = None,
+    maps: Annotated[
+        Path | None, typer.Option(help="Pool of label maps, for phase 1 (columna.train.pool).")
+    ] = None,
+    configfile: RecipeFile = DEFAULT_RECIPE,
+    settings: RecipeJson = None,
+    threads: Annotated[int, typer.Option(min=1, help="Cores of the network.")] = 2,
+) -> None:
+    """Train one network with columna's own loop, or continue to."""
+    import torch
+
+    from columna.train.run import train_phase
+    from columna.train.settings import PHASES
+    from columna.train.sources import Inputs
+
+    if phase not in PHASES:
+        raise typer.BadParameter(f"{phase!r} is none of {', '.join(PHASES)}")
+    torch.set_num_threads(threads)
+    typer.echo(train_phase(phase, _recipe(configfile, settings), out, Inputs(dataset, maps)))
+
+
+@app.command()
+def splits(
+    dataset: Annotated[Path, typer.Argument(help="Converted dataset.")],
+    preprocessed: Annotated[Path, typer.Argument(help="nnU-Net's preprocessed dataset.")],
+    configfile: RecipeFile = DEFAULT_RECIPE,
+    settings: RecipeJson = None,
+) -> None:
+    """Tell nnU-Net the folds: all scans of a participant lie in one."""
+    from columna.train.nnunet import write_splits
+
+    write_splits(dataset, preprocessed, _recipe(configfile, settings).folds)
+
+
+@app.command()
+def export(
+    trained: Annotated[Path, typer.Argument(help="nnU-Net's folder of a trained model.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write.")],
+) -> None:
+    """Make a model folder that columna and SPINEPS load from what nnU-Net has trained."""
+    from columna.train.nnunet import export_trained
+
+    export_trained(trained, out)
+    typer.echo(out)
+
+
+@app.command()
+def evaluate(
+    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
+    semantic: Annotated[str, typer.Option(help="Phase-1 model.")] = "bundled_semantic",
+    instance: Annotated[str, typer.Option(help="Phase-2 model.")] = "bundled_instance",
+    data: Annotated[Path | None, typer.Option(help="Folder of real scans.")] = None,
+    per_view: Annotated[int, typer.Option(min=1, help="Phantoms of every field of view.")] = 2,
+    n4: Annotated[bool, typer.Option(help="Correct the bias field.")] = True,
+    threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
+) -> None:
+    """Judge a pair of models on held-out phantoms and on real scans."""
+    import torch
+
+    from columna.config import PrepareSettings
+    from columna.models.instance_network import load_instance_model
+    from columna.models.registry import find_model
+    from columna.models.semantic_network import load_semantic_model
+    from columna.train.evaluate import Judge, score_phantoms, score_real, write_tables
+
+    torch.set_num_threads(threads)
+    judge = Judge(
+        load_semantic_model(find_model(semantic)),
+        load_instance_model(find_model(instance)),
+        PrepareSettings(n4=n4),
+        out,
+    )
+    scores = [*score_phantoms(judge, per_view), *score_real(judge, data)]
+    write_tables(scores, out)
+    _print(scores)
+
+
+def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
+    from columna.train.settings import load_train_config, parse_train_config
+
+    if settings is None:
+        return load_train_config(configfile)
+    import json
+
+    return parse_train_config(json.loads(settings), "--settings")
+
+
+def _print(scores: "Sequence[Scored]") -> None:
+    from rich.console import Console
+
+    from columna.train.report import real_table, structure_table, vertebra_table
+
+    console = Console()
+    for table in (structure_table(scores), vertebra_table(scores), real_table(scores)):
+        console.print(table)

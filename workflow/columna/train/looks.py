@@ -1,0 +1,154 @@
+"""Looks at real scans while a network is trained: the synthetic loss does not choose weights."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from columna.anatomy import DISC_OFFSET, SACRUM
+from columna.config import InstanceSettings, PrepareSettings
+from columna.errors import ScanRefused
+from columna.instance.segment import segment_instances
+from columna.models.instance_network import load_instance_model
+from columna.models.registry import find_model
+from columna.models.semantic_network import load_semantic_model
+from columna.prepare import read_mask, read_scan
+from columna.train.dataset import MASKS, Row, sheet_rows
+from columna.train.export import EXPORTS
+from columna.train.loop import Point
+from columna.train.measures import count_vertebrae, match_vertebrae, structure_dice
+from columna.train.pictures import save_picture
+from columna.train.pipeline import semantic_raw
+from columna.train.settings import TrainConfig
+from columna.volume import Volume, resample_mask_like
+
+SHOWN = ("bodies", "discs", "canal and cord", "posterior elements")
+"""Structures whose Dice is drawn; all of them would be too many curves."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A scan to look at: along P, I, R, with the masks that the sheet names."""
+
+    scan_id: str
+    path: Path
+    image: Volume
+    masks: dict[str, Volume]
+
+
+class Looks:
+    """The scans of a sheet, segmented by a network that is still being trained.
+
+    Parameters
+    ----------
+    phase
+        semantic or instance.
+    config
+        Its ``looks`` name the sheet.
+    folder
+        Gets ``model/`` (the weights of the last look) and ``<scan>/<step>.png``.
+    """
+
+    def __init__(self, phase: str, config: TrainConfig, folder: Path) -> None:
+        self._config, self._folder, self._phase = config, folder, phase
+        self._semantic: dict[str, Volume] = {}
+        rows = sheet_rows(config.looks.sheet, with_masks=False)
+        self._scans = [scan for row in rows if (scan := _read(row, config.prepare))]
+
+    def take(self, step: int, network: nn.Module) -> list[Point]:
+        """Segment every scan, write its picture, and give its Dice or its count of vertebrae."""
+        EXPORTS[self._phase](network, self._folder / "model")
+        look = {"semantic": self._semantic_masks, "instance": self._instance_masks}[self._phase]
+        points: list[Point] = []
+        for scan, found in look():
+            values = _values(scan, found)
+            text = "  ".join(f"{name} {value:.2f}" for name, value in values.items())
+            _log.info("look at %s, step %d: %s", scan.scan_id, step, text)
+            path = self._folder / scan.scan_id / f"{step:07d}.png"
+            masks = {name: mask.array for name, mask in found.items()}
+            save_picture(scan.image, masks, f"{scan.scan_id}, step {step}\n{text}", path)
+            points += [
+                ("look", f"{scan.scan_id}, {name}", value)
+                for name, value in values.items()
+                if name in (*SHOWN, "vertebrae")
+            ]
+        return points
+
+    def _semantic_masks(self) -> Sequence[tuple[Scan, dict[str, Volume]]]:
+        model = load_semantic_model(self._folder / "model", self._config.device)
+        return [
+            (scan, {"semantic": mask})
+            for scan in self._scans
+            if (mask := _attempt(lambda s: semantic_raw(s.path, model, self._config.prepare), scan))
+        ]
+
+    def _instance_masks(self) -> Sequence[tuple[Scan, dict[str, Volume]]]:
+        model = load_instance_model(self._folder / "model", self._config.device)
+        answers = []
+        for scan in self._scans:
+            given = self._given_semantic(scan)
+            found = given and _attempt(
+                lambda s, mask=given: segment_instances(mask, model, InstanceSettings()), scan
+            )
+            if found:
+                answers.append((scan, {"semantic": given, "instance": found}))
+        return answers
+
+    def _given_semantic(self, scan: Scan) -> Volume | None:
+        """The mask of the sheet, or that of a finished phase 1, found once."""
+        if "semantic" in scan.masks:
+            return scan.masks["semantic"]
+        if scan.scan_id not in self._semantic:
+            folder = find_model(self._config.looks.semantic_model)
+            model = load_semantic_model(folder, self._config.device)
+            mask = _attempt(lambda s: semantic_raw(s.path, model, self._config.prepare), scan)
+            if mask is None:
+                return None
+            self._semantic[scan.scan_id] = mask
+        return self._semantic[scan.scan_id]
+
+
+def _read(row: Row, settings: PrepareSettings) -> Scan | None:
+    """Read a scan and its masks; None, and a line in the log, where that is impossible."""
+    if row.status != "ok":
+        _log.warning("no looks at %s: %s", row.scan_id, row.reason)
+        return None
+    try:
+        image = read_scan(row.path, settings).volume.reoriented()
+        masks = {
+            kind: resample_mask_like(read_mask(path, settings), image)
+            for kind in MASKS
+            if (path := row.masks[kind])
+        }
+    except ScanRefused as refusal:
+        _log.warning("no looks at %s: %s", row.scan_id, refusal.reason)
+        return None
+    return Scan(row.scan_id, row.path, image, masks)
+
+
+def _attempt(segmented: Callable[[Scan], Volume], scan: Scan) -> Volume | None:
+    """Segment a scan onto its own grid; None where the network finds nothing yet."""
+    try:
+        return resample_mask_like(segmented(scan), scan.image)
+    except ScanRefused as refusal:
+        _log.info("look at %s: %s", scan.scan_id, refusal.reason)
+        return None
+
+
+def _values(scan: Scan, found: dict[str, Volume]) -> dict[str, float]:
+    """Dice where the truth is known; else, for instances, how many there are."""
+    if "instance" not in found:
+        true = scan.masks.get("semantic")
+        return structure_dice(found["semantic"].array, true.array) if true else {}
+    instance = found["instance"].array
+    if "instance" not in scan.masks:
+        return {"vertebrae found": count_vertebrae(instance)}
+    true = scan.masks["instance"].array
+    labels = [int(n) for n in np.unique(true) if 0 < n < DISC_OFFSET and n != SACRUM]
+    scores = [match.dice for match in match_vertebrae(instance, true, labels)]
+    return {"vertebrae": float(np.mean(scores)), "vertebrae found": count_vertebrae(instance)}

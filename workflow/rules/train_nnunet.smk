@@ -1,0 +1,74 @@
+"""Phase 1 by nnU-Net itself, for recipes that say `engine: nnunet`. In: a converted dataset."""
+
+
+rule train_nnunet_plan:
+    """Let nnU-Net plan and preprocess; its folds are those of the participants."""
+    input:
+        CASES,
+    output:
+        SPLITS,
+    log:
+        join(TRAIN, "logs", "plan-{dataset}.log"),
+    conda:
+        "../../envs/columna.yaml"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 16000,
+        runtime=lambda wildcards, attempt: attempt * 240,
+    params:
+        folders=nnunet_folders(2),
+        nnunet=lambda wildcards: recipe().nnunet,
+        recipe=data_recipe,
+    message:
+        "nnU-Net plans and preprocesses"
+    shell:
+        "({params.folders} nnUNetv2_plan_and_preprocess -d {params.nnunet.dataset_id} "
+        "-c {params.nnunet.configuration} -pl {params.nnunet.planner} "
+        "-npfp {threads} -np {threads} --verify_dataset_integrity && "
+        "columna train splits $(dirname {input:q}) $(dirname {output:q}) "
+        "--settings {params.recipe:q}) > {log:q} 2>&1"
+
+
+rule train_nnunet_fold:
+    """Let nnU-Net train one fold, or continue to."""
+    input:
+        SPLITS,
+    output:
+        FOLD,
+    log:
+        join(TRAIN, "logs", "{dataset}-{trained}-{fold}.log"),
+    conda:
+        "../../envs/columna.yaml"
+    threads: 8
+    resources:
+        mem_mb=lambda wildcards, attempt: attempt * 32000,
+        runtime=lambda wildcards, attempt: attempt * 2880,
+        gpu=lambda wildcards: 0 if recipe().nnunet.device == "cpu" else 1,
+    params:
+        folders=nnunet_folders(4),
+        nnunet=lambda wildcards: recipe().nnunet,
+    message:
+        "nnU-Net trains fold {wildcards.fold}"
+    shell:
+        "{params.folders} nnUNet_n_proc_DA={threads} nnUNetv2_train {params.nnunet.dataset_id} "
+        "{params.nnunet.configuration} {wildcards.fold} -tr {params.nnunet.trainer} "
+        "-p {params.nnunet.plans} -device {params.nnunet.device} --c >> {log:q} 2>&1"
+
+
+rule train_nnunet_model:
+    """Gather the folds in a model folder."""
+    input:
+        folds=trained_folds,
+    output:
+        join(TRAIN, "nnunet", "model", "inference_config.json"),
+    log:
+        join(TRAIN, "logs", "export.log"),
+    conda:
+        "../../envs/columna.yaml"
+    params:
+        trained=lambda wildcards, input: Path(input.folds[0]).parents[1],
+        model=above(0),
+    message:
+        "export what nnU-Net has trained"
+    shell:
+        "columna train export {params.trained:q} --out {params.model:q} > {log:q} 2>&1"
