@@ -12,6 +12,8 @@ MAD_TO_SD = 1.4826
 MIN_VOXELS = 50
 MIN_BODIES = 3
 """Bodies or slices that a robust summary needs."""
+LARGE_SECTION = 0.75
+"""Share of a body's largest section from which a slice tells where the body is."""
 IN_PLANE = (0, 1)
 """P and I: erosion and gradients stay inside sagittal slices, which may be far apart."""
 
@@ -153,7 +155,7 @@ def _slice_displacement(crop: Crop) -> Finding:
 def _slice_shifts(crop: Crop) -> np.ndarray | None:
     """Shift in mm along P and I, of every body, from slice to slice: shape (2, bodies, slices-1).
 
-    Slices that show less than half of a body's largest section do not count (NaN).
+    Slices that show less than `LARGE_SECTION` of a body do not count (NaN): its rim is uneven.
     """
     p, i, r = np.nonzero(crop.bodies)
     if not len(p):
@@ -162,7 +164,7 @@ def _slice_shifts(crop: Crop) -> np.ndarray | None:
     slices_n = crop.bodies.shape[2]
     place, size = body * slices_n + r, (int(body.max()) + 1) * slices_n
     counts = np.bincount(place, minlength=size).reshape(-1, slices_n)
-    is_whole = 2 * counts >= counts.max(axis=1, keepdims=True)
+    is_whole = counts >= LARGE_SECTION * counts.max(axis=1, keepdims=True)
     centres = np.full((2, *counts.shape), np.nan)
     for axis, index in enumerate((p, i)):
         sums = np.bincount(place, weights=index, minlength=size).reshape(-1, slices_n)

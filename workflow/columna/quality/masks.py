@@ -30,8 +30,8 @@ REACH_MM = {
     **dict.fromkeys(POSTERIOR_ELEMENTS, 100.0),
     Semantic.DISC: 45.0,
     Semantic.DENS: 45.0,
-    Semantic.SPINAL_CORD: 50.0,
-    Semantic.SPINAL_CANAL: 50.0,
+    Semantic.SPINAL_CORD: 60.0,
+    Semantic.SPINAL_CANAL: 60.0,
     Semantic.SACRUM: 160.0,
 }
 """Structure -> how far its voxels can lie from the curve through the bodies."""
