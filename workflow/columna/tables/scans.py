@@ -92,10 +92,19 @@ def _input_columns() -> tuple[Column, ...]:
     )
 
 
+MODALITIES = {"T2w": "the file name says so", "MR": "the sidecar says MR, the name nothing"}
+
+
 def _acquisition_columns() -> tuple[Column, ...]:
     sidecar = {"null_rule": "the sidecar does not say", "source": "BIDS sidecar"}
     return (
-        Column("modality", "string", "Modality by name or sidecar.", null_rule="unknown"),
+        Column(
+            "modality",
+            "category",
+            "Kind of scan, by name or sidecar.",
+            codes=MODALITIES,
+            null_rule="neither name nor sidecar says",
+        ),
         Column("field_strength_t", "float64", "Field strength.", plausible=(0.05, 14), **sidecar),
         Column("manufacturer", "string", "Manufacturer of the scanner.", **sidecar),
         Column("model_name", "string", "Model of the scanner.", **sidecar),
@@ -133,6 +142,21 @@ def _grid_columns() -> tuple[Column, ...]:
         *(
             Column(f"fov_{axis}_mm", "float64", f"Field of view {name}: voxels x size.", **read)
             for axis, name in AXES
+        ),
+        Column(
+            "is_stitched",
+            "bool",
+            "Whether the image was composed of stations: the sidecar's ImageType says so, or the "
+            "part with signal steps from one row to the next.",
+            null_rule="unknown",
+        ),
+        Column("n_stations_n", "int32", "Stations.", null_rule="not known"),
+        Column(
+            "stitch_si_mm",
+            "string",
+            "Seams from the top down: world S coordinates in mm, separated by ;; empty for one "
+            "station.",
+            null_rule="no seam found, though there may be some",
         ),
         Column(
             "support_fraction_ratio",
