@@ -60,7 +60,7 @@ def random_protocol(rng: np.random.Generator) -> Protocol:
     return Protocol(
         voxel_mm=(in_plane, in_plane, slice_mm),
         width_mm=(blur, blur * float(rng.uniform(0.8, 1.3)), thick),
-        noise=float(rng.uniform(0.003, 0.06) if rng.random() < 0.85 else rng.uniform(0.05, 0.13)),
+        noise=float(np.exp(rng.uniform(*np.log((0.004, 0.06)))) * rng.choice([1, 1, 1, 2])),
         ghost_shift=float(rng.uniform(0.1, 0.6)),
         ghost_axis=int(rng.integers(2)),
         ghost=faint,

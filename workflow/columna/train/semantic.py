@@ -12,7 +12,7 @@ from columna.train.task import Task, adamw, no_penalty, polynomial
 
 SPACING_MM = (1.2, 1.2, 3.3)
 """Voxel size of the network's grid in PIR."""
-PATCH = (112, 112, 16)
+PATCH = (128, 128, 16)
 """Patch size in PIR."""
 PAINTINGS, PATCHES_PER_PAINTING = 2, 3
 RARE = tuple(
@@ -29,7 +29,8 @@ ARCHITECTURE = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
     "arch_kwargs": {
         "n_stages": 5,
-        "features_per_stage": [12, 24, 48, 96, 128],
+        # multiples of 16: others take several times as long on CPUs
+        "features_per_stage": [16, 32, 64, 128, 192],
         "conv_op": "torch.nn.modules.conv.Conv3d",
         # nnU-Net's axes are (R, I, P): slices are thick, so the first stages stay within them
         "kernel_sizes": [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 3]],
