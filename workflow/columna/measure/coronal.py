@@ -70,8 +70,8 @@ def _cobb(bodies: Sequence[Body], tilts: np.ndarray, right: np.ndarray) -> Row:
 
 def _deviation(ends: Ends, bodies: Sequence[Body], right: np.ndarray) -> float:
     """Largest lateral distance of a body from the chord C7 (or first) to S1 (or last)."""
-    first = next((i for i, b in enumerate(bodies) if b.level == "C7"), 0)
-    below = bodies[first:]
+    start = next((i for i, b in enumerate(bodies) if b.level == "C7"), 0)
+    below = bodies[start:] if len(bodies) - start >= LEAST_VERTEBRAE else bodies
     sacral = ends.find(S1, "superior").line
     last = below[-1].crop.centroid_mm if sacral is None else sacral.point
     return float(np.abs(_across(below, below[0].crop.centroid_mm, last, right)).max())

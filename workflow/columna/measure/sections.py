@@ -108,14 +108,13 @@ class Sections:
         return np.nan_to_num(last - first)
 
     def walls_at(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Posterior and anterior wall at one r per plane, shape (n,); NaN outside."""
-        place = np.clip((r - self.r[0]) / STEP_MM, 0, len(self.r) - 1)
-        below = np.minimum(place.astype(int), len(self.r) - 2)
-        share = place - below
-        plane = np.arange(len(r))
-        return tuple(
-            (1 - share) * wall[plane, below] + share * wall[plane, below + 1] for wall in self.walls
-        )
+        """Posterior and anterior wall at the row nearest to one r per plane, shape (n,).
+
+        NaN in empty planes.
+        """
+        distance = np.abs(self.r - r[:, None])
+        row = np.where(np.isfinite(self.walls[0]), distance, np.inf).argmin(axis=1)
+        return tuple(wall[np.arange(len(r)), row] for wall in self.walls)
 
     def corners(self, planes: Planes) -> np.ndarray:
         """Corners of the rectangle around each section, RAS+ mm, shape (4, n, 3)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels
@@ -67,14 +68,14 @@ def scan_spaces(vertebrae: Sequence[Row], geometry: Geometry) -> tuple[Space, ..
     """Spaces below all vertebrae but C1, in the order of the rows of `vertebrae`."""
     seen = sorted((r for r in vertebrae if r["index_from_top"]), key=lambda r: r["index_from_top"])
     by_level = {r["level"]: r for r in reversed(seen) if r["level"]}
-    after = dict(zip([r["vertebra"] for r in seen], [*seen[1:], None], strict=True))
+    after = {upper["vertebra"]: lower for upper, lower in pairwise(seen)}
     unseen = _disc_above_all(seen, geometry)
     spaces = []
     for row in vertebrae:
         if row["level"] == "C1":
             continue
         if row["index_from_top"]:
-            spaces.append(_below_seen(row, after[row["vertebra"]], geometry))
+            spaces.append(_below_seen(row, after.get(row["vertebra"]), geometry))
         else:
             spaces.append(_below_absent(row, by_level, unseen, geometry))
     return tuple(spaces)

@@ -12,12 +12,14 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
-from columna.volume import Volume
+from columna.phantom.grid import Grid
+from columna.volume import Box, Volume
 
 BEHIND_MM = 3.0
 """Space between the posterior wall and the canal."""
 _STEP_MM = 0.4
 _EXPONENT = 3.0
+_TUBE_MM = 18.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Bone:
     lower: np.ndarray
 
     def corner(self, side: str, wall: str) -> np.ndarray:
-        """Where the ``upper`` or ``lower`` endplate meets the ``posterior`` or ``anterior`` wall."""
+        """Where an ``upper`` or ``lower`` endplate meets a ``posterior`` or ``anterior`` wall."""
         frame = self.upper if side == "upper" else self.lower
         reach = self.segment.depth / 2 / np.cos(np.deg2rad(self.segment.wedge / 2))
         return frame[:3, 3] + frame[:3, 1] * (reach if wall == "anterior" else -reach)
@@ -129,7 +131,7 @@ def draw(
     spine: ExactSpine,
     spacing_mm: tuple[float, float, float] = (3.3, 0.857, 0.857),
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0),
-    margin_mm: float = 14.0,
+    margin_mm: float = 10.0,
 ) -> tuple[Volume, Volume]:
     """Paint semantic and instance mask, axes to R, A, S, by what lies at the voxel centres.
 
@@ -150,14 +152,32 @@ def draw(
     shape = tuple(int(n) for n in np.ceil((high - low) / spacing))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = low + np.asarray(offset) * spacing
-    points = np.indices(shape).reshape(3, -1).T * spacing + affine[:3, 3]
-    semantic, instance = np.zeros(len(points), np.uint8), np.zeros(len(points), np.uint16)
-    _paint_canal(spine, points, semantic)
+    canvas = _Canvas(Grid(shape, affine), np.zeros(shape, np.uint8), np.zeros(shape, np.uint16))
+    _paint_canal(spine, canvas)
     for upper, bone in zip([None, *spine.bones[:-1]], spine.bones, strict=True):
-        _paint_bone(bone, upper, spine, points, semantic, instance)
+        _paint_bone(bone, upper, spine, canvas)
         if upper is not None:
-            _paint_disc(upper, bone, spine, points, semantic, instance)
-    return Volume(semantic.reshape(shape), affine), Volume(instance.reshape(shape), affine)
+            _paint_disc(upper, bone, spine, canvas)
+    return Volume(canvas.semantic, affine), Volume(canvas.instance, affine)
+
+
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    """Both masks on one grid."""
+
+    grid: Grid
+    semantic: np.ndarray
+    instance: np.ndarray
+
+    def write(self, box: Box, where: np.ndarray, semantic: int, instance: int) -> None:
+        """Label the voxels of `box` for which `where` holds."""
+        self.semantic[box][where] = semantic
+        self.instance[box][where] = instance
+
+    def around(self, frame: np.ndarray, reach_mm: float) -> Box:
+        """Box of the grid within `reach_mm` of a frame's origin."""
+        low = np.full(3, -reach_mm)
+        return self.grid.box(frame, low, -low) or (slice(0, 0),) * 3
 
 
 def _corners(bone: Bone) -> np.ndarray:
@@ -171,64 +191,40 @@ def _corners(bone: Bone) -> np.ndarray:
     return local @ bone.middle[:3, :3].T + bone.middle[:3, 3]
 
 
-def _local(frame: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return (points - frame[:3, 3]) @ frame[:3, :3]
+def _within(r: np.ndarray, a: np.ndarray, depth: float, width: float) -> np.ndarray:
+    """Whether places lie inside a superellipse."""
+    return np.abs(r / (width / 2)) ** _EXPONENT + np.abs(a / (depth / 2)) ** _EXPONENT <= 1
 
 
-def _near(frame: np.ndarray, points: np.ndarray, reach_mm: float) -> np.ndarray:
-    return np.flatnonzero((np.abs(points - frame[:3, 3]) < reach_mm).all(axis=1))
-
-
-def _within(local: np.ndarray, depth: float, width: float) -> np.ndarray:
-    r = np.abs(local[:, 0] / (width / 2)) ** _EXPONENT
-    return r + np.abs(local[:, 1] / (depth / 2)) ** _EXPONENT <= 1
-
-
-def _paint_bone(
-    bone: Bone,
-    above: Bone | None,
-    spine: ExactSpine,
-    points: np.ndarray,
-    semantic: np.ndarray,
-    instance: np.ndarray,
-) -> None:
+def _paint_bone(bone: Bone, above: Bone | None, spine: ExactSpine, canvas: _Canvas) -> None:
     """A body with its endplates, which lie outside its height."""
     s, plate = bone.segment, spine.endplate_mm
-    at = _near(bone.middle, points, s.width / 2 + s.height)
-    inside = _within(_local(bone.middle, points[at]), s.depth, s.width)
-    top, bottom = (_local(frame, points[at])[:, 2] for frame in (bone.upper, bone.lower))
+    box = canvas.around(bone.middle, s.width / 2 + s.height)
+    r, a, _ = canvas.grid.coordinates(bone.middle, box)
+    inside = _within(r, a, s.depth, s.width)
+    top, bottom = (canvas.grid.coordinates(f, box)[2] for f in (bone.upper, bone.lower))
     is_sacrum = s.label == SACRUM
-    body = inside & (top <= 0) & (bottom >= 0)
-    semantic[at[body]] = Semantic.SACRUM if is_sacrum else Semantic.VERTEBRAL_BODY
-    instance[at[body]] = s.label
-    plates = [(inside & (top > 0) & (top <= plate), above.segment.label if above else None)]
+    body = Semantic.SACRUM if is_sacrum else Semantic.VERTEBRAL_BODY
+    canvas.write(box, inside & (top <= 0) & (bottom >= 0), body, s.label)
+    upper, lower = inside & (top > 0) & (top <= plate), inside & (bottom < 0) & (bottom >= -plate)
+    if above is not None:
+        canvas.write(box, upper, Semantic.ENDPLATE, ENDPLATE_OFFSET + above.segment.label)
     if not is_sacrum:
-        plates.append((inside & (bottom < 0) & (bottom >= -plate), s.label))
-    for where, owner in plates:
-        if owner is not None:
-            semantic[at[where]] = Semantic.ENDPLATE
-            instance[at[where]] = ENDPLATE_OFFSET + owner
+        canvas.write(box, lower, Semantic.ENDPLATE, ENDPLATE_OFFSET + s.label)
 
 
-def _paint_disc(
-    upper: Bone,
-    lower: Bone,
-    spine: ExactSpine,
-    points: np.ndarray,
-    semantic: np.ndarray,
-    instance: np.ndarray,
-) -> None:
+def _paint_disc(upper: Bone, lower: Bone, spine: ExactSpine, canvas: _Canvas) -> None:
     """Everything between the endplates of a space, inside its own wall."""
-    frame = _between(upper, lower)
+    frame, plate = _between(upper, lower), spine.endplate_mm
     above, below = upper.segment, lower.segment
     depth = spine.disc_share * (above.depth + below.depth) / 2
     width = spine.disc_share * (above.width + below.width) / 2
-    at = _near(frame, points, width / 2 + above.gap)
-    where = _within(_local(frame, points[at]), depth, width)
-    where &= _local(upper.lower, points[at])[:, 2] < -spine.endplate_mm
-    where &= _local(lower.upper, points[at])[:, 2] > spine.endplate_mm
-    semantic[at[where]] = Semantic.DISC
-    instance[at[where]] = DISC_OFFSET + above.label
+    box = canvas.around(frame, width / 2 + above.gap)
+    r, a, _ = canvas.grid.coordinates(frame, box)
+    where = _within(r, a, depth, width)
+    where &= canvas.grid.coordinates(upper.lower, box)[2] < -plate
+    where &= canvas.grid.coordinates(lower.upper, box)[2] > plate
+    canvas.write(box, where, Semantic.DISC, DISC_OFFSET + above.label)
 
 
 def _between(upper: Bone, lower: Bone) -> np.ndarray:
@@ -240,34 +236,51 @@ def _between(upper: Bone, lower: Bone) -> np.ndarray:
     return frame
 
 
-def _paint_canal(spine: ExactSpine, points: np.ndarray, semantic: np.ndarray) -> None:
+def _paint_canal(spine: ExactSpine, canvas: _Canvas) -> None:
     """Elliptic tubes perpendicular to a smooth line behind the bodies."""
+    line, tangent, right, tubes = _tubes(spine)
+    tree = cKDTree(line)
+    for piece in np.array_split(np.arange(len(line)), max(len(line) // 50, 1)):
+        low, high = line[piece].min(axis=0), line[piece].max(axis=0)
+        box = canvas.grid.box(np.eye(4), low - _TUBE_MM, high + _TUBE_MM)
+        if box is None:
+            continue
+        points = np.stack(canvas.grid.coordinates(np.eye(4), box), axis=-1)
+        _, nearest = tree.query(points)
+        offset = points - line[nearest]
+        r = (offset * right[nearest]).sum(axis=-1)
+        a = (offset * np.cross(tangent, right)[nearest]).sum(axis=-1)
+        is_beside = np.abs((offset * tangent[nearest]).sum(axis=-1)) <= _STEP_MM
+        for label, axes in tubes.items():
+            half = np.maximum(axes[nearest] / 2, 1e-3)
+            inside = (a / half[..., 0]) ** 2 + (r / half[..., 1]) ** 2 <= 1
+            canvas.semantic[box][inside & is_beside] = label
+
+
+def _tubes(
+    spine: ExactSpine,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[Semantic, np.ndarray]]:
+    """Centre line with tangents and right vectors, shape (n, 3), and diameters, shape (n, 2)."""
     bones = spine.bones
     places = [
         (b.middle @ [0, -(b.segment.depth / 2 + BEHIND_MM + b.segment.canal[0] / 2), 0, 1])[:3]
         for b in bones
     ]
-    ends = [2 * places[0] - places[1], 2 * places[-1] - places[-2]]
-    knots = np.array([ends[0], *places, ends[1]])
+    knots = np.array([2 * places[0] - places[1], *places, 2 * places[-1] - places[-2]])
     chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
     curve, t = CubicSpline(chord, knots), np.arange(0, chord[-1], _STEP_MM)
-    line, tangent = curve(t), curve(t, 1)
-    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    tangent = _unit(curve(t, 1))
 
     def along(values: list) -> np.ndarray:
         values = np.array([values[0], *values, values[-1]], float)
         return np.stack([np.interp(t, chord, column) for column in values.T], axis=1)
 
     right = along([b.middle[:3, 0] for b in bones])
-    right -= (right * tangent).sum(axis=1, keepdims=True) * tangent
-    right /= np.linalg.norm(right, axis=1, keepdims=True)
-    distance, nearest = cKDTree(line).query(points, distance_upper_bound=30.0)
-    at = np.flatnonzero(np.isfinite(distance))
-    nearest = nearest[at]
-    offset = points[at] - line[nearest]
-    r = (offset * right[nearest]).sum(axis=1)
-    a = (offset * np.cross(tangent, right)[nearest]).sum(axis=1)
-    for label, tube in ((Semantic.SPINAL_CANAL, "canal"), (Semantic.SPINAL_CORD, "cord")):
-        axes = np.maximum(along([getattr(b.segment, tube) for b in bones])[nearest] / 2, 1e-3)
-        inside = (a / axes[:, 0]) ** 2 + (r / axes[:, 1]) ** 2 <= 1
-        semantic[at[inside]] = label
+    right = _unit(right - (right * tangent).sum(axis=1, keepdims=True) * tangent)
+    canal = along([b.segment.canal for b in bones])
+    cord = along([b.segment.cord for b in bones])
+    return curve(t), tangent, right, {Semantic.SPINAL_CANAL: canal, Semantic.SPINAL_CORD: cord}
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
