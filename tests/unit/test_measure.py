@@ -103,7 +103,7 @@ def measure(context, margin_mm=2.0):
     """Rows of all tables, checked as a shard is."""
     rows = measure_scan(context, MeasureSettings(fov_margin_mm=margin_mm))
     for name, table in MEASURED.items():
-        rows_to_arrow(table, rows[name])
+        rows_to_arrow(table.shard, rows[name])
     return rows
 
 
@@ -260,8 +260,17 @@ def test_body_cut_by_the_upper_edge_is_partial(lumbar):
         assert row[f"{name}_volume_mm3"] is None
     assert row["visible_fraction_ratio"] == 0.75
     assert row["centroid_s_mm"] is not None
-    unaffected = by_vertebra(whole)["L1"] | {"fov_distance_mm": rows["L1"]["fov_distance_mm"]}
+    assert {row[f"{group}_status"] for group in ("frame", "heights")} == {"partial_fov"}
+    assert row["height_middle_mm"] is None
+    relative = [  # to the edge, to the uppermost body, to complete neighbours, to fluid nearby
+        "fov_distance_mm",
+        "curve_position_mm",
+        "crush_ratio_neighbours",
+        "signal_body_csf_ratio",
+    ]
+    unaffected = by_vertebra(whole)["L1"] | {name: rows["L1"][name] for name in relative}
     assert rows["L1"] == unaffected
+    assert rows["L1"]["crush_ratio_neighbours"] is None
     touched = by_label(measure(cut), "instance")[LABELS["T12"]]
     assert touched["touches_superior"] is True
     assert touched["touches_inferior"] is False
@@ -449,7 +458,7 @@ def _unmeasured(**changes):
         "reason": "The image has 4 axes.",
     }
     row = unmeasured_scan_row(**(arguments | changes))
-    rows_to_arrow(MEASURED["scans"], [row])
+    rows_to_arrow(MEASURED["scans"].shard, [row])
     return row
 
 
