@@ -14,6 +14,8 @@ from scipy import ndimage
 from columna.instance.centres import INFERIOR
 from columna.instance.parts import Part
 from columna.models.device import inference
+from columna.models.instance_cpu import can_run, window_logits
+from columna.models.instance_network import CODES
 
 if TYPE_CHECKING:
     from columna.models.instance_network import InstanceModel
@@ -22,8 +24,6 @@ NUDGE = 5
 """Voxels that a centre on background moves down at a time, until it meets foreground."""
 CLASSES = 3
 """The vertebra at the centre and its two neighbours; which is which does not matter."""
-CODES = 9
-"""Largest code of the encoding; networks with one channel see code / 9."""
 
 
 def predict_parts(
@@ -101,6 +101,9 @@ def classify(windows: np.ndarray, model: "InstanceModel") -> np.ndarray:
     """Run the network on (N, P, I, R) codes; the winning class of every voxel, uint8."""
     codes = torch.from_numpy(windows).to(model.device)
     with inference(model.device, model.compute):
+        if can_run(model.network, model.device, model.compute):
+            answers = [window_logits(model.network, window).argmax(dim=0) for window in codes]
+            return torch.stack(answers).to(torch.uint8).numpy()
         logits = model.network(network_input(codes, model.network.channels))
     return logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
 

@@ -19,6 +19,8 @@ from columna.models.folder import ModelFolder
 from columna.models.grid import ModelGrid
 from columna.models.inference_config import InferenceConfig
 
+CODES = 9
+"""Largest code of the input's encoding; networks with one channel see code / 9."""
 _GROUPS = 8
 _PREFIX = "network."
 

@@ -21,6 +21,7 @@ from columna.errors import ModelError
 from columna.models.checkpoint import load_checkpoint
 from columna.models.device import choose_compute, choose_device
 from columna.models.folder import ModelFolder
+from columna.models.fused import fuse
 from columna.models.grid import ModelGrid
 from columna.models.inference_config import InferenceConfig
 
@@ -129,9 +130,10 @@ def load_semantic_model(
         _load_weights(network, state, path)
     _load_weights(network, weights[0], folder.fold_checkpoints[0])
     chosen = choose_device(device)
+    number_format = choose_compute(compute, chosen)
     return SemanticModel(
         folder=folder,
-        network=_place(network, chosen),
+        network=_place(network, chosen, number_format),
         fold_weights=weights,
         configuration=configuration,
         transpose=tuple(plans.transpose_forward),
@@ -139,7 +141,7 @@ def load_semantic_model(
         class_labels=_class_labels(folder, classes),
         mirror_axes=tuple(checkpoints[0].get("inference_allowed_mirroring_axes") or ()),
         device=chosen,
-        compute=choose_compute(compute, chosen),
+        compute=number_format,
     )
 
 
@@ -210,10 +212,13 @@ def _load_weights(network: nn.Module, weights: Mapping[str, Tensor], path: Path)
         raise ModelError(f"{path}: does not fit the network of plans.json: {error}") from error
 
 
-def _place(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move the network to its device, channels last on CPUs (measured 1.6 times as fast)."""
+def _place(network: nn.Module, device: torch.device, compute: torch.dtype) -> nn.Module:
+    """Move the network to its device; on CPUs in the form that is fastest there."""
     network = network.to(device).eval().requires_grad_(requires_grad=False)
-    return network.to(memory_format=torch.channels_last_3d) if device.type == "cpu" else network
+    if device.type != "cpu":
+        return network
+    network = network.to(memory_format=torch.channels_last_3d)
+    return fuse(network) if compute == torch.float32 else network
 
 
 def _normalizer(
