@@ -6,6 +6,7 @@ import numpy as np
 
 from columna.measure.crops import Crop
 from columna.measure.frame import Frame, reach_mm
+from columna.measure.robust import finite_median
 
 OFFSETS_N = 7
 WIDTH_SHARE = 0.15
@@ -80,8 +81,8 @@ def fit_band(body: Crop, frame: Frame) -> Band | None:
         middle_s=middle_s,
         half_mm=half,
         width_mm=width,
-        depth_mm=float(np.nanmedian(anterior - posterior)),
-        posterior_a=float(np.nanmedian(posterior)),
+        depth_mm=finite_median(anterior - posterior),
+        posterior_a=finite_median(posterior),
         slices_n=_slices_within(body, frame.to_world([middle_r, 0, middle_s]), half * to_right),
         wall_s=rows,
         posterior_hits=wall_posterior,
@@ -104,7 +105,7 @@ def _across(body: Crop, frame: Frame, middle_s: float) -> tuple[float, float] | 
     left, right = body.indicator.crossings(frame.to_world(starts), frame.r, -reach, reach)
     if np.isfinite(left).mean() < LEAST_VALID:
         return None
-    return float(np.nanmedian((left + right) / 2)), float(np.nanmedian(right - left))
+    return finite_median((left + right) / 2), finite_median(right - left)
 
 
 def _wall_rows(frame: Frame) -> np.ndarray:

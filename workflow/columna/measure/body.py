@@ -11,9 +11,11 @@ from columna.measure.crops import Crop
 from columna.measure.frame import COLUMN_MM, Frame, Plane, cast_columns, centred_grid, unit
 from columna.measure.heights import (
     BandColumns,
+    Hollow,
     PlateLine,
     WallLine,
     cast_band,
+    hollow,
     plate_line,
     wall_line,
 )
@@ -147,14 +149,28 @@ class Body:
         lines = {wall: wall_line(self.band, hits[wall]) for wall in hits}
         return {wall: line for wall, line in lines.items() if line is not None}
 
+    @cached_property
+    def hollows(self) -> dict[str, Hollow]:
+        """Side -> how hollow the endplate is, of the endplates that can be measured."""
+        if self.columns is None:
+            return {}
+        columns = self.columns
+        hits = {"superior": (columns.upper, 1), "inferior": (columns.lower, -1)}
+        found = {s: hollow(columns.fractions, columns.a, *hits[s]) for s in self.plates}
+        return {side: shape for side, shape in found.items() if shape is not None}
+
     def plate(self, side: str) -> Line | None:
         """Endplate line in space: its middle (half of the depth), direction to anterior (G7)."""
-        line = self.plates.get(side)
-        if line is None:
-            return None
-        a = float(self.band.at_depth(0.5))
-        point = self.frame.to_world([self.band.middle_r, a, line.height + line.slope * a])
-        return Line(point, unit(self.frame.a + line.slope * self.frame.s))
+        return self._plate_lines.get(side)
+
+    @cached_property
+    def _plate_lines(self) -> dict[str, Line]:
+        lines = {}
+        for side, line in self.plates.items():
+            a = float(self.band.at_depth(0.5))
+            point = self.frame.to_world([self.band.middle_r, a, line.height + line.slope * a])
+            lines[side] = Line(point, unit(self.frame.a + line.slope * self.frame.s))
+        return lines
 
     def wall(self, wall: str) -> Line | None:
         """Line of the ``posterior`` or ``anterior`` wall: at mid-height, direction cranially."""

@@ -9,7 +9,8 @@ from columna.measure.body import SIDES, Body, Line
 from columna.measure.context import MeasureContext
 from columna.measure.frame import Plane, unit
 from columna.measure.geometry import Geometry
-from columna.measure.plate_shape import LEAST_COLUMNS, Hollow, Surface, hollow
+from columna.measure.heights import Hollow, hollow
+from columna.measure.plate_shape import LEAST_COLUMNS, Surface
 from columna.tables.endplates import ENDPLATES
 from columna.tables.rows import finish_row
 
@@ -45,19 +46,6 @@ def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[R
     return [finish_row(ENDPLATES, context.identity | row) for row in rows]
 
 
-def concavities(body: Body) -> dict[str, Hollow]:
-    """Side -> how hollow the endplate is, of the endplates that can be measured."""
-    if body.columns is None:
-        return {}
-    hits = {"superior": body.columns.upper, "inferior": body.columns.lower}
-    columns = body.columns
-    found = {
-        side: hollow(columns.fractions, columns.a, hits[side], OUTWARD[side])
-        for side in body.plates
-    }
-    return {side: h for side, h in found.items() if h is not None}
-
-
 def _status(body: Body, side: str, body_status: str) -> str:
     if body_status not in ("ok", "partial_fov"):
         return body_status
@@ -67,7 +55,7 @@ def _status(body: Body, side: str, body_status: str) -> str:
         return "partial_fov"
     if body.frame.status != "ok":
         return body.frame.status
-    is_fitted = body.plane(side) is not None and side in concavities(body)
+    is_fitted = body.plane(side) is not None and side in body.hollows
     return "ok" if is_fitted else "fit_failed"
 
 
@@ -77,7 +65,7 @@ def _body_plate(geometry: Geometry, body: Body, side: str) -> Row:
     surface = Surface(body.frame, plane, outward, columns.places, hits)
     return {
         **_directions(geometry, body.region, body.plate(side), plane, outward),
-        **_shape(concavities(body)[side], plane),
+        **_shape(body.hollows[side], plane),
         **_extent(geometry, surface, (body.label, side)),
         "length_ap_mm": _length(body, side),
     }

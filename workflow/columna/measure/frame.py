@@ -8,7 +8,7 @@ import numpy as np
 
 from columna.measure.crops import Crop
 from columna.measure.curve import SpineCurve
-from columna.measure.robust import huber_fit
+from columna.measure.robust import finite_median, huber_fit
 
 COLUMN_MM = 1.0
 """Distance between the columns that find the endplates."""
@@ -242,7 +242,7 @@ def _span(body: Crop, frame: Frame, axis: int) -> tuple[float, float] | None:
     first, last = body.indicator.crossings(frame.to_world(starts), frame.axes[axis], -reach, reach)
     if np.isnan(first).all():
         return None
-    return float(np.nanmedian(first)), float(np.nanmedian(last))
+    return finite_median(first), finite_median(last)
 
 
 def reach_mm(body: Crop, frame: Frame, direction: np.ndarray) -> float:

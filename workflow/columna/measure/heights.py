@@ -7,7 +7,7 @@ import numpy as np
 from columna.measure.band import Band
 from columna.measure.crops import Crop
 from columna.measure.frame import Frame, cast_columns
-from columna.measure.robust import huber_fit
+from columna.measure.robust import finite_median, huber_fit, row_medians
 
 BANDS = {
     "posterior": (0.08, 0.12, 0.16, 0.20),
@@ -53,7 +53,7 @@ class BandColumns:
         heights = (self.upper - self.lower)[chosen]
         if np.isfinite(heights).mean() < LEAST_VALID:
             return None
-        return float(np.nanmedian(heights))
+        return finite_median(heights)
 
     def profile_mm(self) -> np.ndarray | None:
         """Height at each fraction in `LINE_SPAN`, median over offsets; None with < 60 % hits."""
@@ -61,7 +61,7 @@ class BandColumns:
         is_hit = np.isfinite(heights)
         if is_hit.mean() < LEAST_VALID:
             return None
-        return np.array([np.nanmedian(row) for row in heights[is_hit.any(axis=1)]])
+        return row_medians(heights[is_hit.any(axis=1)])
 
 
 def cast_band(body: Crop, frame: Frame, band: Band) -> BandColumns:
@@ -79,7 +79,49 @@ def side_height_mm(body: Crop, frame: Frame, band: Band, towards: int) -> float 
     a = band.at_depth(np.linspace(0.4, 0.6, 6))
     lower, upper = cast_columns(body, frame, np.stack([np.full(len(a), r), a], axis=1))
     heights = upper - lower
-    return float(np.nanmedian(heights)) if np.isfinite(heights).mean() >= LEAST_VALID else None
+    return finite_median(heights) if np.isfinite(heights).mean() >= LEAST_VALID else None
+
+
+@dataclass(frozen=True)
+class Hollow:
+    """Depth of an endplate below its rims (mm, + = concave), and where (fraction of the depth)."""
+
+    depth_mm: float
+    position: float
+
+
+def hollow(
+    fractions: np.ndarray, along: np.ndarray, hits: np.ndarray, outward: int
+) -> Hollow | None:
+    """Find the largest depth below the chord that joins the rims.
+
+    Parameters
+    ----------
+    fractions, along
+        Fractions of the depth, and their places in mm, shape (k,).
+    hits
+        Surface by fraction and offset, shape (k, 7); NaN where a column missed.
+    outward
+        1 for a superior, -1 for an inferior endplate.
+
+    Returns
+    -------
+    Hollow or None
+        Of the median profile over the offsets; None where a rim or the middle was missed.
+    """
+    rims = [int(np.argmin(np.abs(fractions - rim))) for rim in RIMS]
+    between = slice(rims[0], rims[1] + 1)
+    slope = (hits[rims[1]] - hits[rims[0]]) / (along[rims[1]] - along[rims[0]])
+    chord = hits[rims[0]] + slope * (along[between, None] - along[rims[0]])
+    depth = outward * (chord - hits[between])
+    profile = row_medians(depth)
+    if np.isnan(profile).any():
+        return None
+    # the largest of noisy values is too large
+    profile = np.convolve(np.pad(profile, 1, mode="edge"), np.ones(3) / 3, mode="valid")
+    # equal depths next to each other: the first, whatever the last bits say
+    deepest = int(np.argmax(np.round(np.abs(profile), 6)))
+    return Hollow(float(profile[deepest]), float(fractions[between][deepest]))
 
 
 @dataclass(frozen=True)

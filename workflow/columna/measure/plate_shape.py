@@ -1,4 +1,4 @@
-"""Shape of one endplate: how hollow, how thick, how large (morphometrics 5.4)."""
+"""One endplate over all columns: how thick, how large, how dented (morphometrics 5.4)."""
 
 from dataclasses import dataclass, replace
 
@@ -6,55 +6,11 @@ import numpy as np
 
 from columna.measure.crops import Crop
 from columna.measure.frame import COLUMN_MM, DEPTH_SHARE, WIDTH_SHARE, Frame, Plane
-from columna.measure.heights import RIMS
 from columna.measure.sacral import NEAR_PLANE_MM
 
 _THICKEST_MM = 6.0
 _INTO_BONE_MM = 1.0
 LEAST_COLUMNS = 12
-
-
-@dataclass(frozen=True)
-class Hollow:
-    """Depth of an endplate below its rims (mm, + = concave), and where (fraction of the depth)."""
-
-    depth_mm: float
-    position: float
-
-
-def hollow(
-    fractions: np.ndarray, along: np.ndarray, hits: np.ndarray, outward: int
-) -> Hollow | None:
-    """Find the largest depth below the chord that joins the rims.
-
-    Parameters
-    ----------
-    fractions, along
-        Fractions of the depth, and their places in mm, shape (k,).
-    hits
-        Surface by fraction and offset, shape (k, 7); NaN where a column missed.
-    outward
-        1 for a superior, -1 for an inferior endplate.
-
-    Returns
-    -------
-    Hollow or None
-        Of the median profile over the offsets; None where a rim or the middle was missed.
-    """
-    rims = [int(np.argmin(np.abs(fractions - rim))) for rim in RIMS]
-    between = slice(rims[0], rims[1] + 1)
-    slope = (hits[rims[1]] - hits[rims[0]]) / (along[rims[1]] - along[rims[0]])
-    chord = hits[rims[0]] + slope * (along[between, None] - along[rims[0]])
-    depth = outward * (chord - hits[between])
-    is_hit = np.isfinite(depth)
-    if not is_hit.any(axis=1).all():
-        return None
-    profile = np.array([np.median(row[hit]) for row, hit in zip(depth, is_hit, strict=True)])
-    # the largest of noisy values is too large
-    profile = np.convolve(np.pad(profile, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    # equal depths next to each other: the first, whatever the last bits say
-    deepest = int(np.argmax(np.round(np.abs(profile), 6)))
-    return Hollow(float(profile[deepest]), float(fractions[between][deepest]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -46,3 +46,18 @@ def huber_fit(design: np.ndarray, values: np.ndarray, limit: float = HUBER_MM) -
         if np.abs(coefficients - before).max() < 1e-9:
             break
     return Fit(coefficients, float(np.sqrt(np.mean(residuals**2))))
+
+
+def finite_median(values: np.ndarray) -> float:
+    """Median of the finite ones of `values`, NaN without any; much faster than numpy's on few."""
+    ordered = np.sort(values[np.isfinite(values)])
+    n = len(ordered)
+    return float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2 if n else float("nan")
+
+
+def row_medians(values: np.ndarray) -> np.ndarray:
+    """Median of the finite values of each row, shape (k, n) -> (k,); NaN in rows without any."""
+    ordered = np.sort(values, axis=1)  # NaN comes last
+    n = np.isfinite(ordered).sum(axis=1)
+    row = np.arange(len(ordered))
+    return (ordered[row, np.maximum(n - 1, 0) // 2] + ordered[row, n // 2]) / 2

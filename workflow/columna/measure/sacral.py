@@ -20,7 +20,7 @@ from columna.measure.frame import (
     unit,
 )
 from columna.measure.heights import LINE_SPAN
-from columna.measure.robust import huber_fit
+from columna.measure.robust import finite_median, huber_fit
 
 LEAST_VALID = 0.6
 FLATTEST = 0.35
@@ -140,7 +140,7 @@ def _span(disc: Crop, frame: Frame, axis: int) -> tuple[float, float]:
     if np.isnan(first).all():
         along = (disc.points_mm - frame.origin) @ frame.axes[axis]
         first, last = along.min(keepdims=True), along.max(keepdims=True)
-    first, last = float(np.nanmedian(first)), float(np.nanmedian(last))
+    first, last = finite_median(first), finite_median(last)
     return (first + last) / 2, last - first
 
 

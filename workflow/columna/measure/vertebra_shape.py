@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from columna.measure.body import Body
-from columna.measure.endplates import concavities
 from columna.measure.frame import Frame
 from columna.measure.geometry import Geometry
 from columna.measure.heights import BANDS, side_height_mm
+from columna.measure.robust import finite_median
 from columna.measure.tissue import Tissue
 
 Row = dict[str, Any]
@@ -56,7 +56,7 @@ def _height_group(geometry: Geometry, body: Body, volume_mm3: float) -> Row:
     if body.frame.status != "ok":
         return {"heights_status": body.frame.status}
     edges = {"depth_inferior_mm": inset_depth_mm(body, "inferior")}
-    edges |= {f"{side}_concavity_mm": h.depth_mm for side, h in concavities(body).items()}
+    edges |= {f"{side}_concavity_mm": h.depth_mm for side, h in body.hollows.items()}
     if body.level == _C2:
         return edges | {"heights_status": "not_applicable"}
     measures = height_columns(body, geometry.slice_mm)
@@ -193,7 +193,7 @@ def inset_depth_mm(body: Body, side: str) -> float | None:
         starts + offsets[:, None] * body.frame.r, line.direction, -reach, reach
     )
     lengths = last - first
-    return float(np.nanmedian(lengths)) if np.isfinite(lengths).mean() >= 0.6 else None
+    return finite_median(lengths) if np.isfinite(lengths).mean() >= 0.6 else None
 
 
 def _wall_angle(body: Body) -> float | None:
