@@ -9,6 +9,7 @@ rule collect:
     output:
         tables=[str(LAYOUT.tables / f"{t}.parquet") for t in TABLES],
         dictionary=[str(LAYOUT.tables / f"{t}.json") for t in (*TABLES, "datapackage")],
+        views=str(LAYOUT.tables / "views.sql"),
     log:
         str(LAYOUT.root / "logs" / "collect.log"),
     benchmark:

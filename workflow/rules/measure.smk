@@ -1,16 +1,19 @@
-"""Stage measure: CPU. In: final masks. Out: how each scan came out.
+"""Stages measure and assess: CPU. In: final masks. Out: how each scan came out of both.
 
-The batch's rows of every table are written before that, below results/shards.
+One job runs both: the rows of the measures are what assess looks at first, and a rule of its own
+would cost a large cohort three more seconds of planning. The batch's rows of every table are
+written before the declared outputs, below results/shards.
 """
 
 
 rule measure:
-    """Measure the scans of a batch."""
+    """Measure the scans of a batch, and answer the quality rules."""
     input:
         manifest=str(LAYOUT.manifest("{batch}")),
         label=str(LAYOUT.stage_table("label", "{batch}")),
     output:
-        table=str(LAYOUT.stage_table("measure", "{batch}")),
+        measure=str(LAYOUT.stage_table("measure", "{batch}")),
+        assess=str(LAYOUT.stage_table("assess", "{batch}")),
     log:
         log_file("measure"),
     benchmark:
@@ -25,7 +28,9 @@ rule measure:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "measure"),
     message:
-        "measure {wildcards.batch}"
+        "measure and assess {wildcards.batch}"
     shell:
         "columna measure {wildcards.batch} --results {params.results:q} "
-        "--settings {params.settings:q} --threads {threads} > {log:q} 2>&1"
+        "--settings {params.settings:q} --threads {threads} > {log:q} 2>&1 && "
+        "columna assess {wildcards.batch} --results {params.results:q} "
+        "--settings {params.settings:q} --threads {threads} >> {log:q} 2>&1"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from columna import __version__
 from columna.cohort.manifest import list_batches
 from columna.errors import TableError
-from columna.files import write_json
+from columna.files import write_json, write_text
 from columna.layout import Layout
 from columna.quality.cohort import ALL_QUALITY, compare_with_cohort, scans_query
 from columna.tables.catalogue import SHARDED, TABLES
@@ -25,6 +25,7 @@ from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
 from columna.tables.validate import conform, key_text
+from columna.tables.views import VIEWS_FILE, views_sql
 
 ROW_GROUP = 122_880
 """Rows per row group, as DuckDB writes them."""
@@ -88,8 +89,9 @@ def collect(
         with _database(work) as database:
             counts = _collect(database, shards, index, work, config_sha256)
         _write_dictionary(work, config_sha256)
-        for file in sorted(work.glob("*.parquet")) + sorted(work.glob("*.json")):
-            file.replace(out / file.name)
+        for pattern in ("*.parquet", "*.json", "*.sql"):
+            for file in sorted(work.glob(pattern)):
+                file.replace(out / file.name)
     return counts
 
 
@@ -243,3 +245,4 @@ def _write_dictionary(folder: Path, config_sha256: str) -> None:
         "config_sha256": config_sha256,
     }
     write_json(folder / "datapackage.json", data_package(TABLES.values(), provenance))
+    write_text(folder / VIEWS_FILE, views_sql())
