@@ -28,17 +28,18 @@ from columna.prepare.bspline import along_axes, basis
 from columna.prepare.n4 import DEFAULT, N4Settings, fit_log_field
 from columna.prepare.normalise import normalise
 from columna.prepare.read import read_scan
+from columna.prepare.stage import N4_ORIENTATION
 from columna.volume import bounding_box, load_volume
 
 TISSUES = (Semantic.VERTEBRAL_BODY, Semantic.DISC, Semantic.SPINAL_CORD, Semantic.SPINAL_CANAL)
 
 
 def measure(scan: Path, mask: Path | None) -> None:
-    volume = read_scan(scan, PrepareSettings()).volume.reoriented()
+    volume = read_scan(scan, PrepareSettings()).volume.reoriented(N4_ORIENTATION)
     array = normalise(np.ascontiguousarray(volume.array))
     box = bounding_box(array)
     array = array[box].copy()
-    tissues = load_volume(mask).reoriented().array[box] if mask else None
+    tissues = load_volume(mask).reoriented(N4_ORIENTATION).array[box] if mask else None
     body = array >= 0.1 * np.percentile(array, 99)
 
     print(scan.name, array.shape)
@@ -47,7 +48,8 @@ def measure(scan: Path, mask: Path | None) -> None:
     print("           uncorrected:", difference(array[body], ours[body]), spreads(array, tissues))
     compare_with_itk(array, volume.spacing_mm)
     if find_spec("ants"):
-        theirs, ants_seconds = timed(lambda: ants_correct_bias(array, volume.spacing_mm))
+        correct = ants_correct_bias()
+        theirs, ants_seconds = timed(lambda: correct(array, volume.spacing_mm))
         print(
             f"antspyx    {ants_seconds:6.2f} CPU s, {ants_seconds / seconds:.0f} times ours;",
             end="",
@@ -110,21 +112,24 @@ def itk_log_field(
     return sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(itk_image))[inside]
 
 
-def ants_correct_bias(array: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """The call of SPINEPS (spineps-behaviour 1.6)."""
+def ants_correct_bias() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Load antspyx, and make of it what `correct_bias` is: the call of SPINEPS."""
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     import ants  # ITK reads the variable when it is loaded
 
-    mask = np.zeros_like(array)
-    mask[bounding_box(array >= MASK_MINIMUM)] = 1
-    image, mask = (ants.from_numpy(a, spacing=spacing_mm.tolist()) for a in (array, mask))
-    return ants.n4_bias_field_correction(
-        image,
-        mask=mask,
-        shrink_factor=DEFAULT.step,
-        convergence={"iters": list(DEFAULT.iterations), "tol": DEFAULT.convergence},
-        spline_param=DEFAULT.knot_spacing_mm,
-    ).numpy()
+    def correct(array: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+        mask = np.zeros_like(array)
+        mask[bounding_box(array >= MASK_MINIMUM)] = 1
+        image, mask = (ants.from_numpy(a, spacing=spacing_mm.tolist()) for a in (array, mask))
+        return ants.n4_bias_field_correction(
+            image,
+            mask=mask,
+            shrink_factor=DEFAULT.step,
+            convergence={"iters": list(DEFAULT.iterations), "tol": DEFAULT.convergence},
+            spline_param=DEFAULT.knot_spacing_mm,
+        ).numpy()
+
+    return correct
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:
