@@ -9,7 +9,7 @@ from columna.layout import STAGES
 
 COMMANDS = [
     *([stage] for stage in STAGES),
-    *([c] for c in ("segment", "index", "status", "summary", "collect")),
+    *([c] for c in ("segment", "index", "status", "summary", "collect", "export")),
     *(["models", c] for c in ("list", "fetch", "verify")),
     *(["phantom", c] for c in ("make", "demo", "score")),
 ]

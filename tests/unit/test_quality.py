@@ -4,20 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from measured_phantom import assessable, findings_as_rows
 
-from columna.config import LabelSettings, MeasureSettings
-from columna.label import take_masks
-from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
-from columna.prepare.facts import geometry_facts
-from columna.quality import QualityContext, assess_scan, quality_rows
+from columna.quality import assess_scan
 from columna.quality.rules import all_rules, cohort_rules, scan_rules
 from columna.tables.catalogue import TABLES
 from columna.tables.quality import QUALITY
 from columna.tables.shards import rows_to_arrow
 from columna.volume import Volume
 
-IDENTITY = {"participant_id": "p", "session_id": None, "scan_id": "s"}
 SETTINGS = {"seed": 4, "region": "lumbar", "spacing_mm": (1.2, 1.2, 3.3)}
 
 
@@ -26,33 +22,15 @@ def phantom():
     return make_phantom(PhantomSettings(**SETTINGS))
 
 
-def context_of(image, semantic, instance):
-    taken = take_masks(image, semantic, instance, LabelSettings())
-    measured = MeasureContext(
-        **IDENTITY,
-        facts=geometry_facts(image),
-        semantic=taken.semantic,
-        instance=taken.instance,
-        image=image,
-        levels=taken.levels,
-    )
-    rows = measure_scan(measured, MeasureSettings())
-    return QualityContext(taken.semantic, taken.instance, image, rows)
-
-
 @pytest.fixture(scope="module")
 def clean(phantom):
-    return context_of(phantom.image, phantom.semantic, phantom.instance)
-
-
-def rows_of(context):
-    return quality_rows(IDENTITY, assess_scan(context), context.rows["vertebrae"])
+    return assessable(phantom.image, phantom.semantic, phantom.instance)
 
 
 def alarms(context):
     """Rule -> items that it asks to look at."""
     alarms = {}
-    for row in rows_of(context):
+    for row in findings_as_rows(context):
         if row["verdict"] in ("review", "fail"):
             alarms.setdefault(row["rule_id"], {})[row["item"]] = row["verdict"]
     return alarms
@@ -64,19 +42,19 @@ def changed(phantom, change):
     arrays = [mask.array.astype(np.uint16) for mask in masks]
     change(*arrays)
     altered = [Volume(a, m.affine) for a, m in zip(arrays, masks, strict=True)]
-    return context_of(phantom.image, *altered)
+    return assessable(phantom.image, *altered)
 
 
 def test_a_clean_scan_raises_no_alarm(clean):
     found = alarms(clean)
     found.pop("implausible_value", None)  # phantoms vary more than spines do
     assert found == {}
-    rows_to_arrow(QUALITY, rows_of(clean))
+    rows_to_arrow(QUALITY, findings_as_rows(clean))
 
 
 def test_every_rule_is_answered_for_what_it_is_about(clean):
     answered = {}
-    for row in rows_of(clean):
+    for row in findings_as_rows(clean):
         answered.setdefault(row["rule_id"], set()).add(row["item"])
         assert (row["value"] is None) == (row["value_status"] != "ok")
     seen = {r["vertebra"] for r in clean.rows["vertebrae"] if r["spineps_label"]}
@@ -103,7 +81,7 @@ def test_rules_name_columns_that_exist():
 def test_findings_do_not_depend_on_how_the_grid_is_stored(phantom, clean, codes):
     turned = [v.reoriented(codes) for v in (phantom.image, phantom.semantic, phantom.instance)]
     expected = [tuple(f) for f in assess_scan(clean)]
-    found = [tuple(f) for f in assess_scan(context_of(*turned))]
+    found = [tuple(f) for f in assess_scan(assessable(*turned))]
     assert [f[:2] + f[3:] for f in found] == [f[:2] + f[3:] for f in expected]
     for one, other in zip(found, expected, strict=True):
         assert one[2] == pytest.approx(other[2], abs=2e-4), one
@@ -216,7 +194,7 @@ def image_values(context):
 def with_image(phantom, change):
     upright = phantom.image.reoriented(("P", "I", "R"))
     image = Volume(change(upright.array.astype(np.float32).copy()), upright.affine)
-    return image_values(context_of(image, phantom.semantic, phantom.instance))
+    return image_values(assessable(image, phantom.semantic, phantom.instance))
 
 
 def test_noise_lowers_signal_to_noise_and_contrast(phantom, clean):
@@ -264,7 +242,7 @@ def test_an_odd_body_stands_out_among_its_neighbours(phantom, clean):
         if row["vertebra"] == "L3" and row["body_volume_mm3"]:
             row["body_volume_mm3"] /= 2
     whole = make_phantom(PhantomSettings(**SETTINGS | {"region": "whole", "spacing_mm": (2, 2, 4)}))
-    context = context_of(whole.image, whole.semantic, whole.instance)
+    context = assessable(whole.image, whole.semantic, whole.instance)
     assert "volume_neighbour_z" not in alarms(context)
     rows = [
         row | {"body_volume_mm3": row["body_volume_mm3"] / (2 if row["vertebra"] == "L3" else 1)}
@@ -278,7 +256,7 @@ def test_an_odd_body_stands_out_among_its_neighbours(phantom, clean):
 
 def test_empty_masks_are_answered_with_reasons(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
-    rows = rows_of(context_of(phantom.image, nothing, nothing))
+    rows = findings_as_rows(assessable(phantom.image, nothing, nothing))
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
     assert answered == {"efc"}
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}

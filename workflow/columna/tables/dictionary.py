@@ -73,7 +73,9 @@ def _sidecar_entry(column: Column) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value}
 
 
-def data_package(tables: Iterable[Table], provenance: Mapping[str, str]) -> dict[str, Any]:
+def data_package(
+    tables: Iterable[Table], provenance: Mapping[str, str], ending: str = "parquet"
+) -> dict[str, Any]:
     """Describe all tables as a Frictionless data package (``datapackage.json``).
 
     Parameters
@@ -82,38 +84,49 @@ def data_package(tables: Iterable[Table], provenance: Mapping[str, str]) -> dict
         The delivered tables.
     provenance
         Facts on the run that made them, for example pipeline_version and config_sha256.
+    ending
+        Of the files: ``parquet`` or ``csv.gz``.
     """
+    tables = list(tables)
+    names = {table.name for table in tables}
     return {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": "columna-tables",
         "version": SCHEMA_VERSION,
         "provenance": dict(provenance),
-        "resources": [_resource(table) for table in tables],
+        "resources": [_resource(table, ending, names) for table in tables],
     }
 
 
-def _resource(table: Table) -> dict[str, Any]:
+_FORMATS = {
+    "parquet": {"format": "parquet", "mediatype": "application/vnd.apache.parquet"},
+    "csv.gz": {"format": "csv", "compression": "gz", "mediatype": "text/csv"},
+}
+
+
+def _resource(table: Table, ending: str, names: set[str]) -> dict[str, Any]:
     schema: dict[str, Any] = {
         "fields": [_frictionless_field(column) for column in table],
         "primaryKey": list(table.key),
     }
-    if "scan_id" in table.names and table.name != "scans":
+    if "scan_id" in table.names and "scans" in names - {table.name}:
         reference = {"resource": "scans", "fields": ["scan_id"]}
         schema["foreignKeys"] = [{"fields": ["scan_id"], "reference": reference}]
     return {
         "name": table.name,
         "title": table.title,
         "description": table.description,
-        "path": f"{table.name}.parquet",
-        "format": "parquet",
-        "mediatype": "application/vnd.apache.parquet",
+        "path": f"{table.name}.{ending}",
+        **_FORMATS[ending],
         "schema": schema,
     }
 
 
 def _frictionless_field(column: Column) -> dict[str, Any]:
     # plausible ranges are no constraints: values outside are kept, and would fail validation
-    constraints: dict[str, Any] = {} if column.nullable else {"required": True}
+    # and texts may be empty, which CSV cannot tell from missing
+    is_required = not column.nullable and column.type != "string"
+    constraints: dict[str, Any] = {"required": True} if is_required else {}
     if column.codes:
         constraints["enum"] = list(column.codes)
     field = {

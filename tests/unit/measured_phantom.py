@@ -1,0 +1,67 @@
+"""Phantoms with their true masks, measured and assessed, and tables collected from such rows."""
+
+import pyarrow as pa
+
+from columna.config import LabelSettings, MeasureSettings
+from columna.label import take_masks
+from columna.measure import MeasureContext, measure_scan
+from columna.phantom import PhantomSettings, make_phantom
+from columna.prepare.facts import geometry_facts
+from columna.quality import QualityContext, assess_scan, quality_rows
+from columna.tables.catalogue import SHARDED
+from columna.tables.collect import collect
+from columna.tables.shards import write_shard
+
+CONFIG = "c" * 64
+
+
+def assessable(image, semantic, instance, scan_id="s"):
+    """Measure given masks; what the quality rules look at."""
+    taken = take_masks(image, semantic, instance, LabelSettings())
+    context = MeasureContext(
+        scan_id=scan_id,
+        participant_id=scan_id,
+        session_id=None,
+        facts=geometry_facts(image),
+        semantic=taken.semantic,
+        instance=taken.instance,
+        image=image,
+        levels=taken.levels,
+        provenance={"config_sha256": CONFIG, "measure_version": "1.0.0"},
+    )
+    rows = measure_scan(context, MeasureSettings())
+    return QualityContext(taken.semantic, taken.instance, image, rows)
+
+
+def findings_as_rows(context):
+    """Rows of the table quality."""
+    identity = {k: context.rows["scans"][0][k] for k in ("participant_id", "session_id", "scan_id")}
+    return quality_rows(identity, assess_scan(context), context.rows["vertebrae"])
+
+
+def collect_phantoms(folder, count=3):
+    """Collect the tables of `count` participants with a lumbar spine each; folder of the tables."""
+    phantom = make_phantom(PhantomSettings(seed=4, region="lumbar", spacing_mm=(1.2, 1.2, 3.3)))
+    context = assessable(phantom.image, phantom.semantic, phantom.instance)
+    rows = {**context.rows, "quality": findings_as_rows(context)}
+    names = [f"sub-{number:02d}" for number in range(1, count + 1)]
+    files = {}
+    for table in SHARDED:
+        files[table] = [folder / "shards" / f"{table}.parquet"]
+        found = [
+            row | {"participant_id": name, "scan_id": f"{name}_T2w"}
+            for name in names
+            for row in rows.get(table, [])
+        ]
+        write_shard(files[table][0], table, found)
+    index = pa.table(
+        {
+            "participant_id": names,
+            "session_id": pa.nulls(count, pa.string()),
+            "scan_id": [f"{name}_T2w" for name in names],
+            "input_status": ["ok"] * count,
+            "reason": pa.nulls(count, pa.string()),
+        }
+    )
+    collect(files, index, folder / "tables", CONFIG)
+    return folder / "tables"
