@@ -127,10 +127,24 @@ def save_volume(volume: Volume, path: Path) -> None:
     The header is made anew: nothing of an input's free text reaches an output, and the gzip
     stream carries neither a time nor a name, so that equal volumes give equal files.
     """
-    image = nib.Nifti1Image(np.ascontiguousarray(volume.array), volume.affine)
+    image = nib.Nifti1Image(_in_file_order(volume.array), volume.affine)
     image.header.set_xyzt_units("mm")
     with atomic_path(path) as temporary:
         nib.save(image, temporary)
+
+
+def _in_file_order(array: np.ndarray) -> np.ndarray:
+    """Copy to the order of NIfTI files, first axis fastest.
+
+    In blocks that fit the cache: nibabel, which would do it slice by slice, takes ten times as
+    long, numpy in one go four times.
+    """
+    if array.flags.f_contiguous:
+        return array
+    ordered = np.empty(array.shape, array.dtype, order="F")
+    for row in range(0, array.shape[1], 16):
+        ordered[:, row : row + 16] = array[:, row : row + 16]
+    return ordered
 
 
 def smallest_unsigned(array: np.ndarray) -> np.ndarray:
@@ -222,11 +236,15 @@ def resample_mask_like(mask: Volume, grid: Volume) -> Volume:
 def _pick(
     array: np.ndarray, shape: Sequence[int], ratio: np.ndarray, start: np.ndarray
 ) -> np.ndarray:
-    """Nearest voxel of `array` for every voxel i of `shape`, at i x `ratio` + `start`."""
-    lookups = []
+    """Nearest voxel of `array` for every voxel i of `shape`, at i x `ratio` + `start`.
+
+    Axes that stay as they are, as between equal grids, are not copied.
+    """
     for axis in range(3):
         position = np.arange(shape[axis]) * ratio[axis] + start[axis]
         # rounding error of the affines must not decide ties between two voxels
         nearest = np.floor(np.round(position, 6) + 0.5).astype(int)
-        lookups.append(np.clip(nearest, 0, array.shape[axis] - 1))
-    return array[np.ix_(*lookups)]
+        nearest = nearest.clip(0, array.shape[axis] - 1)
+        if not np.array_equal(nearest, np.arange(array.shape[axis])):
+            array = array.take(nearest, axis)
+    return array

@@ -40,11 +40,12 @@ def look_for_sacrum(spine: Spine) -> SacrumEvidence:
     The sacrum must be large enough, lie lower than the lowest vertebra, and come within
     `MAX_SACRUM_GAP_MM` of its body.
     """
-    pieces = cc3d.connected_components(spine.semantic == Semantic.SACRUM)
-    sizes = np.bincount(pieces.ravel())[1:]
-    # islands elsewhere must not move the height of the sacrum
-    sacrum = pieces == (1 + sizes.argmax() if len(sizes) else -1)
-    volume = float(sizes.max(initial=0) * np.prod(spine.spacing_mm))
+    sacrum = spine.semantic == Semantic.SACRUM
+    box = bounding_box(sacrum)
+    if box is not None:
+        # islands elsewhere must not move the height of the sacrum
+        sacrum[box] = cc3d.largest_k(sacrum[box], k=1, connectivity=26) > 0
+    volume = float(np.count_nonzero(sacrum) * np.prod(spine.spacing_mm))
     if volume < MIN_SACRUM_MM3 or not spine.levels:
         return SacrumEvidence(round(volume, 1), None, False)
     lowest = spine.bodies == spine.levels[-1]
