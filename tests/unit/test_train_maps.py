@@ -231,6 +231,21 @@ def test_a_real_map_is_complete_and_keeps_its_labels():
     assert set(np.unique(instance[semantic == 49])) <= {20, 21, 22, 23, 24}
 
 
+def test_masks_of_bones_get_discs_and_a_canal():
+    semantic, instance = (v.array for v in read_masks("tptbox-ct"))
+    assert {61, 62, 100} <= set(np.unique(semantic))
+    assert set(np.unique(instance[semantic == Semantic.DISC])) == {121, 122}
+    rows = {n: np.argwhere(instance == n)[:, 1].mean() for n in (21, 121, 22, 122, 23)}
+    assert list(rows) == sorted(rows, key=rows.get)
+    canal = np.argwhere(semantic == 61)[:, 0].mean()
+    body = np.argwhere(semantic == Semantic.VERTEBRAL_BODY)[:, 0].mean()
+    spinous = np.argwhere(semantic == Semantic.SPINOUS_PROCESS)[:, 0].mean()
+    assert body < canal < spinous
+    # the sac is as deep as a lumbar sac, mm
+    depth = (semantic == 61).any(axis=2).sum(axis=0) * 1.5
+    assert 9 < np.median(depth) < 22
+
+
 def test_a_pool_leaves_out_what_it_is_told_to(lumbar, tmp_path):
     for stem in ("phantom-00001", "real-tptbox-mri-0", "real-panoptica-ref-0"):
         maps.save_map(lumbar, tmp_path / stem)

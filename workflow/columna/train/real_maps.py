@@ -19,9 +19,15 @@ from columna.phantom.tissues import (
     NUCLEUS_OFFSET,
 )
 from columna.train import maps
+from columna.train.completion import complete
 from columna.volume import Volume, bounding_box, load_volume
 
-REAL_MAPS: dict[str, int] = {"panoptica-ref": 16, "panoptica-pred": 16, "tptbox-mri": 16}
+REAL_MAPS: dict[str, int] = {
+    "panoptica-ref": 16,
+    "panoptica-pred": 16,
+    "tptbox-mri": 16,
+    "tptbox-ct": 0,
+}
 """Name -> what is to be added to its instance labels, so that its levels are about right."""
 AHEAD_MM, BEHIND_MM = 170.0, 90.0
 """Room for the body in front of and behind the labelled part."""
@@ -55,8 +61,11 @@ def read_masks(name: str) -> tuple[Volume, Volume]:
     ids = instance.array.astype(np.int16)
     shift = REAL_MAPS[name]
     ids = np.where((ids > 0) & (ids != SACRUM), ids + shift, ids)
-    ids[(labels == Semantic.SACRUM)] = SACRUM
-    return semantic.with_array(labels), instance.with_array(ids.astype(np.uint8))
+    ids[labels == Semantic.SACRUM] = SACRUM
+    ids = ids.astype(np.uint8)
+    if not np.isin(labels, _CANAL).any():
+        complete(labels, ids)
+    return semantic.with_array(labels), instance.with_array(ids)
 
 
 def _swapped(labels: np.ndarray, a: int, b: int) -> np.ndarray:
