@@ -1,6 +1,9 @@
 """Collect the tables of a synthetic cohort: rows per second and peak memory.
 
 python benchmarks/collect.py --scans 100000
+
+Every scan has the rows of one measured and assessed phantom of a whole spine, with its own ids;
+measures vary from scan to scan (after --distinct batches they repeat).
 """
 
 import argparse
@@ -10,84 +13,79 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from columna.anatomy import levels
+from columna.config import LabelSettings, MeasureSettings
 from columna.files import sha256_file
+from columna.label import take_masks
+from columna.measure import MeasureContext, measure_scan
+from columna.phantom import PhantomSettings, make_phantom
+from columna.prepare.facts import geometry_facts
+from columna.quality import QualityContext, assess_scan, quality_rows
+from columna.tables.catalogue import SHARDED
 from columna.tables.collect import collect
-from columna.tables.rows import finish_row
-from columna.tables.scans import SCANS
-from columna.tables.shards import write_shard
-from columna.tables.structures import STRUCTURES
-from columna.tables.vertebrae import VERTEBRAE
+from columna.tables.shards import rows_to_arrow
 
 BATCH = 32
 CONFIG = "0" * 64
-CANONICAL = [v for v in levels().values() if v.name not in ("T13", "L6", "S1")]
-AXES = ("lr", "ap", "si")
+IDENTITY = {"participant_id": "p", "session_id": None, "scan_id": "s"}
 
 
-def scan_row(identity, rng):
-    row = {f"dim_{a}_n": rng.randrange(15, 400) for a in AXES}
-    row |= {f"spacing_{a}_mm": rng.uniform(0.5, 3.3) for a in AXES}
-    row |= {f"fov_{a}_mm": rng.uniform(50, 500) for a in AXES}
-    row |= {"obliquity_deg": rng.uniform(0, 20), "input_sha256": f"{rng.getrandbits(256):064x}"}
-    row |= {"input_status": "ok", "is_excluded_input": False, "processing_status": "done"}
-    row |= {"n_vertebrae_n": 24, "n_bodies_complete_n": 23, "n_discs_n": 23}
-    row |= {"has_sacrum": True, "has_c2": True, "enumeration_variant": "none"}
-    row |= {"is_thoracic_count_known": True, "is_lumbar_count_known": True}
-    row |= {"config_sha256": CONFIG, "measure_version": "1.0.0", "pipeline_version": "0.1.0"}
-    return finish_row(SCANS, identity | row)
+def one_scan():
+    """Table -> Arrow table with the rows of one scan, as a shard holds them."""
+    phantom = make_phantom(PhantomSettings(seed=1, region="whole"))
+    taken = take_masks(phantom.image, phantom.semantic, phantom.instance, LabelSettings())
+    context = MeasureContext(
+        **IDENTITY,
+        facts=geometry_facts(phantom.image),
+        semantic=taken.semantic,
+        instance=taken.instance,
+        image=phantom.image,
+        levels=taken.levels,
+        provenance={"config_sha256": CONFIG, "measure_version": "1.0.0"},
+    )
+    rows = measure_scan(context, MeasureSettings())
+    quality = QualityContext(taken.semantic, taken.instance, phantom.image, rows)
+    rows["quality"] = quality_rows(IDENTITY, assess_scan(quality), rows["vertebrae"])
+    return {name: rows_to_arrow(table.shard, rows[name]) for name, table in SHARDED.items()}
 
 
-def vertebra_row(identity, level, rng):
-    row = {"vertebra": level.name, "level": level.name, "region": level.region}
-    row |= {"level_order": level.level_order, "spineps_label": level.label}
-    row |= {f"{name}_status": "ok" for name in ("level", "vertebra", "body", "arch")}
-    row |= {"presence": "complete", "touches_fov": False, "edge_faces": ""}
-    row |= {c.name: rng.uniform(1e3, 5e4) for c in VERTEBRAE if c.name.endswith("_mm3")}
-    row |= {c.name: rng.uniform(-300, 300) for c in VERTEBRAE if c.name.endswith("_mm")}
-    row |= {"body_share_ratio": rng.random(), "level_confidence_ratio": rng.random()}
-    return finish_row(VERTEBRAE, identity | row)
+def batch_of(scan, members, rng):
+    """Rows of a batch: those of `scan` for every member, floats altered by some percent."""
+    data = pa.concat_tables([scan] * len(members)).combine_chunks()
+    data = with_ids(data, members, scan.num_rows)
+    for place, field in enumerate(data.schema):
+        if pa.types.is_floating(field.type):
+            factor = np.round(rng.normal(1, 0.05, data.num_rows), 4)
+            values = pc.round(pc.multiply(data.column(place), factor), 3)
+            data = data.set_column(place, field, values)
+    return data
 
 
-def structure_row(identity, label, rng):
-    row = {"mask": "instance", "label": label, "structure": "unknown"}
-    row |= {c.name: rng.randrange(1, 9999) for c in STRUCTURES if c.name.endswith("_n")}
-    row |= {c.name: False for c in STRUCTURES if c.type == "bool"}
-    row |= {c.name: rng.uniform(0, 3e4) for c in STRUCTURES if c.type == "float64"}
-    return finish_row(STRUCTURES, identity | row)
+def with_ids(data, members, rows_n):
+    """The same rows under the names of `members`, of whom each has `rows_n`."""
+    people = pa.array([f"sub-{n:07d}" for n in members for _ in range(rows_n)])
+    scans = pa.array([f"sub-{n:07d}_T2w" for n in members for _ in range(rows_n)])
+    data = data.set_column(0, data.schema.field(0), people)
+    return data.set_column(2, data.schema.field(2), scans)
 
 
-def write_batch(folder, batch, scan_numbers, structures_n):
-    """Shards of one batch; every scan is drawn from its own number."""
-    rows = {"scans": [], "vertebrae": [], "structures": []}
-    for number in scan_numbers:
-        rng = random.Random(number)
-        identity = {"participant_id": f"sub-{number:07d}", "scan_id": f"sub-{number:07d}_T2w"}
-        rows["scans"].append(scan_row(identity, rng))
-        rows["vertebrae"] += [vertebra_row(identity, level, rng) for level in CANONICAL]
-        rows["structures"] += [structure_row(identity, n, rng) for n in range(1, structures_n + 1)]
-    for table, found in rows.items():
-        write_shard(folder / table / f"{batch:05d}.parquet", table, found)
-
-
-def synthesise(folder, scans_n, structures_n, distinct):
-    """Shards of `scans_n` scans, and their index.
-
-    Making rows in Python takes far longer than collecting them, so after `distinct` batches the
-    measures repeat (keys do not).
-    """
+def synthesise(folder, scans_n, distinct):
+    """Shards of `scans_n` scans, and their index."""
     numbers = list(range(scans_n))
     random.Random(0).shuffle(numbers)
     batches = [numbers[i : i + BATCH] for i in range(0, scans_n, BATCH)]
-    made = {}
-    for batch, members in enumerate(batches):
-        if batch < distinct:
-            write_batch(folder, batch, members, structures_n)
-            made[batch] = members
-        else:
-            copy_batch(folder, batch, members, batch % distinct, made[batch % distinct])
+    for name, scan in one_scan().items():
+        rng = np.random.default_rng(0)
+        made = [batch_of(scan, batches[0], rng) for _ in range(distinct)]
+        (folder / name).mkdir()
+        for place, members in enumerate(batches):
+            data = made[place % distinct].slice(0, len(members) * scan.num_rows)
+            data = with_ids(data, members, scan.num_rows)
+            pq.write_table(data, folder / name / f"{place:05d}.parquet", compression="zstd")
     ids = [f"sub-{n:07d}" for n in numbers]
     return pa.table(
         {
@@ -101,51 +99,32 @@ def synthesise(folder, scans_n, structures_n, distinct):
     )
 
 
-def copy_batch(folder, batch, members, source, source_members):
-    """Write the shards of `source` again under the names of other scans."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    old = pa.array([f"sub-{n:07d}" for n in source_members])
-    new = pa.array([f"sub-{members[i % len(members)]:07d}" for i in range(len(old))])
-    for table in ("scans", "vertebrae", "structures"):
-        data = pq.read_table(folder / table / f"{source:05d}.parquet")
-        place = pc.index_in(data["participant_id"], old)
-        data = data.filter(pc.less(place, len(members)))
-        ids = new.take(pc.index_in(data["participant_id"], old).combine_chunks())
-        scans = pc.binary_join_element_wise(ids, "T2w", "_")
-        data = data.set_column(0, data.schema.field(0), ids)
-        data = data.set_column(2, data.schema.field(2), scans)
-        pq.write_table(data, folder / table / f"{batch:05d}.parquet", compression="zstd")
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=10_000)
-    parser.add_argument("--structures", type=int, default=80, help="labels per scan")
     parser.add_argument("--distinct", type=int, default=40, help="batches drawn anew")
     parser.add_argument("--twice", action="store_true", help="compare the bytes of two runs")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        index = synthesise(folder, arguments.scans, arguments.structures, arguments.distinct)
-        shards = {
-            table: sorted((folder / table).glob("*.parquet"))
-            for table in ("scans", "vertebrae", "structures")
-        }
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        index = synthesise(folder, arguments.scans, arguments.distinct)
+        shards = {table: sorted((folder / table).glob("*.parquet")) for table in SHARDED}
+        before = peak_mib()
         start, cpu = time.perf_counter(), time.process_time()
         counts = collect(shards, index, folder / "tables", CONFIG)
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         rows = sum(counts.values())
         print(f"rows            {counts}")
         print(f"wall, CPU       {wall:.1f} s, {cpu:.1f} s; {rows / wall:,.0f} rows/s")
-        print(f"peak memory     {peak} MiB (before: {before} MiB)")
+        print(f"peak memory     {peak_mib()} MiB (before: {before} MiB)")
         tables = sorted((folder / "tables").glob("*.parquet"))
         print("MiB             ", {t.stem: round(t.stat().st_size / 2**20, 1) for t in tables})
         if arguments.twice:
-            files = {f: [folder / f / p.name for p in shards[f]][::-1] for f in shards}
+            files = {f: shards[f][::-1] for f in shards}
             collect(files, index, folder / "again", CONFIG)
             same = all(sha256_file(t) == sha256_file(folder / "again" / t.name) for t in tables)
             print(f"two runs        {'identical bytes' if same else 'DIFFER'}")
