@@ -31,8 +31,8 @@ def samples(task, n, seed):
 def test_semantic_patches_are_normalised_and_hold_all_classes():
     patches = samples(semantic.TASK, 18, 3)
     image, target = patches[0]
-    assert image.shape == (1, 16, 112, 112)
-    assert target.shape == (16, 112, 112)
+    assert image.shape == (1, *semantic.PATCH[::-1])
+    assert target.shape == semantic.PATCH[::-1]
     seen = set().union(*(np.unique(t).tolist() for _, t in patches))
     assert len(seen) > 11
     assert all(abs(float(i.mean())) < 2 for i, _ in patches)
