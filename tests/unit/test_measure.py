@@ -265,12 +265,12 @@ def test_body_cut_by_the_upper_edge_is_partial(lumbar):
     relative = [  # to the edge, to the uppermost body, to complete neighbours, to fluid nearby
         "fov_distance_mm",
         "curve_position_mm",
-        "crush_ratio_neighbours",
+        "crush_neighbours_ratio",
         "signal_body_csf_ratio",
     ]
     unaffected = by_vertebra(whole)["L1"] | {name: rows["L1"][name] for name in relative}
     assert rows["L1"] == unaffected
-    assert rows["L1"]["crush_ratio_neighbours"] is None
+    assert rows["L1"]["crush_neighbours_ratio"] is None
     touched = by_label(measure(cut), "instance")[LABELS["T12"]]
     assert touched["touches_superior"] is True
     assert touched["touches_inferior"] is False

@@ -331,19 +331,19 @@ def test_height_losses_are_against_what_neighbours_lead_one_to_expect():
     rows[3] = {name: 0.7 * value for name, value in rows[3].items()}
     add_neighbour_columns(rows, has_grade=True)
     assert rows[3]["height_loss_anterior_pct"] == pytest.approx(30, abs=0.2)
-    assert rows[3]["crush_ratio_neighbours"] == pytest.approx(0.7)
+    assert rows[3]["crush_neighbours_ratio"] == pytest.approx(0.7)
     assert rows[3]["genant_like_grade"] == 2
     for row in (*rows[:3], *rows[4:]):
         assert abs(row["height_loss_middle_pct"]) < 4, "the crushed one counts little"
         assert row["genant_like_grade"] == 0
-    assert rows[0]["crush_ratio_neighbours"] is None, "none above"
+    assert rows[0]["crush_neighbours_ratio"] is None, "none above"
 
 
 def test_height_losses_need_four_neighbours_and_grades_a_wish():
     rows = heights(20.0, None, 22.0, 23.0, 24.0)
     add_neighbour_columns(rows, has_grade=False)
     assert all(row.get("height_loss_anterior_pct") is None for row in rows)
-    assert rows[2]["crush_ratio_neighbours"] == pytest.approx(22 / (20 + 3 * 2 / 3))
+    assert rows[2]["crush_neighbours_ratio"] == pytest.approx(22 / (20 + 3 * 2 / 3))
     assert "genant_like_grade" not in rows[2]
 
 

@@ -32,7 +32,7 @@ def add_neighbour_columns(rows: list[Row], has_grade: bool) -> None:
     measured = [i for i, row in enumerate(rows) if row.get("height_posterior_mm") is not None]
     for place in measured:
         row = rows[place]
-        row["crush_ratio_neighbours"] = _crush_ratio(rows, measured, place)
+        row["crush_neighbours_ratio"] = _crush_ratio(rows, measured, place)
         for band in BANDS:
             row[f"height_loss_{band}_pct"] = _loss_pct(rows, measured, place, band)
         if has_grade:

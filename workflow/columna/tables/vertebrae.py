@@ -521,7 +521,7 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
             reliability="A",
         ),
         _measure(
-            "crush_ratio_neighbours",
+            "crush_neighbours_ratio",
             "Posterior height over that of the nearest complete bodies above and below, "
             "interpolated.",
             group,
