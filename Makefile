@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint fix docs train evaluate-default pins clean
+.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default pins clean
 
 # The first usable interpreter; another: `make env PYTHON=/path/to/python3.12`
 PYTHON ?= $(shell for p in python3 python3.11 python3.12; do $$p -c \
@@ -41,6 +41,25 @@ demo/cohort/cohort.tsv: | .venv/installed
 test: env ## Run all tests
 	python -m pytest -n $(WORKERS) --dist loadgroup
 
+peer: peer-folder env .venv-peer/installed ## Compare with the released SPINEPS: COLUMNA_PEER=FOLDER
+	python -m pytest tests/peer
+	python benchmarks/peer/parity.py
+	python benchmarks/peer/chain.py
+	python benchmarks/peer/speed.py
+
+peer-folder:
+	@test -d "$${COLUMNA_PEER:-}/models" || { echo "make peer needs COLUMNA_PEER=FOLDER, the folder" \
+		"of stand-in models, scans and stored answers that docs/peer.md describes." >&2; exit 1; }
+
+# SPINEPS in an environment of its own, since its pins are not ours
+.venv-peer/installed: tests/peer/constraints.txt | .venv/installed
+	@echo "Installing SPINEPS into .venv-peer: minutes, gigabytes"
+	@.venv/bin/python -m venv --clear .venv-peer
+	@.venv-peer/bin/python -m pip install --quiet -c $< torch
+	@.venv-peer/bin/python -m pip install --quiet -c $< spineps
+	@.venv-peer/bin/python -m pip uninstall --quiet --yes torchvision
+	@touch $@
+
 lint: env ## Check style: ruff, snakefmt, snakemake --lint, codespell
 	ruff check .
 	ruff format --check .
@@ -70,4 +89,4 @@ pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py
 
 clean: ## Remove the demo, the environment and caches; never results/
-	rm -rf demo .venv .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf demo .venv .venv-peer .ruff_cache .pytest_cache .hypothesis build dist

@@ -4,9 +4,9 @@
 
 Runs in the environment of the package and imports nothing of columna. The job names `scan`,
 `semantic_model`, `instance_model`, `threads` and `out`; with `answer`, a mask in the grid of the
-semantic model stands in for the answer of the semantic network, and with `n4` false the package leaves N4 out. `out` gets the masks, the points,
-what went into and came out of the networks, and `result.json`: error code or error, seconds and
-memory of every phase.
+semantic model stands in for the answer of the semantic network; with `n4` false the package leaves
+N4 out; with `keep`, what leaves N4, the preparation and the network is saved instead of timed.
+`out` gets the masks, the points, and `result.json`: code or error, seconds and memory of phases.
 """
 
 import json

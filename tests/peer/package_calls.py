@@ -47,20 +47,28 @@ def centres(semantic, spacing, min_voxels) -> dict[str, Any]:
     return {"centres": phase_instance.get_corpus_coms(mask(semantic, spacing), int(min_voxels))}
 
 
-def merge(parts) -> dict[str, Any]:
-    """Merge predictions, shape (windows, P, I, R), of which each is the whole of its window."""
+def merge(parts, first_n, scores) -> dict[str, Any]:
+    """Merge two couples: the first `first_n` predictions, each as large as the mask; the rest."""
     whole = tuple(slice(0, n) for n in parts.shape[1:])
-    predictions = {
+    views = {
         (place, 0): phase_instance.SparsePrediction(whole, part > 0)
         for place, part in enumerate(parts)
     }
-    found, _, code = phase_instance.from_vert3_predictions_make_vert_mask(
-        mask(np.zeros(parts.shape[1:]), np.ones(3)), predictions, len(parts), 1, {}
-    )
+    keys = list(views)
+    couples = dict(zip((tuple(keys[:first_n]), tuple(keys[first_n:])), scores, strict=True))
+    empty = mask(np.zeros(parts.shape[1:]), np.ones(3))
+    found, _, code = phase_instance.merge_coupled_predictions(empty, couples, views, {})
     return {"instance": found.get_seg_array(), "code": code.name}
 
 
-CALLS = {call.__name__: call for call in (label, derive, centres, merge)}
+def articular(semantic, instance, spacing) -> dict[str, Any]:
+    """Articular processes settled on a vertebra each."""
+    settled = mask(instance, spacing)
+    phase_post.assign_vertebra_inconsistency(settled, mask(semantic, spacing))
+    return {"instance": settled.get_seg_array()}
+
+
+CALLS = {call.__name__: call for call in (label, derive, centres, merge, articular)}
 
 
 def main(folder: Path) -> None:
