@@ -1,6 +1,6 @@
 """Sampling error of canal and cord: tubes of known size, tilted, at the slices of real scans.
 
-    python benchmarks/measure_canal.py --n 30 [--spacing 3.3 0.857 0.857]
+    python benchmarks/measure_canal.py --n 30 [--spacing 3.3 0.857 0.857] [--tilt 25]
 
 Prints bias and SD per column of the table cord_canal, site `level` (about one vertebra long).
 """
@@ -30,10 +30,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=30, help="spines per region (two levels each)")
     parser.add_argument("--spacing", type=float, nargs=3, default=(3.3, 0.857, 0.857))
+    parser.add_argument("--tilt", type=float, default=25.0, help="largest sagittal tilt")
     options = parser.parse_args()
     errors = Errors()
     for number, (region, (names, usual)) in enumerate(REGIONS.items()):
-        for pose, offset in poses(options.n, number):
+        for pose, offset in poses(options.n, number, options.tilt):
             segments = [Segment(**(vars(usual) | {"label": LABELS[name]})) for name in names]
             rows = measured(stack(segments, pose), tuple(options.spacing), offset)["cord_canal"]
             for row in rows:

@@ -1,6 +1,6 @@
 """Sampling error of discs, angles and listhesis: spaces of known shape at the slices of real scans.
 
-    python benchmarks/measure_discs.py --n 30 [--spacing 3.3 0.857 0.857]
+    python benchmarks/measure_discs.py --n 30 [--spacing 3.3 0.857 0.857] [--tilt 25]
 
 Prints bias and SD per column of the table discs, and of the angles of the table spine.
 """
@@ -23,6 +23,8 @@ REGIONS = {
         6.0,
     ),
 }
+_BASE_DEG = {"cervical": 0.0, "thoracic": 0.0, "lumbar": 25.0}
+"""Tilt of the lowest bone about which the spines are turned."""
 FRACTIONS = {"posterior": 0.16, "middle": 0.5, "anterior": 0.84}
 
 
@@ -31,13 +33,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=30, help="spines per region")
     parser.add_argument("--spacing", type=float, nargs=3, default=(3.3, 0.857, 0.857))
+    parser.add_argument("--tilt", type=float, default=25.0, help="largest sagittal tilt")
     options = parser.parse_args()
     errors = Errors()
     for number, (region, (names, usual, spread)) in enumerate(REGIONS.items()):
         rng = np.random.default_rng(100 + number)
-        for pose, offset in poses(options.n, number):
+        for pose, offset in poses(options.n, number, options.tilt):
             segments = [_varied(usual, name, spread, rng) for name in names]
-            tilted = replace(pose, forward=pose.forward + (25 if region == "lumbar" else 0))
+            tilted = replace(pose, forward=pose.forward + _BASE_DEG[region])
             _add(errors, region, segments, tilted, tuple(options.spacing), offset)
     print(errors.table())
 

@@ -44,17 +44,19 @@ class Errors:
             cells = [region, f"`{column}`", str(len(e)), str(missing), f"{e.mean():+.2f}"]
             cells.append(f"{e.std(ddof=1):.2f}")
             is_relative = not column.endswith(("_deg", "_pct")) and abs(size) > 1
-            share = [f"{100 * v / size:+.1f}" for v in (e.mean(), e.std(ddof=1))]
-            cells += [share[0], share[1].lstrip("+")] if is_relative else ["", ""]
+            if is_relative:
+                cells += [f"{100 * e.mean() / size:+.1f}", f"{100 * e.std(ddof=1) / size:.1f}"]
+            else:
+                cells += ["", ""]
             lines.append("| " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
 
-def poses(n: int, seed: int) -> Iterator[tuple[Pose, tuple[float, float, float]]]:
-    """Random tilts (25 degrees to front or back, 6 sideways and axially) and grid offsets."""
+def poses(n: int, seed: int, tilt_deg: float) -> Iterator[tuple[Pose, tuple[float, float, float]]]:
+    """Random tilts (`tilt_deg` to front or back, 6 sideways and axially) and grid offsets."""
     rng = np.random.default_rng(seed)
     for _ in range(n):
-        forward = float(rng.uniform(-25, 25))
+        forward = float(rng.uniform(-tilt_deg, tilt_deg))
         right, axial = rng.uniform(-6, 6, 2)
         yield Pose(forward, float(right), float(axial)), tuple(rng.uniform(0, 1, 3))
 

@@ -10,7 +10,7 @@ from columna.measure.fov import FieldOfView
 from columna.measure.frame import unit
 from columna.measure.geometry import Geometry
 from columna.measure.sampling import INSIDE
-from columna.measure.sections import Planes, Sections
+from columna.measure.sections import Planes, Sections, window
 
 LEAST_SHARE = 0.95
 """A plane is valid if one component covers so much of its area."""
@@ -94,8 +94,8 @@ class Canal:
         if geometry.canal is None or geometry.curve is None or not geometry.bodies:
             return None
         line, turns_u, turns = geometry.curve, *_turns(geometry, geometry.curve)
-        for window in (_FIRST_WINDOW, _SECOND_WINDOW):
-            centres, reach = _centres(geometry.canal, line, turns_u, turns, window)
+        for places in (_FIRST_WINDOW, _SECOND_WINDOW):
+            centres, reach = _centres(geometry.canal, line, turns_u, turns, places)
             if len(centres) < 2:
                 return None
             line = SpineCurve.fit(centres, RESIDUAL_MM)
@@ -118,7 +118,7 @@ class Canal:
         planes = _planes(self.line, u, self.turns_u, self.turns)
         near = (self.reach_u >= u.min() - 6.0) & (self.reach_u <= u.max() + 6.0)
         reach_r, reach_a = self.reach_mm[near].max(axis=0, initial=6.0) + 2 * _SEARCH_GRID_MM
-        canal = Sections.of(self.canal.indicator, planes, reach_r, reach_a)
+        canal = Sections.of(self.canal.indicator, planes, *window(reach_r, reach_a))
         superior = np.cross(planes.right, planes.anterior)
         return SectionMeasures(
             centre_mm=planes.centre,
@@ -127,7 +127,7 @@ class Canal:
             canal_ap_mm=canal.ap_mm(self.band_mm),
             canal_rl_mm=canal.rl_mm,
             angle_deg=np.rad2deg(np.arccos(np.clip(superior[:, 2], -1, 1))),
-            **self._cord(canal, planes, reach_r, reach_a),
+            **self._cord(canal, planes),
         )
 
     def _status(self, canal: Sections, planes: Planes) -> tuple[str, ...]:
@@ -140,14 +140,12 @@ class Canal:
         codes[is_near] = "partial_fov"
         return tuple(codes)
 
-    def _cord(
-        self, canal: Sections, planes: Planes, reach_r: float, reach_a: float
-    ) -> dict[str, np.ndarray]:
+    def _cord(self, canal: Sections, planes: Planes) -> dict[str, np.ndarray]:
         missing = np.full(len(planes.centre), np.nan)
         names = ("cord_area_mm2", "cord_ap_mm", "cord_rl_mm", "anterior_csf_mm", "posterior_csf_mm")
         if self.cord is None:
             return {"has_cord": np.zeros(len(missing), bool)} | dict.fromkeys(names, missing)
-        cord = Sections.of(self.cord.indicator, planes, reach_r, reach_a)
+        cord = Sections.of(self.cord.indicator, planes, *canal.inner_window())
         has_cord = cord.share >= LEAST_SHARE
         canal_walls, cord_walls = (s.walls_at(cord.centroid[0]) for s in (canal, cord))
         values = (
@@ -183,7 +181,7 @@ def _centres(
     line: SpineCurve,
     turns_u: np.ndarray,
     turns: np.ndarray,
-    window: tuple[np.ndarray, np.ndarray],
+    places: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Centroids of the canal in coarse planes along `line`, and its reach in each.
 
@@ -196,8 +194,8 @@ def _centres(
     first, last = turns_u[0] - _BEYOND_MM, turns_u[-1] + 2 * _BEYOND_MM
     u = np.linspace(first, last, int(np.ceil((last - first) / _SEARCH_STEP_MM)) + 1)
     planes = _planes(line, u, turns_u, turns)
-    r, a = window
-    inside = canal.indicator.at(planes.points(r, a)) >= INSIDE
+    r, a = places
+    inside = planes.sample(canal.indicator, r, a) >= INSIDE
     count = inside.sum(axis=(1, 2))
     hit = _whole(count)
     inside, count = inside[hit], count[hit]

@@ -242,7 +242,7 @@ class _Measure:
         if crop is None or disc_status in ("partial_fov", "duplicate_label"):
             return {"signal_status": disc_status}
         if self.tissue is None:
-            return {"signal_status": "not_applicable"}
+            return {"signal_status": "no_image"}
         values, fluid = self.tissue.inside(crop), self.tissue.fluid_near(crop)
         if values is None:
             return {"signal_status": "too_few_voxels"}

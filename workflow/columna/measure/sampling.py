@@ -54,6 +54,30 @@ class Indicator:
         index = self.to_index[:3, :3] @ points.reshape(-1, 3).T + self.to_index[:3, 3:]
         return self._at_index(index).reshape(points.shape[:-1])
 
+    def on_planes(
+        self, centres_mm: np.ndarray, axes: Sequence[np.ndarray], places_mm: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """Interpolate on a rectangular grid in each of several planes.
+
+        Parameters
+        ----------
+        centres_mm
+            A point of each plane, RAS+, shape (n, 3).
+        axes
+            Two unit vectors in each plane, shape (n, 3) each.
+        places_mm
+            Places along the axes from the centres, shapes (p,) and (q,).
+
+        Returns
+        -------
+        np.ndarray
+            float32 of shape (n, p, q).
+        """
+        index = (self.to_index[:3, :3] @ centres_mm.T + self.to_index[:3, 3:])[..., None, None]
+        first, second = ((self.to_index[:3, :3] @ axis.T)[..., None, None] for axis in axes)
+        along = np.asarray(places_mm[0])[:, None], np.asarray(places_mm[1])[None, :]
+        return self._at_index((index + first * along[0]) + second * along[1])
+
     def crossings(
         self,
         origins_mm: np.ndarray,

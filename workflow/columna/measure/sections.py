@@ -8,8 +8,9 @@ from scipy import ndimage
 
 from columna.measure.sampling import INSIDE, Indicator
 
-STEP_MM = 0.5
-"""Distance of samples in a plane; crossings between them are interpolated linearly."""
+R_STEP_MM = 0.5
+A_STEP_MM = 0.25
+"""Distances of samples in a plane; crossings between them are interpolated linearly."""
 _IN_PLANE = np.zeros((3, 3, 3), bool)
 _IN_PLANE[1] = True
 
@@ -28,13 +29,9 @@ class Planes:
     right: np.ndarray
     anterior: np.ndarray
 
-    def points(self, r: np.ndarray, a: np.ndarray) -> np.ndarray:
-        """Grid of places (r, a) in every plane, RAS+ mm, shape (n, len(r), len(a), 3)."""
-        return (
-            self.centre[:, None, None]
-            + r[None, :, None, None] * self.right[:, None, None]
-            + a[None, None, :, None] * self.anterior[:, None, None]
-        )
+    def sample(self, indicator: Indicator, r: np.ndarray, a: np.ndarray) -> np.ndarray:
+        """Values of a mask on the grid of places (r, a) of every plane, (n, len(r), len(a))."""
+        return indicator.on_planes(self.centre, (self.right, self.anterior), (r, a))
 
     def at(self, r: np.ndarray, a: np.ndarray) -> np.ndarray:
         """One place (r, a) per plane, shape (n,) each, as RAS+ mm, shape (n, 3)."""
@@ -48,7 +45,7 @@ class Sections:
     Parameters
     ----------
     r, a
-        Places of the samples to the right and to anterior, `STEP_MM` apart.
+        Places of the samples to the right and to anterior, `R_STEP_MM` and `A_STEP_MM` apart.
     values
         Interpolated mask, shape (n, len(r), len(a)).
     share
@@ -61,19 +58,21 @@ class Sections:
     share: np.ndarray
 
     @classmethod
-    def of(
-        cls, indicator: Indicator, planes: Planes, reach_r_mm: float, reach_a_mm: float
-    ) -> "Sections":
-        """Sample `indicator` in a window that reaches so far to all sides of the centres."""
-        r, a = _axis(reach_r_mm), _axis(reach_a_mm)
-        values = indicator.at(planes.points(r, a))
+    def of(cls, indicator: Indicator, planes: Planes, r: np.ndarray, a: np.ndarray) -> "Sections":
+        """Sample `indicator` at places `r` and `a` (see `window`) of all planes."""
+        values = planes.sample(indicator, r, a)
         share = _keep_largest(values)
         return cls(r, a, values, share)
+
+    def inner_window(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places r and a of the smallest window that holds all sections and one sample more."""
+        inside = (self.values >= INSIDE).any(axis=0)
+        return _reduced(self.r, inside.any(axis=1)), _reduced(self.a, inside.any(axis=0))
 
     @cached_property
     def walls(self) -> tuple[np.ndarray, np.ndarray]:
         """Posterior and anterior wall along a at every r, shape (n, len(r)); NaN outside."""
-        return _ends(self.values, self.a)
+        return _ends(self.values, self.a, A_STEP_MM)
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -83,7 +82,7 @@ class Sections:
     @cached_property
     def area_mm2(self) -> np.ndarray:
         """Area of every section, shape (n,)."""
-        return self.lengths.sum(axis=1) * STEP_MM
+        return self.lengths.sum(axis=1) * R_STEP_MM
 
     @cached_property
     def centroid(self) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +95,7 @@ class Sections:
     def ap_mm(self, band_mm: float) -> np.ndarray:
         """Largest extent along a within `band_mm` on both sides of the centroid, shape (n,)."""
         extent = np.nan_to_num(self.walls[1] - self.walls[0])
-        is_near = np.abs(self.r - self.centroid[0][:, None]) <= max(band_mm, STEP_MM / 2 + 1e-6)
+        is_near = np.abs(self.r - self.centroid[0][:, None]) <= max(band_mm, R_STEP_MM / 2 + 1e-6)
         return np.where(is_near, extent, 0.0).max(axis=1)
 
     @cached_property
@@ -104,7 +103,7 @@ class Sections:
         """Extent along r through the centroid, shape (n,)."""
         row = np.abs(self.a - self.centroid[1][:, None]).argmin(axis=1)
         through = np.take_along_axis(self.values, row[:, None, None], axis=2)[:, :, 0]
-        first, last = _ends(through, self.r)
+        first, last = _ends(through, self.r, R_STEP_MM)
         return np.nan_to_num(last - first)
 
     def walls_at(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,9 +128,22 @@ class Sections:
         return np.stack([planes.at(ends[i], ends[j]) for i in (0, 1) for j in (2, 3)])
 
 
-def _axis(reach_mm: float) -> np.ndarray:
-    n = int(np.ceil(reach_mm / STEP_MM)) + 1
-    return STEP_MM * np.arange(-n, n + 1)
+def window(reach_r_mm: float, reach_a_mm: float) -> tuple[np.ndarray, np.ndarray]:
+    """Places r and a of samples that reach so far to all sides."""
+    return _axis(reach_r_mm, R_STEP_MM), _axis(reach_a_mm, A_STEP_MM)
+
+
+def _axis(reach_mm: float, step_mm: float) -> np.ndarray:
+    n = int(np.ceil(reach_mm / step_mm)) + 1
+    return step_mm * np.arange(-n, n + 1)
+
+
+def _reduced(places: np.ndarray, is_needed: np.ndarray) -> np.ndarray:
+    """The needed places and one more on both sides; at least two."""
+    needed = np.flatnonzero(is_needed)
+    if not len(needed):
+        return places[:2]
+    return places[max(needed[0] - 1, 0) : needed[-1] + 2]
 
 
 def _keep_largest(values: np.ndarray) -> np.ndarray:
@@ -152,14 +164,14 @@ def _keep_largest(values: np.ndarray) -> np.ndarray:
     return np.where(total > 0, counts[largest] / np.maximum(total, 1), 0.0)
 
 
-def _ends(values: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ends(values: np.ndarray, places: np.ndarray, step_mm: float) -> tuple[np.ndarray, np.ndarray]:
     """First and last crossing along the last axis, shape of the others; NaN where never inside."""
     inside = values >= INSIDE
     is_hit = inside.any(axis=-1)
     m = values.shape[-1]
     first, last = inside.argmax(axis=-1), m - 1 - inside[..., ::-1].argmax(axis=-1)
-    low = places[first] - STEP_MM * _share(values, first, np.maximum(first - 1, 0))
-    high = places[last] + STEP_MM * _share(values, last, np.minimum(last + 1, m - 1))
+    low = places[first] - step_mm * _share(values, first, np.maximum(first - 1, 0))
+    high = places[last] + step_mm * _share(values, last, np.minimum(last + 1, m - 1))
     return np.where(is_hit, low, np.nan), np.where(is_hit, high, np.nan)
 
 
@@ -172,8 +184,8 @@ def _share(values: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> np.ndarr
 
 
 def _inside_length(values: np.ndarray) -> np.ndarray:
-    """Length inside along the last axis; between two samples the mask is linear."""
+    """Length inside along the last axis, a; between two samples the mask is linear."""
     before, after = values[..., :-1], values[..., 1:]
     high, low = np.maximum(before, after), np.minimum(before, after)
     crossed = (high - INSIDE) / np.maximum(high - low, 1e-6)
-    return np.where(low >= INSIDE, 1.0, np.clip(crossed, 0.0, 1.0)).sum(axis=-1) * STEP_MM
+    return np.where(low >= INSIDE, 1.0, np.clip(crossed, 0.0, 1.0)).sum(axis=-1) * A_STEP_MM
