@@ -45,7 +45,7 @@ def _paint_midline(site: Site) -> None:
         over = (u < -site.tip) & (u > -site.tip - rng.uniform(2, 5)) & (np.abs(v) < 4)
         site.fill(over & (site.level > 5), LIGAMENT)
     # in the neck the nuchal ligament and fat between muscle layers
-    neck = (site.level < 6) & (u < -site.tip) & (np.abs(v) < rng.uniform(1.5, 4))
+    neck = (site.level + 0.5 * mixture < 6) & (u < -site.tip) & (np.abs(v) < rng.uniform(1.5, 4))
     site.fill(neck, LIGAMENT if rng.random() < 0.5 else LOOSE_FAT)
 
 

@@ -137,12 +137,15 @@ def _paint_remnant(
     """A remnant disc between two sacral segments: sacrum by label, disc by looks."""
     frame, half = _between(upper, lower)
     size = settings.sacral_notch
+    # just below the upper segment, whose bone is painted already
+    thick = np.float32(1.0 + 2.2 * size)
+    bottom = upper.to_world(np.array([0, 0, -upper.body.height / 2]))
+    frame[:3, 3] = bottom - float(thick) * frame[:3, 2]
     box = canvas.grid.box(frame, -half, half)
     if box is None:
         return
     x, y, z = canvas.grid.coordinates(frame, box)
     inside = superellipse(x, y, half[0] * (0.5 + 0.45 * size), half[1] * (0.6 + 0.35 * size)) <= 1
-    thick = np.float32(1.0 + 2.2 * size)
     sacrum = Semantic.SACRUM
     canvas.claim(box, inside & (np.abs(z) < thick), sacrum, sacrum, REMNANT_DISC)
     canvas.claim(box, inside & (np.abs(z) < thick + 1), sacrum, sacrum, SACRAL_CORTEX)

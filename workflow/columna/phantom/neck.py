@@ -25,7 +25,8 @@ from columna.phantom.tissues import (
 
 def paint_neck(site: Site) -> None:
     """Paint the front of the neck (C2 to T1)."""
-    rng, u, v, level = site.rng, site.u, site.v, site.level
+    rng, u, v = site.rng, site.u, site.v
+    level = site.level + np.float32(0.4) * site.noise(20)
     neck = (level < 5.3) & (u > 0)
     layers = site.noise(rng.uniform(7, 14), (1, 2.5, 1))
     site.fill(neck, np.where(layers > 0.5, LOOSE_FAT, MUSCLE).astype(np.uint8))
@@ -59,7 +60,7 @@ def paint_head(site: Site) -> None:
     rng, u, v = site.rng, site.u, site.v
     top = np.float32(rng.uniform(-2.1, -1.6))
     height = (top - site.level) * 17
-    above = height > 0
+    above = height > 6 * site.noise(25)
     if not above.any():
         return
     # the posterior fossa as an ellipse behind the stem; its lower pole is the foramen magnum
