@@ -6,7 +6,14 @@ from columna.tables.common import (
     identity_columns,
     implausible_count_column,
 )
-from columna.tables.measures import count, in_group, measure, missing_if, status_column
+from columna.tables.measures import (
+    count,
+    in_group,
+    measure,
+    missing_if,
+    since,
+    status_column,
+)
 from columna.tables.schema import Column, Table
 
 SITES = {
@@ -164,7 +171,8 @@ CORD_CANAL = Table(
         "vertebra",
         "site",
     ),
-    columns=(
+    columns=since(
+        "1.1.0",
         *identity_columns(),
         *_place_columns(),
         *_canal_columns(),

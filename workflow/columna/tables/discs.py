@@ -7,7 +7,14 @@ from columna.tables.common import (
     identity_columns,
     implausible_count_column,
 )
-from columna.tables.measures import in_group, measure, missing_if, regional, status_column
+from columna.tables.measures import (
+    in_group,
+    measure,
+    missing_if,
+    regional,
+    since,
+    status_column,
+)
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -307,7 +314,8 @@ DISCS = Table(
     ),
     key=("scan_id", "disc"),
     sort=("participant_id", "session_id", "scan_id", "level_order", "index_from_top", "disc"),
-    columns=(
+    columns=since(
+        "1.1.0",
         *identity_columns(),
         *_place_columns(),
         *_tissue_columns(),

@@ -58,3 +58,8 @@ def in_group(status: str, rule: str, *columns: Column) -> tuple[Column, ...]:
 def missing_if(rule: str, *columns: Column, status: str | None = None) -> tuple[Column, ...]:
     """`columns` are missing on their own account, as `rule` says; `status` may say more."""
     return tuple(replace(c, status=status, null_rule=rule) for c in columns)
+
+
+def since(version: str, *columns: Column) -> tuple[Column, ...]:
+    """`columns` of a table that came with a version of the schema."""
+    return tuple(replace(c, since_version=version) for c in columns)

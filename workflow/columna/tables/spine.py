@@ -7,6 +7,7 @@ from columna.tables.measures import (
     level_column,
     measure,
     missing_if,
+    since,
     status_column,
 )
 from columna.tables.schema import Column, Range, Table
@@ -291,7 +292,8 @@ SPINE = Table(
     ),
     key=("scan_id",),
     sort=("participant_id", "session_id", "scan_id"),
-    columns=(
+    columns=since(
+        "1.1.0",
         *identity_columns(),
         *_sagittal_columns(),
         *_arc_columns(),
