@@ -189,7 +189,8 @@ def _left_out(case: Case, status: str, reason: str) -> Case:
 def _read(row: Row, prepare: PrepareSettings) -> tuple[Volume, Volume, Volume]:
     """Prepared image along P, I, R, and both masks on its grid."""
     scan = read_scan(row.path, prepare)
-    image = prepare_scan(scan, OWN_GRID, prepare)
+    # without the padding, which nnU-Net would take for a background to crop
+    image = prepare_scan(scan, OWN_GRID, prepare).cropped((slice(PADDING, -PADDING),) * 3)
     semantic, instance = (_mask(row, mask, image, prepare) for mask in MASKS)
     if not np.isin(semantic.array, LABELS).any():
         raise ScanRefused("bad_mask", "The semantic mask holds none of the known structures.")
@@ -207,15 +208,10 @@ def _mask(row: Row, kind: str, image: Volume, prepare: PrepareSettings) -> Volum
     if mask.array.max(initial=0) > 255:
         raise ScanRefused("bad_mask", f"The {kind} mask holds labels above 255.")
     array = resample_mask_like(mask, image).array.astype(np.uint8)
-    # the image is padded; beyond its edge a resampled mask would continue
-    inside = (slice(PADDING, -PADDING),) * 3
-    framed = np.zeros_like(array)
-    framed[inside] = array[inside]
     if kind == "semantic":
-        framed[np.isin(framed, BODY)] = Semantic.VERTEBRAL_BODY
-        framed[framed == Semantic.DENS] = Semantic.VERTEBRAL_BODY
-        framed[np.isin(framed, ENDPLATES)] = Semantic.ENDPLATE
-    return image.with_array(framed)
+        array[np.isin(array, (*BODY, Semantic.DENS))] = Semantic.VERTEBRAL_BODY
+        array[np.isin(array, ENDPLATES)] = Semantic.ENDPLATE
+    return image.with_array(array)
 
 
 def image_path(folder: Path, case: str) -> Path:

@@ -109,6 +109,7 @@ class Judge:
         answer = segment(path, self.semantic, self.instance, self.prepare)
         masks = {"semantic": answer.semantic.array, "instance": answer.instance.array}
         called = ", ".join(level or "?" for level in answer.names)
+        _log.info("%s: %.0f s; %s", name, answer.seconds, called)
         save_picture(answer.image, masks, f"{name}\n{called}", self.pictures / f"{name}.png")
         return answer
 

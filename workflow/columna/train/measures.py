@@ -31,7 +31,7 @@ STRUCTURES: dict[str, tuple[int, ...]] = {
 """Rows of the tables: labels that count as one structure."""
 FOUND_DICE = 0.5
 TOUCHED = 0.1
-"""An instance that covers less than this share of a vertebra has not found it."""
+"""An instance that covers less than this share of a vertebra leaves it alone."""
 NEAR_MM = 5.0
 """A component farther than this from any true voxel is an island."""
 
@@ -59,7 +59,7 @@ class Match:
     instances_n
         Instances that cover a good part of the vertebra.
     once
-        Found, by one instance only, which belongs to no other vertebra.
+        Found (Dice of at least `FOUND_DICE`) by one instance, which covers no part of another.
     """
 
     label: int
@@ -78,16 +78,22 @@ def match_vertebrae(found: np.ndarray, true: np.ndarray, labels: list[int]) -> l
     )
     true_n, found_n = pairs.sum(axis=1), pairs.sum(axis=0)
     overlap = pairs.copy()
-    overlap[:, 0] = 0
-    owner = np.where(overlap[1:].any(axis=0), overlap[1:].argmax(axis=0) + 1, 0)
+    overlap[:, 0] = overlap[0] = 0
+    touches = overlap >= np.maximum(TOUCHED * true_n[:, None], 1)
     matches = []
     for label in labels:
         best = int(overlap[label].argmax())
-        touching = overlap[label] >= TOUCHED * true_n[label]
         score = 2 * overlap[label, best] / (true_n[label] + found_n[best])
-        once = score >= FOUND_DICE and touching.sum() == 1 and owner[best] == label
-        number = best if overlap[label, best] else 0
-        matches.append(Match(label, float(score), number, int(touching.sum()), bool(once)))
+        is_alone = touches[label].sum() == 1 and touches[:, best].sum() == 1
+        matches.append(
+            Match(
+                label,
+                float(score) if best else 0.0,
+                best,
+                int(touches[label].sum()),
+                bool(best and is_alone and score >= FOUND_DICE),
+            )
+        )
     return matches
 
 
