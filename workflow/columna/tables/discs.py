@@ -35,6 +35,7 @@ HEIGHTS = {
     "mean": "on average from .12 to .88",
 }
 _RATIO = (0, 2)
+_SAGITTAL = {"cervical": "B", "thoracic": "A", "lumbar": "A"}
 
 
 def _place_columns() -> tuple[Column, ...]:
@@ -221,7 +222,7 @@ def _angle_columns() -> tuple[Column, ...]:
                 "disc_angle_deg",
                 "Angle between the neighbouring endplates in the sagittal plane.",
                 (-25, 35),
-                "A",
+                _SAGITTAL,
                 "G9",
                 "+ = opens to the front (lordotic)",
             ),
@@ -240,7 +241,7 @@ def _angle_columns() -> tuple[Column, ...]:
                 "segment_angle_deg",
                 "Angle from the upper endplate of the vertebra above to that of the one below.",
                 (-35, 45),
-                "A",
+                _SAGITTAL,
                 "G12",
                 "+ = lordotic",
             ),

@@ -16,7 +16,7 @@ LORDOTIC, KYPHOTIC = "+ = lordotic", "+ = kyphotic"
 END_RULE = "an end vertebra is missing, cut off, or its endplate could not be fitted"
 
 ANGLES: dict[str, tuple[str, str, Range, str]] = {
-    "cervical_lordosis": ("C2 inferior to C7 inferior endplate", LORDOTIC, (-50, 70), "A"),
+    "cervical_lordosis": ("C2 inferior to C7 inferior endplate", LORDOTIC, (-50, 70), "B"),
     "t1_slope_scanner": (
         "T1 superior endplate against the scanner's axial plane (lying, depends on the head rest)",
         "+ = slopes down to the front",
