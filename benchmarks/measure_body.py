@@ -2,7 +2,8 @@
 
     python benchmarks/measure_body.py --n 60 [--spacing 3.3 0.857 0.857]
 
-Prints bias and SD per column of the tables vertebrae and endplates (`columna.phantom.bodies`).
+Prints bias and SD (SD in % of the size) of columns of the tables vertebrae and endplates, one line
+per column; NULL counts bodies without a value. The shapes are those of `columna.phantom.bodies`.
 """
 
 import argparse
@@ -28,7 +29,29 @@ def main() -> None:
         rng = np.random.default_rng(0)
         for _ in range(options.n):
             _add(errors, region, rng, tuple(options.spacing))
-    print(errors.table())
+    print("\n".join(table(errors)))
+
+
+def table(errors: Errors) -> list[str]:
+    """Markdown, one line per column and one cell per region."""
+    lines = ["| column | " + " | ".join(SIZES) + " |", "|---|" + "---|" * len(SIZES)]
+    columns = dict.fromkeys(column for _, column in errors.found)
+    for column in columns:
+        cells = [_cell(errors, (region, column)) for region in SIZES]
+        lines.append(f"| `{column}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(errors: Errors, key: tuple[str, str]) -> str:
+    if key not in errors.found:
+        return "NULL"
+    found, size = np.array(errors.found[key]), float(np.mean(np.abs(errors.truth[key])))
+    digits = 4 if key[1].startswith("normal") else 0 if key[1].endswith("mm3") else 2
+    text = f"{found.mean():+.{digits}f}, {found.std(ddof=1):.{digits}f}"
+    if key[1].endswith(("_mm", "_mm3")):
+        text += f" ({100 * found.std(ddof=1) / size:.1f} %)"
+    missing = errors.missing[key]
+    return text + f", NULL {missing}" if missing else text
 
 
 def _add(

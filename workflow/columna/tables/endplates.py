@@ -137,7 +137,7 @@ def _shape_columns() -> tuple[Column, ...]:
             required=True,
             null_rule=_MISSING,
             plausible=(-3, 12),
-            reliability="A",
+            reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
             sign="+ = concave",
             **_GROUP,
         ),

@@ -395,7 +395,7 @@ def _height_columns() -> tuple[Column, ...]:
                 f"height_{side}_mm",
                 f"Height at 0.30 of the width to the patient's {side}.",
                 null_rule=f"{group} is not ok, or fewer than 3 slices on a side",
-                reliability="C",
+                reliability="B",
                 definition="G6",
                 **size,
             )
@@ -463,7 +463,7 @@ def _band_columns(group: str) -> tuple[Column, ...]:
                 group,
                 null_rule="it could not be measured (of C2, the inferior one is)",
                 plausible=(-3, 12),
-                reliability="A",
+                reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
                 sign="+ = concave",
             )
             for side in ("superior", "inferior")
@@ -474,7 +474,7 @@ def _band_columns(group: str) -> tuple[Column, ...]:
             group,
             null_rule=f"{group} is not ok, or the wall was not found",
             plausible=(-40, 40),
-            reliability="A",
+            reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
             definition="G10",
             sign="+ = upper end anterior",
         ),
