@@ -338,7 +338,7 @@ def _frame_columns() -> tuple[Column, ...]:
             status=group,
             required=True,
             null_rule=f"{group} is not ok",
-            plausible=(0, 0),
+            plausible=(0, 2),
             reliability="B",
             since_version=_NEW,
         ),
