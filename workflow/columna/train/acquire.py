@@ -114,9 +114,9 @@ def random_gain(rng: np.random.Generator) -> Gain:
             rng.uniform(0, 2 * np.pi, (4, 3)),
         ]
     )
-    slab, seam = rng.random() < 0.3, rng.random() < 0.1
+    slab, seam = rng.random() < 0.5, rng.random() < 0.1
     return Gain(
-        depth_mm=float(1 / rng.uniform(1e-4, 1 / 70)),
+        depth_mm=float(1 / rng.uniform(1e-4, 1 / 55)),
         behind_mm=float(rng.uniform(0, 40)),
         along_mm=float(1 / rng.uniform(1e-4, 1 / 150)),
         middle_mm=float(rng.normal(0, 60)),

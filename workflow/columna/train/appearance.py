@@ -10,10 +10,10 @@ from columna.phantom import tissues as t
 T2W: dict[int, tuple[float, float]] = {
     t.AIR: (0.0, 0.02),
     t.FAT: (0.35, 1.1),
-    t.MUSCLE: (0.05, 0.22),
-    t.ORGANS[0]: (0.08, 0.35),
-    t.ORGANS[1]: (0.12, 0.5),
-    t.ORGANS[2]: (0.05, 0.3),
+    t.MUSCLE: (0.03, 0.16),
+    t.ORGANS[0]: (0.05, 0.3),
+    t.ORGANS[1]: (0.06, 0.4),
+    t.ORGANS[2]: (0.03, 0.2),
     t.LIGAMENT: (0.01, 0.12),
     t.VESSEL: (0.01, 0.12),
     t.LUNG: (0.0, 0.06),
@@ -21,7 +21,7 @@ T2W: dict[int, tuple[float, float]] = {
     t.BONE: (0.12, 0.45),
     t.BRAIN: (0.25, 0.6),
     t.EPIDURAL_FAT: (0.35, 1.1),
-    t.BOWEL_WALL: (0.08, 0.3),
+    t.BOWEL_WALL: (0.04, 0.2),
     t.FLUID: (0.6, 1.3),
     t.SKIN: (0.08, 0.5),
     t.CAUDA: (0.3, 0.85),
@@ -45,7 +45,7 @@ T2W: dict[int, tuple[float, float]] = {
     t.CARTILAGE: (0.05, 0.3),
     t.BODY_CORTEX: (0.02, 0.25),
     t.ARCH_CORTEX: (0.01, 0.15),
-    Semantic.SPINAL_CORD: (0.22, 0.6),
+    Semantic.SPINAL_CORD: (0.25, 0.65),
     Semantic.SPINAL_CANAL: (0.85, 1.1),
     Semantic.ENDPLATE: (0.02, 0.16),
 }
@@ -57,7 +57,7 @@ BONES = (
     t.MARROW,
 )
 FATS = (t.FAT, t.LOOSE_FAT, t.EPIDURAL_FAT)
-MARROW_RANGE = (0.08, 0.5)
+MARROW_RANGE = (0.12, 0.6)
 FAT_SUPPRESSED_SHARE, ARBITRARY_SHARE = 0.08, 0.2
 UNLABELLED = tuple(sorted({c for c in T2W if c < 26 or c in (32, 33, 35)} - {t.CAUDA, 24, 25}))
 """Tissues that no label holds."""
@@ -92,11 +92,11 @@ def _t2w(rng: np.random.Generator) -> np.ndarray:
     mean = np.zeros(256, np.float32)
     for code, (low, high) in T2W.items():
         mean[code] = np.exp(rng.uniform(np.log(low + 0.005), np.log(high)))
-    # fats are alike, and so is the marrow of one person
+    # fats are alike, though not that of the belly; marrow is a part fat, alike in one person
     fat = mean[t.FAT]
-    for code in FATS:
-        mean[code] = fat * np.exp(rng.normal(0, 0.15))
-    marrow = np.exp(rng.uniform(*np.log(MARROW_RANGE)))
+    for code, share in zip(FATS, (1.0, rng.uniform(0.4, 1.0), 1.0), strict=True):
+        mean[code] = fat * share * np.exp(rng.normal(0, 0.15))
+    marrow = min(np.exp(rng.uniform(*np.log(MARROW_RANGE))), 0.8 * fat)
     for code in BONES:
         mean[code] = marrow * np.exp(rng.normal(0, 0.1))
     _shade_discs(mean, rng, fluid=0.9, dark=rng.uniform(0.03, 0.2))
