@@ -12,6 +12,7 @@ import yaml
 
 from columna.config import Config
 from columna.files import write_text
+from columna.quality.markdown import quality_page
 from columna.tables.markdown import tables_page
 from columna.train.settings import TrainConfig
 
@@ -25,6 +26,7 @@ def generated_files() -> dict[Path, str]:
         ROOT / "workflow" / "schemas" / "config.schema.yaml": schema_yaml(schema),
         ROOT / "config" / "README.md": config_readme(schema, TrainConfig.model_json_schema()),
         ROOT / "docs" / "tables.md": tables_page(),
+        ROOT / "docs" / "quality.md": quality_page(),
     }
 
 
@@ -105,6 +107,7 @@ scan.
 | `path` | yes | the NIfTI file, absolute or relative to the folder of the sheet |
 | `scan_id` | no | unique name of the scan: letters, digits, `.`, `_`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
+| `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
 | any other | no | kept in `results/index/scans.parquet` |
 
 `columna index` lists the scans and assigns them to batches. Run it before the first `snakemake`
