@@ -105,18 +105,30 @@ def _convolve_block(
     source: Tensor, kernels: list[Tensor], target: Tensor, planes: slice, rows: slice
 ) -> None:
     """Convolve one block of (a, b, c, channels) into `target`."""
-    wanted = target[planes, rows]
-    tiles = -(-len(wanted) // _OUTPUTS)
+    tiles = -(-(planes.stop - planes.start) // _OUTPUTS)
     block = _with_margin(source, planes.start, tiles * _OUTPUTS, rows)
-    line = block[0].numel()
-    windows = block.as_strided((tiles, _TAPS, line), (_OUTPUTS * line, line, 1))
-    mixed = (torch.tensor(_INPUT) @ windows).view(tiles, _TAPS, *block.shape[1:])
-    products = torch.empty((_TAPS, tiles, *wanted.shape[1:]))
-    for tap, kernel in enumerate(kernels):
-        product = functional.conv2d(mixed[:, tap].permute(0, 3, 1, 2), kernel, padding=(0, 1))
-        products[tap] = product.permute(0, 2, 3, 1)
-    outputs = (torch.tensor(_OUTPUT) @ products.flatten(1)).view(_OUTPUTS, *products.shape[1:])
-    wanted.copy_(outputs.transpose(0, 1).flatten(0, 1)[: len(wanted)])
+    into, out_of = torch.tensor(_INPUT), torch.tensor(_OUTPUT)
+    mixed = torch.empty((_TAPS, tiles, *block.shape[1:]))
+    for tile in range(tiles):
+        window = block[tile * _OUTPUTS :][:_TAPS]
+        _mix(into, window.flatten(1), mixed[:, tile].flatten(1))
+    products = torch.empty((_TAPS, tiles, rows.stop - rows.start, *target.shape[2:]))
+    for product, inputs, kernel in zip(products, mixed, kernels, strict=True):
+        convolved = functional.conv2d(inputs.permute(0, 3, 1, 2), kernel, padding=(0, 1))
+        product.copy_(convolved.permute(0, 2, 3, 1))
+    for tile in range(tiles):
+        first = planes.start + tile * _OUTPUTS
+        place = target[first : min(first + _OUTPUTS, planes.stop), rows].flatten(1)
+        _mix(out_of[: len(place)], products[:, tile].flatten(1), place)
+
+
+def _mix(factors: Tensor, planes: Tensor, mixed: Tensor) -> None:
+    """Write ``factors @ planes`` to `mixed`.
+
+    Three rows at a time: with six, MKL rounds differently when the number of threads changes.
+    """
+    for some, target in zip(factors.split(3), mixed.split(3), strict=True):
+        torch.mm(some, planes, out=target)
 
 
 def _with_margin(source: Tensor, first: int, length: int, rows: slice) -> Tensor:
