@@ -24,14 +24,16 @@ from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import make_phantom, random_settings, write_phantom
+from columna.phantom.generate import make_scene
 from columna.train import dataset, instance, semantic
 from columna.train.loop import Monitor
 from columna.train.losses import sample_dice_and_entropy
+from columna.train.maps import make_map, save_map
 from columna.train.measures import islands, match_vertebrae
 from columna.train.real import RealSource
 from columna.train.run import TASKS, train_phase
 from columna.train.settings import DatasetSettings, TrainConfig, parse_train_config
-from columna.train.sources import Inputs, training_source
+from columna.train.sources import Inputs, pooled, training_source
 from columna.train.stream import Mixture, Stream
 from columna.volume import Volume, load_image, load_volume, save_volume
 
@@ -182,6 +184,26 @@ def test_ten_steps_give_a_model_and_curves(phase, device, tmp_path):
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 10
 
 
+def test_training_needs_no_nnunet(tmp_path):
+    """A machine that only trains has torch and nnU-Net's library of networks."""
+    program = """
+import sys
+sys.modules["nnunetv2"] = None
+from columna.train import run, semantic
+from columna.train.settings import TrainConfig
+network = semantic.build_network()
+run.EXPORTS["semantic"](network, run.Path(sys.argv[1]))
+config = TrainConfig.model_validate({"looks": {"sheet": "sheet.tsv"}})
+assert run._looks(semantic.TASK, config, run.Path(sys.argv[1])) == []
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nnunetv2 is not installed" in done.stderr
+    assert (tmp_path / "fold_0" / "checkpoint_final.pth").exists()
+
+
 def test_the_loss_of_phase_2_counts_every_class_of_every_sample():
     target = torch.zeros(2, 4, 4, 4, dtype=torch.long)
     target[0, :2], target[1, 2:] = 1, 2
@@ -321,6 +343,21 @@ def test_the_held_out_fold_is_never_drawn(converted, monkeypatch):
     assert drawn == {0}
     assert inputs.shape == (semantic.TASK.per_draw, 1, *semantic.PATCH[::-1])
     assert Semantic.VERTEBRAL_BODY in np.array([0, *semantic.LABELS])[targets]
+
+
+def test_pooled_patches_show_the_labels_of_their_map(tmp_path):
+    scene = make_scene(random_settings(1, region="lumbar", spacing_mm=(2, 2, 3)))
+    label_map = make_map(scene.tissues, scene.semantic, scene.instance, (2, 2, 3), seed=1)
+    save_map(label_map, tmp_path / "phantom-00001")
+    source = pooled(tmp_path)
+    images, targets = source(np.random.default_rng(0))
+    again = source(np.random.default_rng(0))
+    assert images.shape == (semantic.TASK.per_draw, 1, *semantic.PATCH[::-1])
+    assert images.shape[0] == len(targets)
+    assert np.array_equal(images, again[0])
+    assert targets.max() <= len(semantic.LABELS)
+    bodies = semantic.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
+    assert (targets == bodies).any()
 
 
 # --- nnU-Net's own training ---
