@@ -135,6 +135,7 @@ def test_a_scan_of_high_quality_is_the_picture():
             "width_mm": (0.6, 0.6, 1.65),
             "noise": 0.0,
             "ghost": 0.0,
+            "wrap": 0.0,
         }
     )
     gain = random_gain(rng)

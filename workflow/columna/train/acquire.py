@@ -22,6 +22,8 @@ class Protocol:
         SD of the noise, relative to the fluid.
     ghost_shift, ghost_axis, ghost
         Where a faint copy of the picture lies (share of the patch, 0 = P, 1 = I), and how strong.
+    wrap
+        Share of the patch, at its front end, onto which the back end is folded (0: none).
     fat_shift
         Chemical shift of fat along I, in voxels of the fine grid.
     gamma, saturation, steps_n
@@ -34,6 +36,7 @@ class Protocol:
     ghost_shift: float
     ghost_axis: int
     ghost: float
+    wrap: float
     fat_shift: int
     gamma: float
     saturation: float
@@ -64,6 +67,7 @@ def random_protocol(rng: np.random.Generator) -> Protocol:
         ghost_shift=float(rng.uniform(0.1, 0.6)),
         ghost_axis=int(rng.integers(2)),
         ghost=faint,
+        wrap=float(rng.uniform(0.05, 0.25)) if rng.random() < 0.08 else 0.0,
         fat_shift=int(rng.integers(-3, 4)) if rng.random() < 0.4 else 0,
         gamma=float(np.exp(rng.normal(0, 0.15))),
         saturation=float(rng.uniform(0.75, 1.6)),
@@ -162,6 +166,9 @@ def acquire(
         picture = picture + np.float32(protocol.ghost) * np.roll(
             picture, shift, protocol.ghost_axis
         )
+    folded = int(protocol.wrap * picture.shape[0])
+    if folded:
+        picture[:folded] += picture[-folded:]
     picture = with_noise(picture, protocol.noise, rng)
     for axis, (x, w) in enumerate(zip(voxels, wanted, strict=True)):
         picture = _along(_interpolating(w, x), picture, axis)
