@@ -21,8 +21,13 @@ from parity import (
     without_plates,
 )
 
+from columna.config import PrepareSettings
 from columna.label import label_masks
-from columna.volume import load_image, load_volume
+from columna.prepare import read_scan
+from columna.prepare.bias import correct_bias
+from columna.prepare.normalise import normalise
+from columna.prepare.stage import N4_ORIENTATION
+from columna.volume import bounding_box, load_volume
 
 SCANS = ("ph3", "ph1")
 HEAD = (
@@ -66,7 +71,7 @@ def intermediates(scan: str) -> Answer:
 
 
 def with_own_n4(scan: str) -> Answer:
-    return run_columna(f"{scan}-own-n4", stored_scan(scan), keep=True)
+    return run_columna(f"{scan}-own-n4", stored_scan(scan))
 
 
 def with_their_n4(scan: str) -> Answer:
@@ -92,10 +97,11 @@ def compare_chain(scan: str, ours: Answer) -> Row:
 
 def n4_difference(scan: str) -> tuple[float, float]:
     """Median and 95th percentile of the relative difference of the corrected images."""
-    ours, theirs = (
-        load_image(answer.folder / "corrected.nii.gz").reoriented().array
-        for answer in (with_own_n4(scan), intermediates(scan))
-    )
+    volume = read_scan(stored_scan(scan), PrepareSettings()).volume.reoriented(N4_ORIENTATION)
+    array = normalise(np.ascontiguousarray(volume.array))
+    ours = correct_bias(array[bounding_box(array)], volume.spacing_mm)
+    corrected = intermediates(scan).image("corrected").reoriented(N4_ORIENTATION)
+    theirs = np.maximum(corrected.array, 1)
     body = theirs >= BODY_RATIO * np.percentile(theirs, 99)
     log = np.log(ours[body] / theirs[body])
     difference = np.abs(np.expm1(log - np.median(log)))

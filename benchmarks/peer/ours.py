@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from stopwatch import Stopwatch
 
-TOWARDS = {"P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1), "R": (1, 0, 0)}
-
 
 def main(job: dict[str, Any]) -> None:
     watch = Stopwatch()
@@ -34,8 +32,6 @@ def main(job: dict[str, Any]) -> None:
     semantic = load_semantic_model(Path(job["semantic_model"]), "cpu", compute)
     if "corrected" in job:
         correct_with(Path(job["corrected"]))
-    if job.get("keep"):
-        keep_corrected(out)
     time_phases(watch)
     before = watch.report()
     watch.phases.clear()
@@ -100,24 +96,6 @@ def time_phases(watch: Stopwatch) -> None:
         (files, "write_json", "saving"),
     ):
         watch.wrap(owner, name, phase)
-
-
-def keep_corrected(out: Path) -> None:
-    """Save what leaves N4; the affine tells the directions of the axes, no positions."""
-    from columna.prepare import stage
-    from columna.volume import Volume, save_volume
-
-    function = stage.correct_bias
-    directions = np.array([TOWARDS[code] for code in stage.N4_ORIENTATION], float).T
-
-    def kept(array: np.ndarray, spacing_mm: np.ndarray, *rest: Any) -> np.ndarray:
-        corrected = function(array, spacing_mm, *rest)
-        affine = np.eye(4)
-        affine[:3, :3] = directions * spacing_mm
-        save_volume(Volume(corrected, affine), out / "corrected.nii.gz")
-        return corrected
-
-    stage.correct_bias = kept
 
 
 def correct_with(path: Path) -> None:
