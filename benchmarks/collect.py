@@ -67,8 +67,9 @@ def batch_of(scan, members, rng):
 
 def with_ids(data, members, rows_n):
     """The same rows under the names of `members`, of whom each has `rows_n`."""
-    people = pa.array([f"sub-{n:07d}" for n in members for _ in range(rows_n)])
-    scans = pa.array([f"sub-{n:07d}_T2w" for n in members for _ in range(rows_n)])
+    place = np.repeat(np.arange(len(members)), rows_n)
+    people = pa.array([f"sub-{n:07d}" for n in members]).take(place)
+    scans = pa.array([f"sub-{n:07d}_T2w" for n in members]).take(place)
     data = data.set_column(0, data.schema.field(0), people)
     return data.set_column(2, data.schema.field(2), scans)
 
