@@ -28,6 +28,7 @@ ANCHORS = {
     "sacrum": "the sacrum",
     "both": "C2 and the sacrum",
     "given": "taken from the numbers of the mask that the cohort sheet names",
+    "labeller": "no landmark: a labeller of one's own looked at each vertebra",
     "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",
 }
 
