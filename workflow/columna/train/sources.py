@@ -1,7 +1,7 @@
 """Where the samples of a task come from: synthetic scenes, and scans of a converted dataset."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +73,12 @@ def training_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
 
 
 def validation_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
-    """Mix synthetic samples and real ones of the held-out fold."""
-    return _mixture(task, config, inputs, lambda fold: fold == config.fold)
+    """Mix synthetic samples and real ones of the held-out fold.
+
+    Synthetic scenes are made anew: those of a pool are the ones that are trained on.
+    """
+    fresh = replace(inputs, maps=None)
+    return _mixture(task, config, fresh, lambda fold: fold == config.fold)
 
 
 def _mixture(
