@@ -2,7 +2,11 @@
 
 from columna.anatomy import semantic_names
 from columna.tables.common import LEVEL_CODES, STATUS, identity_columns
+from columna.tables.measures import since
 from columna.tables.schema import Column, Table
+
+NEW = "1.1.0"
+"""Schema version that brought these tables."""
 
 SCOPES = {
     "scan": "the scan as a whole",
@@ -84,7 +88,8 @@ QUALITY = Table(
     ),
     key=("scan_id", "rule_id", "item"),
     sort=("participant_id", "session_id", "scan_id", "rule_id", "level_order", "item"),
-    columns=(
+    columns=since(
+        NEW,
         *identity_columns(),
         Column("rule_id", "string", "Rule.", nullable=False),
         Column(
@@ -123,7 +128,8 @@ COHORT_REFERENCE = Table(
     ),
     key=("rule_id", "item"),
     sort=("rule_id", "level_order", "item"),
-    columns=(
+    columns=since(
+        NEW,
         Column("rule_id", "string", "Rule.", nullable=False),
         Column("item", "string", "`scan`, a level, or a structure.", nullable=False),
         *_level_columns("the item is no level"),

@@ -6,6 +6,7 @@ from functools import cache
 from columna.anatomy import RESOURCES
 from columna.layout import STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
+from columna.tables.measures import since
 from columna.tables.quality import QC_VERDICTS
 from columna.tables.schema import Column, Table
 
@@ -143,6 +144,19 @@ def _grid_columns() -> tuple[Column, ...]:
             Column(f"fov_{axis}_mm", "float64", f"Field of view {name}: voxels x size.", **read)
             for axis, name in AXES
         ),
+        *since("1.1.0", *_station_columns()),
+        Column(
+            "support_fraction_ratio",
+            "float64",
+            "Share of the voxels outside constant padding.",
+            null_rule="the input was not accepted",
+            plausible=(0.2, 1),
+        ),
+    )
+
+
+def _station_columns() -> tuple[Column, ...]:
+    return (
         Column(
             "is_stitched",
             "bool",
@@ -157,13 +171,6 @@ def _grid_columns() -> tuple[Column, ...]:
             "Seams from the top down: world S coordinates in mm, separated by ;; empty for one "
             "station.",
             null_rule="no seam found, though there may be some",
-        ),
-        Column(
-            "support_fraction_ratio",
-            "float64",
-            "Share of the voxels outside constant padding.",
-            null_rule="the input was not accepted",
-            plausible=(0.2, 1),
         ),
     )
 
@@ -260,17 +267,20 @@ MASK_SOURCES = {
 }
 
 
+def _mask_source_column() -> Column:
+    return Column(
+        "mask_source",
+        "category",
+        "Where the masks come from.",
+        codes=MASK_SOURCES,
+        null_rule="the cohort index left the input out",
+    )
+
+
 def _provenance_columns() -> tuple[Column, ...]:
     unknown = "the scan did not reach processing"
     no_model = f"{unknown}, or its masks were given"
     return (
-        Column(
-            "mask_source",
-            "category",
-            "Where the masks come from.",
-            codes=MASK_SOURCES,
-            null_rule="the cohort index left the input out",
-        ),
         Column("pipeline_version", "string", "Version of columna.", null_rule=unknown),
         Column("git_commit", "string", "Commit of columna.", null_rule="not run from a checkout"),
         Column("model_semantic", "string", "Phase-1 model.", null_rule=no_model),
@@ -302,7 +312,8 @@ SCANS = Table(
         *_acquisition_columns(),
         *_grid_columns(),
         *_count_columns(),
-        *_quality_columns(),
+        *since("1.1.0", *_quality_columns()),
+        *since("1.1.0", _mask_source_column()),
         *_provenance_columns(),
         implausible_count_column(),
     ),
