@@ -10,7 +10,7 @@ from columna.anatomy import Semantic
 from columna.config import MeasureSettings
 from columna.measure import measure_scan
 from columna.measure.neighbours import add_neighbour_columns
-from columna.measure.vertebra_shape import _axial_rotation
+from columna.measure.vertebra_shape import axial_rotation_deg
 from columna.phantom.analytic import BodySolid, Placed, turn_deg
 from columna.phantom.bodies import (
     PLATE_MM,
@@ -387,6 +387,6 @@ class Turned:
 
 def test_axial_rotation_is_against_the_neighbours():
     bodies = [Turned(2), Turned(12), Turned(4)]
-    turn = _axial_rotation(SimpleNamespace(bodies=bodies), bodies[1])
+    turn = axial_rotation_deg(SimpleNamespace(bodies=bodies), bodies[1])
     assert turn == pytest.approx(9, abs=0.01), "front turned to the right"
-    assert _axial_rotation(SimpleNamespace(bodies=bodies[:1]), bodies[0]) is None
+    assert axial_rotation_deg(SimpleNamespace(bodies=bodies[:1]), bodies[0]) is None

@@ -84,11 +84,6 @@ class Geometry:
         """Instance label -> body."""
         return {body.label: body for body in self.bodies}
 
-    def below(self, body: Body) -> Body | None:
-        """The next body below."""
-        place = self.bodies.index(body) + 1
-        return self.bodies[place] if place < len(self.bodies) else None
-
     @cached_property
     def sacral(self) -> SacralPlate | None:
         """Superior endplate of S1, measured below the last disc."""

@@ -104,12 +104,12 @@ def frame_columns(geometry: Geometry, body: Body) -> Row:
         "frame_source": body.frame.source,
         "axis_sagittal_deg": float(np.rad2deg(np.arctan2(a, s))),
         "axis_coronal_deg": float(np.rad2deg(np.arctan2(r, s))),
-        "axial_rotation_deg": _axial_rotation(geometry, body),
+        "axial_rotation_deg": axial_rotation_deg(geometry, body),
         "bodies_touching_n": _touching(geometry, body),
     }
 
 
-def _axial_rotation(geometry: Geometry, body: Body) -> float | None:
+def axial_rotation_deg(geometry: Geometry, body: Body) -> float | None:
     """Turn of the unsmoothed anterior direction against the mean of the neighbours'."""
     near = _neighbours(geometry.bodies, body)
     if not near:
