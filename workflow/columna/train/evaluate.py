@@ -125,6 +125,7 @@ def held_out_phantoms(per_view: int) -> Iterator[tuple[str, str, PhantomSettings
             settings = random_settings(
                 seed,
                 region=view,
+                surroundings="body",
                 spacing_mm=spacing,
                 crushed={int(label): float(rng.uniform(*DEPTH)) for label in chosen},
             )

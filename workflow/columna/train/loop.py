@@ -216,6 +216,7 @@ def train(
     training = Training(task, settings, device)
     training.resume()
     progress = training.progress
+    _log.info("%s on %s in %s, from step %d", task.name, device, settings.compute, progress.step)
     if settings.share(progress.step, progress.seconds) < 1:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             _run(training, stream, settings, monitors, tell)

@@ -11,7 +11,7 @@ from columna.volume import Volume
 
 SLICES = 3
 OPACITY = 0.5
-PIXELS_PER_MM = 1.6
+PIXELS_PER_MM = 1.0
 
 
 def save_picture(image: Volume, masks: Mapping[str, np.ndarray], title: str, path: Path) -> None:
