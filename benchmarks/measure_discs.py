@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from columna.phantom.exact import Bone, Pose, Segment, stack
+from columna.phantom.exact import Bone, ExactSpine, Pose, Segment, stack
 from phantom_errors import LABELS, Errors, measured, poses
 
 REGIONS = {
@@ -82,10 +82,28 @@ def _add(
         for column, truth in (
             ("lumbar_lordosis_l1_s1_deg", angles),
             ("lordosis_closure_deg", 0.0),
+            ("coronal_cobb_max_deg", _true_cobb(spine)),
             ("sum_gap_l1_s1_mm", sum(s.gap for s in segments[:-1])),
             ("sum_body_height_l1_l5_mm", sum(s.height for s in segments[:-1])),
         ):
             errors.add(region, column, whole[column], truth)
+
+
+def _true_cobb(spine: ExactSpine) -> float:
+    """Largest coronal angle of vertebrae at least two levels apart, seen across their chord."""
+    bones = spine.bones[:-1]
+    chord = bones[0].middle[:3, 3] - bones[-1].middle[:3, 3]
+    chord /= np.linalg.norm(chord)
+    right = sum(bone.middle[:3, 0] for bone in bones)
+    right -= (right @ chord) * chord
+    right /= np.linalg.norm(right)
+
+    def tilt(frame: np.ndarray) -> float:
+        return float(np.rad2deg(np.arctan2(frame[:3, 2] @ right, frame[:3, 2] @ chord)))
+
+    n = len(bones)
+    pairs = [(i, j) for i in range(n) for j in range(i + 2, n)]
+    return max(abs(tilt(bones[i].upper) - tilt(bones[j].lower)) for i, j in pairs)
 
 
 def _truth(upper: Bone, lower: Bone, plate_mm: float) -> dict[str, float]:

@@ -37,11 +37,6 @@ class Site:
         """Distance between the first and the last plane."""
         return float(self.u[-1] - self.u[0])
 
-    @property
-    def is_measured(self) -> bool:
-        """Whether all planes are valid."""
-        return self.status == "ok"
-
 
 Sites = Mapping[tuple[str, str], Site]
 """(vertebra, site) -> planes."""

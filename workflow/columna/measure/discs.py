@@ -107,12 +107,14 @@ class _Measure:
         tissue = heights_mm(between.disc) if between else None
         if status == "ok" and tissue is None:
             status, between = "fit_failed", None
+        gap = self._gap(space, between, status)
+        is_apart = gap["gap_status"] == "neighbour_missing"
         return (
             columns
             | {"disc_status": status}
             | self._tissue(space, between, tissue)
-            | self._gap(space, between, status)
-            | self._angles(space, presence)
+            | gap
+            | ({"angle_status": "neighbour_missing"} if is_apart else self._angles(space, presence))
             | self._signal(space, between, status)
         )
 

@@ -58,11 +58,6 @@ class Space:
         """Unique name in the scan."""
         return f"{self.row['vertebra']}-{self.lower_name or 'next'}"
 
-    @property
-    def is_lumbosacral(self) -> bool:
-        """Whether the sacrum lies below."""
-        return self.lower_level == _S1
-
 
 def scan_spaces(vertebrae: Sequence[Row], geometry: Geometry) -> tuple[Space, ...]:
     """Spaces below all vertebrae but C1, in the order of the rows of `vertebrae`."""
