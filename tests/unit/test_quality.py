@@ -261,3 +261,19 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     assert answered == {"efc"}
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide
+
+
+@pytest.mark.parametrize("shape", [(12, 20, 6), (30, 40, 9)])
+def test_entropy_focus_is_one_for_even_images_and_less_for_peaks(shape):
+    """MRIQC scales the criterion so that energy spread evenly over the image gives 1."""
+    even = np.full(shape, 7.0, np.float32)
+    even[2, 2, 2] = 0
+    peaked = np.where(np.indices(shape).sum(axis=0) % 5 == 0, 100.0, 1.0).astype(np.float32)
+    peaked[2, 2, 2] = 0
+    values = []
+    for array in (even, peaked):
+        image = Volume(array, np.diag([-1.0, -1, -1, 1]))
+        nothing = image.with_array(np.zeros(shape, np.uint8))
+        values.append(image_values(assessable(image, nothing, nothing))["efc"])
+    assert values[0] == pytest.approx(1, abs=0.005)
+    assert values[1] < 0.8

@@ -7,6 +7,7 @@ import numpy as np
 from columna.anatomy import Semantic
 from columna.quality.context import Crop, QualityContext, centroid_mm
 from columna.quality.finding import Finding, found
+from columna.volume import PIR
 
 MAD_TO_SD = 1.4826
 MIN_VOXELS = 50
@@ -100,12 +101,12 @@ def _energy(context: QualityContext) -> Iterator[Finding]:
     fov = context.fov
     box = tuple(slice(a, b) for a, b in zip(fov.start, fov.stop, strict=True))
     values = np.abs(context.upright_image.array[box]).astype(np.float32)
-    labelled = context.semantic.reoriented(("P", "I", "R")).array[box] > 0
+    labelled = context.semantic.reoriented(PIR).array[box] > 0
     total = float(np.sqrt(np.sum(np.square(values), dtype=float)))
     share = values / np.float32(total)
     entropy = float(np.sum(share * np.log(share + np.float32(1e-16)), dtype=float))
-    worst = np.sqrt(values.size) * np.log(1 / np.sqrt(values.size))
-    yield found("efc", entropy / worst)
+    worst = -np.sqrt(values.size) * np.log(np.sqrt(values.size))
+    yield _ratio("efc", -entropy, -float(worst))
     if not labelled.any():
         yield found("foreground_energy_ratio", None, "not_segmented")
         return

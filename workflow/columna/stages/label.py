@@ -38,14 +38,14 @@ class LabelStage(Stage):
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings, and masks that the cohort gives."""
-        settings = {"settings": self.config.label.model_dump(mode="json")}
         if not scan.has_masks:
-            return settings
+            settings = self.config.label.model_dump(mode="json", exclude={"given_levels"})
+            return {"settings": settings}
         digests = {
             mask: source_sha256(getattr(scan, mask), self.file(scan, f"source-{mask}.json"))
             for mask in MASKS
         }
-        return settings | {"masks": digests}
+        return {"settings": self.config.label.model_dump(mode="json"), "masks": digests}
 
     def load(self, scan: ScanEntry) -> LabelItem:
         """Read both masks; the grid of the input is in the record of prepare."""
