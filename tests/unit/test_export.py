@@ -182,3 +182,15 @@ def test_a_failing_level_can_be_left_out(tables, tmp_path):
     assert database.sql(f"{verdicts} WHERE level_verdict != 'ok'").fetchall() == [
         ("sub-01_T2w", "L3", "fail")
     ]
+
+
+def test_nothing_stands_for_a_missing_value(tables):
+    """No measure holds a number that other software writes where it has none."""
+    codes = {-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0}
+    for name, table in TABLES.items():
+        if name in ("columns", "quality"):
+            continue  # limits and counts may be any number
+        frame = frame_of(tables, name)
+        for column in table:
+            if column.type == "float64":
+                assert not codes & set(frame[column.name].dropna()), f"{name}.{column.name}"
