@@ -212,7 +212,8 @@ def write_folder(folder: Path, arguments: dict, imported: list[str]) -> None:
         (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def elsewhere(task: Callable[..., Figures], *arguments) -> Figures:
+def elsewhere(task: Callable, *arguments):
+    """Run a task in a process that starts small: children count their parent's memory as theirs."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(task, *arguments).result()
 
@@ -228,7 +229,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["WINDOWS"] = f"{folder}/windows.npy"
         if task is instance:
-            np.save(os.environ["WINDOWS"], windows_of_codes(options.windows))
+            np.save(os.environ["WINDOWS"], elsewhere(windows_of_codes, options.windows))
         results = {}
         for way in ("plain", "ours"):
             results[way] = elsewhere(task, way, options.threads, options.windows, options.width)
