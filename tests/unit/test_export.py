@@ -192,5 +192,5 @@ def test_nothing_stands_for_a_missing_value(tables):
             continue  # limits and counts may be any number
         frame = frame_of(tables, name)
         for column in table:
-            if column.type == "float64":
+            if column.type == "float64" and column.unit != "a.u.":
                 assert not codes & set(frame[column.name].dropna()), f"{name}.{column.name}"
