@@ -252,6 +252,7 @@ def own(tmp_path_factory):
         write_phantom(make_phantom(settings), folder, name)
         masks = "\t".join(f"{name}_seg-{kind}_dseg.nii.gz" for kind in ("spine", "vert"))
         rows.append(f"p{n // 2}\t{name}_T2w.nii.gz\t{masks}")
+    (folder / "one.tsv").write_text("\n".join(rows[:2]) + "\n")
     (folder / "few.tsv").write_text("\n".join([rows[0], rows[1], rows[4]]) + "\n")
     (folder / "broken_T2w.nii.gz").write_bytes(b"")
     rows.append("p2\tbroken_T2w.nii.gz\tsub-0_seg-spine_dseg.nii.gz\tsub-0_seg-vert_dseg.nii.gz")
@@ -421,13 +422,12 @@ def test_looks_write_pictures_and_dice_of_real_files(own, tmp_path, monkeypatch)
         return lambda network, folder: shutil.copytree(find_model(f"bundled_{phase}"), folder)
 
     monkeypatch.setattr(looks, "EXPORTS", {p: copied(p) for p in ("semantic", "instance")})
-    config = quick(looks={"sheet": str(own / "few.tsv")}, prepare={"n4": False}, device="cpu")
+    config = quick(looks={"sheet": str(own / "one.tsv")}, prepare={"n4": False}, device="cpu")
     for phase, shown in (("semantic", "bodies"), ("instance", "vertebrae")):
         points = looks.Looks(phase, config, tmp_path / phase).take(7, None)
         values = {measure: value for _, measure, value in points}
         assert values[f"sub-0_T2w, {shown}"] > 0.4
-        for scan in ("sub-0_T2w", "sub-3_T2w"):
-            assert (tmp_path / phase / scan / "0000007.png").exists()
+        assert (tmp_path / phase / "sub-0_T2w" / "0000007.png").exists()
 
 
 # --- measures ---
