@@ -39,13 +39,16 @@ def write_curves(history: Sequence[dict[str, Any]], folder: Path) -> None:
 
 
 def _draw(points: Any, path: Path) -> None:
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     titles = {"train": "loss, training", "validation": "validation", "look": "real scans"}
     for axes, (split, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
+        axes.set_prop_cycle(color=colormaps["tab20"].colors)
         for measure, curve in points[points["split"] == split].groupby("measure", sort=False):
-            axes.plot(curve["step"], curve["value"], label=measure, linewidth=1)
+            emphasis = {"color": "black", "linewidth": 2} if measure == "mean" else {"linewidth": 1}
+            axes.plot(curve["step"], curve["value"], label=measure, **emphasis)
         axes.set(title=title, xlabel="step")
         axes.grid(alpha=0.3)
         if split != "train":
