@@ -61,12 +61,12 @@ PHANTOMS = {
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A scan, its true instances, and an answer of phase 1 in the grid of the model."""
+    """A scan, its true instances, and an answer of phase 1 in the grid of the model, if known."""
 
     name: str
     scan: Path
     instance: Volume
-    answer: Path
+    answer: Path | None
 
 
 def make_case(name: str) -> Case:
