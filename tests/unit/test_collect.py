@@ -197,6 +197,7 @@ def test_files_carry_their_dictionary(cohort):
     collect(files, index, out, CONFIG)
     assert {p.name for p in out.iterdir()} == {
         "datapackage.json",
+        "views.sql",
         *(f"{t}{end}" for t in TABLES for end in (".parquet", ".json")),
     }
     for name, table in TABLES.items():

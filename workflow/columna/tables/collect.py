@@ -16,15 +16,16 @@ from columna.errors import TableError
 from columna.files import write_json, write_text
 from columna.layout import Layout
 from columna.quality.cohort import ALL_QUALITY, compare_with_cohort, scans_query
+from columna.tables.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.dictionary import data_package, dictionary_rows, sidecar
-from columna.tables.left_out import OK, left_out_rows
+from columna.tables.left_out import left_out_rows
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
-from columna.tables.validate import conform, key_text
+from columna.tables.validate import conform
 from columna.tables.views import VIEWS_FILE, views_sql
 
 ROW_GROUP = 122_880
@@ -32,8 +33,6 @@ ROW_GROUP = 122_880
 MEMORY_LIMIT = "1500MB"
 """What sorting may hold in memory; the rest goes to temporary files beside the tables."""
 THREADS = 2
-ALWAYS_PRESENT = ("vertebrae", "quality")
-"""Tables that hold rows of every scan that is done, whatever its masks show."""
 
 
 def collect_tables(layout: Layout, config_sha256: str) -> dict[str, int]:
@@ -122,9 +121,9 @@ def _collect(
         for file in files:
             check_origin(table, _read_schema(file), file)
         _open_view(database, table, files)
-        _check_unique(database, table)
-    _check_against_index(database, index)
-    _check_against_scans(database, config_sha256)
+        check_unique_rows(database, table)
+    check_against_index(database, index)
+    check_against_scans(database, config_sha256)
     compare_with_cohort(database)
     rows_of = {SCANS.name: scans_query(), QUALITY.name: ALL_QUALITY}
     counts = {}
@@ -155,65 +154,6 @@ def _open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequenc
     database.execute(
         f"CREATE VIEW {table.name} AS SELECT {columns} FROM read_parquet([{paths}])"  # noqa: S608
     )
-
-
-def _check_unique(database: duckdb.DuckDBPyConnection, table: Table) -> None:
-    key = ", ".join(table.key)
-    twice = database.execute(
-        f"SELECT {key} FROM {table.name} GROUP BY {key} HAVING count(*) > 1 ORDER BY {key} LIMIT 1"  # noqa: S608
-    ).fetchall()
-    if twice:
-        raise TableError(f"{table.name}: duplicate key {key_text(table.key, twice[0])}")
-
-
-def _check_against_index(database: duckdb.DuckDBPyConnection, index: pa.Table) -> None:
-    """Rows in = rows out: every accepted input has its row in `scans`, and nothing else has."""
-    measured = _scan_ids(
-        database,
-        "SELECT scan_id FROM scans WHERE processing_stage IS NULL OR processing_stage != 'index'",
-    )
-    accepted = [
-        scan_id
-        for scan_id, status in zip(
-            index["scan_id"].to_pylist(), index["input_status"].to_pylist(), strict=True
-        )
-        if status == OK
-    ]
-    _refuse_any(set(accepted) - measured, "scans: no row for {n} scans of the cohort")
-    _refuse_any(measured - set(accepted), "scans: {n} rows are of no scan of the cohort")
-    [(rows,)] = database.execute("SELECT count(*) FROM scans").fetchall()
-    if rows != index.num_rows:
-        raise TableError(f"scans: {rows} rows, but the cohort has {index.num_rows} inputs")
-
-
-def _check_against_scans(database: duckdb.DuckDBPyConnection, config_sha256: str) -> None:
-    """All rows come from the same settings and definitions, and from scans that are done."""
-    other = _scan_ids(
-        database,
-        f"SELECT scan_id FROM scans WHERE config_sha256 != '{config_sha256}'",  # noqa: S608
-    )
-    _refuse_any(other, "scans: {n} rows were made with other settings")
-    versions = database.execute(
-        "SELECT DISTINCT measure_version FROM scans WHERE measure_version IS NOT NULL ORDER BY 1"
-    ).fetchall()
-    if len(versions) > 1:
-        raise TableError(f"scans: measure_version is not the same in all rows: {versions}")
-    done = _scan_ids(database, "SELECT scan_id FROM scans WHERE processing_status = 'done'")
-    for name in SHARDED.keys() - {SCANS.name}:
-        present = _scan_ids(database, f"SELECT DISTINCT scan_id FROM {name}")  # noqa: S608
-        _refuse_any(present - done, f"{name}: rows of {{n}} scans that are not done")
-        if name in ALWAYS_PRESENT:
-            _refuse_any(done - present, f"{name}: no rows of {{n}} scans that are done")
-
-
-def _scan_ids(database: duckdb.DuckDBPyConnection, query: str) -> set[str]:
-    return {scan_id for (scan_id,) in database.execute(query).fetchall()}
-
-
-def _refuse_any(scan_ids: set[str], message: str) -> None:
-    if scan_ids:
-        first = min(scan_ids)
-        raise TableError(f"{message.format(n=len(scan_ids))}, the first is scan_id={first!r}")
 
 
 def _sorted_rows(
