@@ -158,11 +158,15 @@ def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
         if not files["image"].exists():
             _log.warning("%s: not in the folder of real data, skipped", name)
             continue
-        try:
-            answer = judge.answer(name, files["image"])
-        except ScanRefused as refusal:
-            yield Scored(name, "real", status=refusal.code)
-            continue
+        with tempfile.TemporaryDirectory() as folder:
+            # by a plain name: that of a published sample may say that it is a derived image
+            path = Path(folder) / f"{name}_T2w.nii.gz"
+            path.symlink_to(files["image"].resolve())
+            try:
+                answer = judge.answer(name, path)
+            except ScanRefused as refusal:
+                yield Scored(name, "real", status=refusal.code)
+                continue
         yield _scored_real(name, answer, files)
 
 
@@ -244,5 +248,6 @@ def _described(scored: Scored, answer: Answer) -> Scored:
         "vertebrae_n": count_vertebrae(answer.instance.array),
         "names": ", ".join(level or "?" for level in answer.names),
         "seconds": round(answer.seconds, 1),
+        "status": answer.status,
     }
     return Scored(**values)

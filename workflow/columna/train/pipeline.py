@@ -4,14 +4,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
+from columna.errors import ScanRefused
 from columna.instance.segment import segment_instances
 from columna.label import label_masks
 from columna.models.instance_network import InstanceModel
 from columna.models.semantic_network import SemanticModel
 from columna.prepare import prepare_scan, read_scan
 from columna.semantic.segment import segment_semantic
-from columna.volume import Volume
+from columna.volume import Volume, resample_mask_like
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,9 @@ class Answer:
         Names of the vertebrae from top to bottom, None where a level is not known.
     seconds
         Wall time of everything but reading and writing.
+    status
+        ``done``, or the code of the reason why no vertebra could be separated; the semantic mask
+        is then that of phase 1.
     """
 
     image: Volume
@@ -33,6 +39,7 @@ class Answer:
     instance: Volume
     names: tuple[str | None, ...]
     seconds: float
+    status: str = "done"
 
 
 def semantic_raw(path: Path, model: SemanticModel, settings: PrepareSettings) -> Volume:
@@ -49,17 +56,24 @@ def segment(
     Raises
     ------
     ScanRefused
-        Where any stage refuses it.
+        Where the scan cannot be read, or phase 1 finds no spine.
     """
     scan = read_scan(path, settings)
     start = time.monotonic()
     prepared = prepare_scan(scan, semantic.grid, settings)
     mask = segment_semantic(prepared, semantic, SemanticSettings()).mask
-    raw = segment_instances(mask, instance, InstanceSettings())
+    image = scan.volume.reoriented()
+    try:
+        raw = segment_instances(mask, instance, InstanceSettings())
+    except ScanRefused as refusal:
+        nothing = image.with_array(np.zeros(image.shape, np.uint8))
+        seconds = time.monotonic() - start
+        found = resample_mask_like(mask, image)
+        return Answer(image, found, nothing, (), seconds, refusal.code)
     result = label_masks(scan.volume, mask, raw, LabelSettings())
     seconds = time.monotonic() - start
     return Answer(
-        scan.volume.reoriented(),
+        image,
         result.semantic.reoriented(),
         result.instance.reoriented(),
         tuple(level["level"] for level in result.levels),
