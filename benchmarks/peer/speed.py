@@ -1,6 +1,8 @@
 """What each phase costs in the released package and in columna, on the same scan and weights.
 
-    python benchmarks/peer/speed.py [ph3 ph1]
+    python benchmarks/peer/speed.py [ph3 ph1 fused ...]
+
+ph1 and ph3 run with both networks, phantoms (`cases.py`) from a noisy truth on and without N4.
 
 Each runs in a process of its own, one after the other, with the same number of threads. On a busy
 machine compare CPU seconds. Peaks of phases are of the whole process while the phase runs.
@@ -9,6 +11,7 @@ machine compare CPU seconds. Peaks of phases are of the whole process while the 
 import sys
 from collections.abc import Iterator
 
+from cases import PHANTOMS, make_case
 from oracle import Answer, run_columna, run_package, stored_scan
 
 PHASES = (
@@ -36,8 +39,16 @@ NOTHING = {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0}
 
 
 def lines(scan: str) -> Iterator[str]:
-    theirs = run_package(f"{scan}-timed", stored_scan(scan), again=True)
-    ours = run_columna(f"{scan}-timed", stored_scan(scan), again=True)
+    path, options = stored_scan(scan), {}
+    if scan in PHANTOMS:
+        case = make_case(scan)
+        path, options = case.scan, {"answer": str(case.answer), "n4": False}
+    theirs = run_package(f"{scan}-timed", path, again=True, **options)
+    ours = run_columna(f"{scan}-timed", path, again=True, **options)
+    yield from compare(scan, theirs, ours)
+
+
+def compare(scan: str, theirs: Answer, ours: Answer) -> Iterator[str]:
     for phase in PHASES:
         yield line(scan, phase, costs(theirs, [phase]), costs(ours, [phase]))
     rest = "cleaning to saving, without networks"
