@@ -24,7 +24,7 @@ def order_findings(context: QualityContext) -> Iterator[Finding]:
     if not rows:
         for rule_id in ("levels_contiguous", "duplicate_labels", "order_monotone"):
             yield found(rule_id, None, "not_segmented")
-        yield found("level_confidence", None, "not_segmented")
+        yield found("label_shift_suspect", None, "not_segmented")
         yield found("coverage_expected", None, "not_segmented")
         return
     named = sorted((r for r in rows if r["level"]), key=lambda row: row["level_order"])
@@ -64,8 +64,8 @@ def _confidence(named: list[Row]) -> Finding:
     known = [row["level_confidence_ratio"] for row in named]
     known = [value for value in known if value is not None]
     if known:
-        return found("level_confidence", min(known))
-    return found("level_confidence", None, "not_applicable" if named else "no_anchor")
+        return found("label_shift_suspect", min(known))
+    return found("label_shift_suspect", None, "not_applicable" if named else "no_anchor")
 
 
 def _coverage(context: QualityContext) -> Finding:
