@@ -7,6 +7,7 @@ from columna.quality.masks import mask_findings
 from columna.quality.measures import measure_findings
 from columna.quality.order import order_findings
 from columna.quality.rules import scan_rules
+from columna.quality.vertebrae import vertebra_findings
 
 DECIMALS = 4
 
@@ -27,6 +28,7 @@ def assess_scan(context: QualityContext) -> list[Finding]:
         *image_findings(context),
         *order_findings(context),
         *mask_findings(context),
+        *vertebra_findings(context),
         *measure_findings(context),
     ]
     # + 0.0 turns -0.0 into 0

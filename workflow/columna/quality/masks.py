@@ -1,4 +1,4 @@
-"""Rules about the masks: pieces, agreement of the two masks, canal, sides, stray voxels."""
+"""Rules about the masks as a whole: agreement of the two, canal, stray voxels."""
 
 from collections.abc import Iterator
 
@@ -6,24 +6,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from columna.anatomy import BODY, ENDPLATES, POSTERIOR_ELEMENTS, Semantic, semantic_names
-from columna.measure.topology import topology
-from columna.quality.context import Crop, QualityContext, Row, centroid_mm
+from columna.quality.context import Crop, QualityContext, centroid_mm
 from columna.quality.finding import Finding, found
 
-MIDLINE_PARTS = (Semantic.ARCUS, Semantic.SPINOUS_PROCESS)
-"""Structures that every vertebra below C1 shows in a sagittal scan."""
-LEFT = (
-    Semantic.COSTAL_PROCESS_LEFT,
-    Semantic.SUPERIOR_ARTICULAR_LEFT,
-    Semantic.INFERIOR_ARTICULAR_LEFT,
-)
-RIGHT = (
-    Semantic.COSTAL_PROCESS_RIGHT,
-    Semantic.SUPERIOR_ARTICULAR_RIGHT,
-    Semantic.INFERIOR_ARTICULAR_RIGHT,
-)
-PAIRED = ("costal", "sup_artic", "inf_artic")
-"""Processes of two sides, as the columns of their volumes call them."""
 REACH_MM = {
     **dict.fromkeys(BODY, 45.0),
     **dict.fromkeys(ENDPLATES, 45.0),
@@ -40,22 +25,10 @@ SAMPLE = 20_000
 
 
 def mask_findings(context: QualityContext) -> Iterator[Finding]:
-    """Answer all rules about the masks."""
+    """Answer all rules about the masks as a whole."""
     crop = context.crop
     yield from _agreement(crop)
     yield from _canal(crop)
-    pieces = topology(crop.bodies)
-    parts, cut = _Parts(crop), _cut_labels(context)
-    for row in context.vertebrae:
-        item, label = row["vertebra"], row["spineps_label"]
-        if label in pieces:
-            yield found("body_components", pieces[label].components_n, item=item)
-        else:
-            lack = "not_applicable" if row["level"] == "C1" else "not_segmented"
-            yield found("body_components", None, lack, item)
-        yield _subregions(row, parts, label in cut)
-        yield _symmetry(row)
-        yield parts.swap(row)
     yield from _leakage(context, crop)
 
 
@@ -96,66 +69,6 @@ def _canal(crop: Crop) -> Iterator[Finding]:
         yield found("cord_in_canal", canal_n / shell_n)
     else:
         yield found("cord_in_canal", None, "not_segmented")
-
-
-class _Parts:
-    """Which voxels of a vertebra belong to which structure, counted in one pass."""
-
-    def __init__(self, crop: Crop) -> None:
-        index = np.flatnonzero(crop.is_vertebra & np.isin(crop.semantic, POSTERIOR_ELEMENTS))
-        vertebra = crop.instance.reshape(-1)[index].astype(int)
-        part = crop.semantic.reshape(-1)[index].astype(int)
-        place = np.unravel_index(index, crop.instance.shape)
-        right_mm = sum(crop.affine[0, axis] * place[axis] for axis in range(3))
-        self._key = {}
-        key, inverse = np.unique(vertebra * 128 + part, return_inverse=True)
-        counts = np.bincount(inverse, minlength=len(key))
-        sums = np.bincount(inverse, weights=right_mm, minlength=len(key))
-        for number, count, total in zip(key.tolist(), counts, sums, strict=True):
-            self._key[divmod(number, 128)] = (int(count), float(total))
-
-    def count(self, row: Row, part: int) -> int:
-        """Voxels of a structure of a vertebra."""
-        return self._key.get((row["spineps_label"], int(part)), (0, 0.0))[0]
-
-    def _right_mm(self, row: Row, parts: tuple[Semantic, ...]) -> float | None:
-        known = [self._key.get((row["spineps_label"], int(part)), (0, 0.0)) for part in parts]
-        count = sum(n for n, _ in known)
-        return sum(total for _, total in known) / count if count else None
-
-    def swap(self, row: Row) -> Finding:
-        """How far the right processes lie to the right of the left ones."""
-        left, right = self._right_mm(row, LEFT), self._right_mm(row, RIGHT)
-        if left is None or right is None:
-            return found("lr_swap", None, "not_segmented", row["vertebra"])
-        return found("lr_swap", right - left, item=row["vertebra"])
-
-
-def _cut_labels(context: QualityContext) -> set[int]:
-    """Instance labels that the upper, lower or posterior edge of the image cuts."""
-    faces = ("touches_superior", "touches_inferior", "touches_posterior")
-    rows = context.rows.get("structures", ())
-    return {r["label"] for r in rows if r["mask"] == "instance" and any(r[face] for face in faces)}
-
-
-def _subregions(row: Row, parts: _Parts, is_cut: bool) -> Finding:
-    rule_id, item = "subregion_missing", row["vertebra"]
-    if row["level"] == "C1":
-        return found(rule_id, None, "not_applicable", item)
-    if is_cut:
-        return found(rule_id, None, "partial_fov", item)
-    return found(rule_id, sum(not parts.count(row, part) for part in MIDLINE_PARTS), item=item)
-
-
-def _symmetry(row: Row) -> Finding:
-    """Compare the processes of both sides that are whole (cut ones have no volume)."""
-    pairs = [[row[f"{name}_{side}_volume_mm3"] for side in ("left", "right")] for name in PAIRED]
-    whole = [pair for pair in pairs if all(pair)]
-    if not whole:
-        lack = "partial_fov" if row["arch_status"] == "partial_fov" else "not_segmented"
-        return found("lr_symmetry", None, lack, row["vertebra"])
-    left, right = np.sum(whole, axis=0)
-    return found("lr_symmetry", np.log(left / right), item=row["vertebra"])
 
 
 def _leakage(context: QualityContext, crop: Crop) -> Iterator[Finding]:
