@@ -10,6 +10,8 @@ import pytest
 from measured_phantom import collect_phantoms
 
 from columna.errors import TableError
+from columna.layout import Layout
+from columna.summary import print_summary
 from columna.tables.catalogue import TABLES
 from columna.tables.export import export_csv, export_stata
 from columna.tables.rows import is_implausible
@@ -196,3 +198,12 @@ def test_nothing_stands_for_a_missing_value(tables):
                 known = zip(frame[column.name], regions, strict=True)
                 odd = {v for v, region in known if v == v and is_implausible(column, v, region)}
                 assert not codes & odd, f"{name}.{column.name}"
+
+
+def test_summary_tells_the_verdicts(tables, capsys):
+    print_summary(Layout(tables.parent))
+    told = " ".join(capsys.readouterr().out.split())
+    verdicts = frame_of(tables, "scans").qc_verdict.value_counts()
+    for verdict in ("pass", "review", "fail"):
+        assert f"{verdicts.get(verdict, 0)} {verdict}" in told
+    assert "3 of 3 inputs done" in told
