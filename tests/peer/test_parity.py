@@ -13,14 +13,7 @@ pytestmark = [
 ]
 
 
-OTHER_SPLIT = pytest.mark.xfail(reason="one body is split along another plane (docs/peer.md)")
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=OTHER_SPLIT if name == "neck" else ()) for name in parity.PHANTOMS
-    ]
-)
+@pytest.fixture(params=parity.PHANTOMS)
 def row(request):
     return parity.compare(request.param)
 

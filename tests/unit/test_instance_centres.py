@@ -57,6 +57,19 @@ def test_a_blob_is_split_at_most_once():
     assert len(found) == 8, "9 bodies, three in one blob, cut in two"
 
 
+def test_a_split_into_left_and_right_is_no_split(monkeypatch):
+    def sideways(blob, spacing_mm):
+        left = blob.copy()
+        left[:, :, blob.shape[2] // 2 :] = False
+        return left
+
+    drawn = draw_spine(8)
+    bridge(drawn, 4)
+    assert len(centres_in_thin_slices(drawn)) == 8
+    monkeypatch.setattr("columna.instance.centres.split_body", sideways)
+    assert len(centres_in_thin_slices(drawn)) == 7, "a wide body is one body"
+
+
 def test_two_splits_and_pieces_in_one_spine():
     drawn = draw_spine(12)
     bridge(drawn, 2)

@@ -143,6 +143,9 @@ def _split_largest(
     if far is None:
         return None
     halves = [_half(blob & ~far), _half(far)]
+    apart_mm = abs(halves[0].height - halves[1].height) * spacing_mm[INFERIOR]
+    if apart_mm < SAME_HEIGHT_MM:  # side by side: one wide body
+        return None
     return [item for item in items if item is not largest] + halves
 
 
