@@ -1,5 +1,6 @@
 """`columna`: the commands and how their errors are shown."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -43,6 +44,9 @@ def main(
 
 def run() -> None:
     """Entry point: errors meant for people are one sentence, without a traceback."""
+    # Threads of torch that wait in a loop take the core that the others need: twenty times slower
+    # where a machine runs more threads than it has cores. Read when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except ColumnaError as error:
