@@ -7,6 +7,7 @@ Phases are the library's own functions, called one after the other as the stages
 """
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def main(job: dict[str, Any]) -> None:
     out = Path(job["out"])
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as columna's command line does
     import torch
 
     from columna.models.instance_network import load_instance_model
