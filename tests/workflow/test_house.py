@@ -28,9 +28,9 @@ YAML_FILES = [
 ]
 TEXT_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "docs/README.md"]
 SCRIPTS = [".ci/run", "benchmarks/dryrun.sh", "envs/columna.post-deploy.sh"]
-TASKS = {"help", "env", "demo", "test", "lint", "fix", "docs", "train", "evaluate-default"} | {
-    "pins",
-    "clean",
+TASKS = {
+    *("help", "env", "demo", "test", "lint", "fix", "docs", "pins", "clean"),
+    *("train", "evaluate-default", "peer"),
 }
 
 
