@@ -1,5 +1,6 @@
 """Which columna made a result."""
 
+import os
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,11 @@ def git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip()
+
+
+def container_digest() -> str | None:
+    """Digest of the container image, which only those who start the container can tell."""
+    return os.environ.get("COLUMNA_CONTAINER_DIGEST") or None
 
 
 def generated_by() -> dict[str, str]:

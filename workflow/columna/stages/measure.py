@@ -9,7 +9,7 @@ from columna.derivatives import Derivatives
 from columna.layout import stages_before
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.prepare import read_scan
-from columna.provenance import git_commit
+from columna.provenance import container_digest, git_commit
 from columna.stages.base import Saved, Stage
 from columna.store import Record
 from columna.tables.catalogue import MEASURED
@@ -100,10 +100,13 @@ class MeasureStage(Stage):
             for stage, model in models.items()
             for end, key in (("", "name"), ("_sha256", "sha256"))
         }
+        if "label" in records:
+            named["model_labeling"] = records["label"].values["naming"].get("method")
         return {
             "mask_source": "given" if scan.has_masks else "computed",
             "pipeline_version": __version__,
             "git_commit": git_commit(),
+            "container_digest": container_digest(),
             "config_sha256": config_sha256(self.config),
             "measure_version": MEASURE_VERSION,
         } | named

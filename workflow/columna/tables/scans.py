@@ -291,6 +291,20 @@ def _provenance_columns() -> tuple[Column, ...]:
         Column(
             "model_instance_sha256", "string", "Digest of the phase-2 model.", null_rule=no_model
         ),
+        Column(
+            "model_labeling",
+            "string",
+            "What named the levels: the rules anchored or top_down, given (numbers of the mask).",
+            null_rule="not labelled",
+            since_version="1.1.0",
+        ),
+        Column(
+            "container_digest",
+            "string",
+            "Digest of the container that columna ran in.",
+            null_rule="COLUMNA_CONTAINER_DIGEST is not set in the environment",
+            since_version="1.1.0",
+        ),
         Column("config_sha256", "string", "Digest of the settings.", null_rule=unknown),
         Column("measure_version", "string", "Version of the measures.", null_rule=unknown),
     )
