@@ -104,12 +104,14 @@ def semantic(way: str, threads: int, n: int, width: int) -> Figures:
             return *figures, logits.argmax(dim=0).to(torch.uint8).numpy()
         model = load_semantic_model(folder, "cpu", "float32")
         window = Window(PATCH, 0.5)
-        return measured(
-            lambda: predict_logits(model.networks(), image, window, CLASSES, CPU, torch.float32)
-            .argmax(dim=0)
-            .to(torch.uint8)
-            .numpy()
-        )
+        return measured(lambda: semantic_classes(model, image))
+
+
+def semantic_classes(model, image: np.ndarray) -> np.ndarray:
+    """Class of every voxel of an image of one tile, which comes in one slab."""
+    window = Window(PATCH, 0.5)
+    [(_, logits)] = predict_logits(model.networks, image, window, CLASSES, CPU, torch.float32)
+    return logits.argmax(dim=0).to(torch.uint8).numpy()
 
 
 def nnunet_predictor(folder: Path):

@@ -86,7 +86,7 @@ def time_phases(watch: Stopwatch) -> None:
         (stage, "correct_bias", "N4"),
         (phase_1, "segment_semantic", "semantic cleaning"),
         (phase_1, "make_network_input", "semantic network"),
-        (phase_1, "predict_logits", "semantic network"),
+        (phase_1, "ask_network", "semantic network"),
         (phase_1, "decide", "semantic network"),
         (postprocess, "clean_semantic", "semantic cleaning"),
         (phase_2, "segment_instances", "instance merge"),

@@ -15,7 +15,22 @@ CPU = torch.device("cpu")
 
 
 def predict(networks, image, window, classes=4):
-    return predict_logits(networks, image, window, classes, CPU, torch.float32)
+    answer = torch.full((classes, *image.shape[1:]), torch.nan)
+    slabs = predict_logits(lambda: networks, image, window, classes, CPU, torch.float32)
+    for place, logits in slabs:
+        assert answer[(slice(None), *place)].isnan().all(), "a voxel in two slabs"
+        answer[(slice(None), *place)] = logits
+    return answer
+
+
+class Folds:
+    """The folds of a model, from the first one whenever they are asked for."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __iter__(self):
+        return self.model.networks()
 
 
 def noise(shape, seed=0):
@@ -114,7 +129,7 @@ def test_agrees_with_the_predictor_of_nnunet(tmp_path):
     folder = write_semantic(tmp_path, folds=("0", "1"), available_folds=2)
     image = noise((12, 24, 24), seed=1)
     model = load_semantic_model(folder, "cpu", "float32")
-    ours = predict(model.networks(), image, Window(PATCH, 0.5))
+    ours = predict(Folds(model), image, Window(PATCH, 0.5))
     theirs = nnUNetPredictor(
         use_mirroring=False, perform_everything_on_device=False, device=CPU, allow_tqdm=False
     )
@@ -133,6 +148,20 @@ def test_agrees_with_the_predictor_of_nnunet(tmp_path):
     assert (ours - theirs).abs().max() < 0.02
     assert (ours.argmax(0) == theirs.argmax(0)).float().mean() > 0.98
     assert len(set(ours.argmax(0).flatten().tolist())) > 1
+
+
+def test_memory_holds_one_row_of_tiles():
+    """The sums span a tile along the axis that is longest in tiles, whatever its length."""
+    answers = []
+    for length in (40, 80):
+        image = noise((9, length, 12))
+        slabs = predict_logits(
+            lambda: [Pointwise()], image, Window((8, 8, 8), 0.5), 3, CPU, torch.float32
+        )
+        sizes = {tuple(logits.shape[1:]) for _, logits in slabs}
+        assert max(size[1] for size in sizes) == 8
+        answers.append({size for size in sizes if size[1] < 8})
+    assert answers[0] == answers[1] == {(9, 4, 12)}
 
 
 def test_all_flips_are_made():

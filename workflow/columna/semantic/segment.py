@@ -3,6 +3,8 @@
 import logging
 from dataclasses import dataclass
 
+import numpy as np
+
 from columna.config import SemanticSettings
 from columna.models.semantic_network import SemanticModel
 from columna.semantic.confidence import summarise_confidence
@@ -55,22 +57,27 @@ def segment_semantic(
         If the image is not in the model's grid.
     """
     image = prepared.reoriented(model.grid.orientation)
-    given = make_network_input(image, model)
-    logits = predict_logits(
-        model.networks(),
-        given.array,
-        choose_window(model, settings),
-        len(model.class_labels),
-        model.device,
-        model.compute,
-    )
-    answers = [image.with_array(given.to_image_axes(answer)) for answer in decide(logits)]
-    del logits
-    classes, probability, entropy = (answer.reoriented(PIR) for answer in answers)
+    answers = ask_network(image, model, choose_window(model, settings))
+    classes, probability, entropy = (image.with_array(a).reoriented(PIR) for a in answers)
     found = classes.with_array(model.class_labels[classes.array])
     mask = clean_semantic(found)
     confidence = summarise_confidence(mask.array, found.array, probability.array, entropy.array)
     return SemanticResult(mask, confidence)
+
+
+def ask_network(image: Volume, model: SemanticModel, window: Window) -> list[np.ndarray]:
+    """Class, probability and entropy of every voxel (`decision.decide`), on the axes of `image`."""
+    given = make_network_input(image, model)
+    shape = given.array.shape[1:]
+    answers = [np.zeros(shape, kind) for kind in (np.uint8, np.float16, np.float16)]
+    classes = len(model.class_labels)
+    slabs = predict_logits(
+        model.networks, given.array, window, classes, model.device, model.compute
+    )
+    for place, logits in slabs:
+        for answer, part in zip(answers, decide(logits), strict=True):
+            answer[place] = part
+    return [given.to_image_axes(answer) for answer in answers]
 
 
 def choose_window(model: SemanticModel, settings: SemanticSettings) -> Window:

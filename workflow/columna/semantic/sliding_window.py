@@ -2,11 +2,12 @@
 
 Tile positions are nnU-Net's, weights those of SPINEPS. Sums are float32 with weights of at most
 1: SPINEPS sums float16 with weights of 1000, which rounds and can overflow (its weakness W14).
-Folds and mirrored passes go into the same sum, so that memory holds one volume of logits whatever
-their number.
+Folds and mirrored passes go into the same sum, and tiles come row by row along one axis: logits
+are handed on as soon as no later tile touches them, so that memory holds those of one row of tiles,
+whatever the size of the image.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, combinations, product
 
@@ -50,47 +51,83 @@ class Window:
             for start in product(*steps)
         ]
 
+    def rows(self, shape: Sequence[int]) -> tuple[int, dict[int, list[Tile]]]:
+        """Axis along which a tile is the smallest part of the image; start on it -> tiles."""
+        axis = int(np.argmin([n / size for n, size in zip(self.patch_size, shape, strict=True)]))
+        rows: dict[int, list[Tile]] = {}
+        for tile in self.tiles(shape):
+            rows.setdefault(tile[axis].start, []).append(tile)
+        return axis, rows
+
 
 def predict_logits(
-    networks: Iterable[nn.Module],
+    networks: Callable[[], Iterable[nn.Module]],
     image: np.ndarray,
     window: Window,
     classes: int,
     device: torch.device,
     compute: torch.dtype,
-) -> Tensor:
+) -> Iterator[tuple[Tile, Tensor]]:
     """Average the logits of all networks, mirrored passes and overlapping tiles.
 
     Parameters
     ----------
     networks
-        The folds; each is used before the next is asked for.
+        Gives the folds; each is used before the next is asked for. Called once per row of tiles.
     image
         float32, shape (channels, a, b, c).
+    window
+        How to walk over the image.
     classes
         Outputs of the network.
     device, compute
         Where the networks run, in which number format.
 
-    Returns
-    -------
+    Yields
+    ------
+    tuple of slice
+        A slab of the image; the slabs cover it, and each voxel is in one of them.
     Tensor
-        float32, shape (classes, a, b, c); on the CPU, unless `device` has room for twice as much.
+        Its logits, float32, shape (classes, ...); on the CPU, unless `device` has room for them.
     """
     padded, inside = _pad(torch.from_numpy(image), window.patch_size)
-    place = _place_of_sums(classes * padded[0].numel() * 4, device)
+    axis, rows = window.rows(padded.shape[1:])
+    length = window.patch_size[axis]
+    shape = [length if i == axis else n for i, n in enumerate(padded.shape[1:])]
+    place = _place_of_sums(classes * int(np.prod(shape)) * 4, device)
     gaussian = tile_weights(window.patch_size).to(place)
-    tiles = window.tiles(padded.shape[1:])
-    total = torch.zeros((classes, *padded.shape[1:]), device=place)
-    passes = 0
-    with inference(device, compute):
-        for network in networks:
-            passes += 1
-            for batch in _batches(tiles, window.batch_size):
-                logits = _predict_tiles(network, padded, batch, window.mirror_axes, device)
-                for tile, answer in zip(batch, logits.to(place).float(), strict=True):
-                    total[(slice(None), *tile)].addcmul_(answer, gaussian)
-    return total.div_(_sum_of_weights(tiles, gaussian, total.shape[1:]) * passes)[inside]
+    sums, weights = torch.zeros((classes, *shape), device=place), torch.zeros(shape, device=place)
+    ends = [*list(rows)[1:], padded.shape[1 + axis]]
+    for (start, tiles), end in zip(rows.items(), ends, strict=True):
+        with inference(device, compute):
+            for network in networks():
+                for batch in _batches(tiles, window.batch_size):
+                    logits = _predict_tiles(network, padded, batch, window.mirror_axes, device)
+                    for tile, answer in zip(batch, logits.to(place).float(), strict=True):
+                        here = _replaced(tile, axis, slice(None))
+                        sums[(slice(None), *here)].addcmul_(answer, gaussian)
+                        weights[here] += gaussian
+        done = end - start
+        finished = sums.narrow(1 + axis, 0, done) / weights.narrow(axis, 0, done)
+        # slices may be longer than what they cut: then they take all of it
+        yield (
+            _replaced((slice(None),) * 3, axis, slice(start, end)),
+            finished[(slice(None), *inside)],
+        )
+        _move_up(sums, 1 + axis, done)
+        _move_up(weights, axis, done)
+
+
+def _replaced(slices: Tile, axis: int, by: slice) -> Tile:
+    """`slices`, with another one along `axis`."""
+    return (*slices[:axis], by, *slices[axis + 1 :])
+
+
+def _move_up(sums: Tensor, axis: int, done: int) -> None:
+    """Drop the first `done` planes along `axis`, and make room for as many new ones."""
+    left = sums.shape[axis] - done
+    sums.narrow(axis, 0, left).copy_(sums.narrow(axis, done, left).clone())
+    sums.narrow(axis, left, done).zero_()
 
 
 def _predict_tiles(
@@ -122,24 +159,16 @@ def _batches(tiles: Sequence[Tile], size: int) -> Iterable[Sequence[Tile]]:
     return (tiles[start : start + size] for start in range(0, len(tiles), size))
 
 
-def _pad(image: Tensor, patch_size: Sequence[int]) -> tuple[Tensor, tuple[slice, ...]]:
+def _pad(image: Tensor, patch_size: Sequence[int]) -> tuple[Tensor, Tile]:
     """Pad with zeros up to one tile, evenly on both sides, and say where the image lies."""
     margins = [max(n - size, 0) for size, n in zip(image.shape[1:], patch_size, strict=True)]
     if not any(margins):
-        return image, (slice(None),) * 4
+        return image, (slice(None),) * 3
     before = [margin // 2 for margin in margins]
     widths = [(b, m - b) for b, m in zip(before, margins, strict=True)]
     padded = nn.functional.pad(image, [width for pair in reversed(widths) for width in pair])
-    inside = (slice(b, b + n) for b, n in zip(before, image.shape[1:], strict=True))
-    return padded, (slice(None), *inside)
-
-
-def _sum_of_weights(tiles: Sequence[Tile], gaussian: Tensor, shape: Sequence[int]) -> Tensor:
-    """Sum of the tiles' weights in every voxel."""
-    weights = torch.zeros(tuple(shape), device=gaussian.device)
-    for tile in tiles:
-        weights[tile] += gaussian
-    return weights
+    inside = tuple(slice(b, b + n) for b, n in zip(before, image.shape[1:], strict=True))
+    return padded, inside
 
 
 def _place_of_sums(size: int, device: torch.device) -> torch.device:

@@ -20,7 +20,7 @@ class SemanticStage(Stage):
     """Run the nnU-Net and clean its answer."""
 
     name = "semantic"
-    version = 3
+    version = 4
     uses_network = True
 
     @cached_property
