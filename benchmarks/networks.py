@@ -103,7 +103,6 @@ def semantic(way: str, threads: int, n: int, width: int) -> Figures:
                 logits = predictor.network(given[None])[0]
             return *figures, logits.argmax(dim=0).to(torch.uint8).numpy()
         model = load_semantic_model(folder, "cpu", "float32")
-        window = Window(PATCH, 0.5)
         return measured(lambda: semantic_classes(model, image))
 
 
