@@ -39,6 +39,8 @@ class Doubling(Stage):
             raise ScanRefused("constant", "the image is constant: check the conversion")
         if item == "crash":
             raise ValueError("secret patient name")
+        if item == "no number":
+            return float("nan")
         if item == "disk":
             raise OSError(errno.ENOSPC, "no space left on device")
         return self.factor * int(item)
@@ -102,7 +104,7 @@ def journal(layout):
 @pytest.mark.parametrize("kind", [Doubling, Pipelined])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_bad_scans_are_rows_and_do_not_stop_the_others(kind, workers, cohort, layout):
-    scans = cohort({"a": "1", "b": "refuse", "c": "crash", "d": "4", "e": "5"})
+    scans = cohort({"a": "1", "b": "refuse", "c": "crash", "d": "4", "e": "5", "f": "no number"})
     records = run_batch(kind(Config(), layout), "b00001", scans, workers)
     assert [(r.scan_id, r.status) for r in records] == [
         ("a", "done"),
@@ -110,10 +112,11 @@ def test_bad_scans_are_rows_and_do_not_stop_the_others(kind, workers, cohort, la
         ("c", "failed"),
         ("d", "done"),
         ("e", "done"),
+        ("f", "failed"),  # NaN, which no record can hold
     ]
     assert records[1].code == "constant"
     assert "secret" not in (records[2].reason or "")
-    assert journal(layout) == ["a", "d", "e"]
+    assert journal(layout) == ["a", "d", "e", "f"]
 
 
 def test_only_what_changed_is_computed_again(cohort, layout):

@@ -254,6 +254,21 @@ def test_an_odd_body_stands_out_among_its_neighbours(phantom, clean):
     assert alarms(odd)["volume_neighbour_z"] == {"L3": "review"}
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.uint8, np.float64])
+def test_the_type_of_the_image_and_its_range_do_not_matter(phantom, clean, kind):
+    """Integers over their full range: sums and absolute values must not overflow."""
+    image = phantom.image.array.astype(float)
+    low, high = (-1e6, 1e6) if kind == np.float64 else (np.iinfo(kind).min, np.iinfo(kind).max)
+    stretched = low + (image - image.min()) / np.ptp(image) * (high - low)
+    scan = phantom.image.with_array(stretched.round().astype(kind))
+    values = image_values(assessable(scan, phantom.semantic, phantom.instance))
+    expected = image_values(clean)
+    assert 0 < values["efc"] <= 1
+    offset_free = ("cnr_body_csf", "cnr_body_disc", "slice_displacement")
+    for rule in offset_free:
+        assert values[rule] == pytest.approx(expected[rule], rel=0.1), rule
+
+
 def test_empty_masks_are_answered_with_reasons(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
     rows = findings_as_rows(assessable(phantom.image, nothing, nothing))

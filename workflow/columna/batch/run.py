@@ -147,8 +147,20 @@ def _finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record:
     saved = result
     if not isinstance(result, Ending):
         saved = guarded(task.scan.scan_id, stage.save, task.scan, result)
+    record = _record(stage, task, saved, seconds + time.perf_counter() - began)
+    # a defect may have left a value that JSON does not hold
+    written = guarded(task.scan.scan_id, stage.store.write, record)
+    if isinstance(written, Ending):
+        record = _record(stage, task, written, record.seconds)
+        stage.store.write(record)
+    attempts.end(stage, task.scan.scan_id)
+    return record
+
+
+def _record(stage: Stage, task: Task, saved: Any, seconds: float) -> Record:
+    """How a scan ended: `saved` is a `Saved`, or an `Ending`."""
     ended = isinstance(saved, Ending)
-    record = Record(
+    return Record(
         stage=stage.name,
         scan_id=task.scan.scan_id,
         fingerprint=task.fingerprint,
@@ -159,11 +171,8 @@ def _finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record:
         files={} if ended else stage.store.sizes(saved.files),
         values={} if ended else saved.values,
         computations_n=task.computations_n,
-        seconds=round(seconds + time.perf_counter() - began, 3),
+        seconds=round(seconds, 3),
     )
-    stage.store.write(record)
-    attempts.end(stage, task.scan.scan_id)
-    return record
 
 
 def _timed(step: Any, *arguments: Any) -> tuple[Any, float]:

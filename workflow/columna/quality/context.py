@@ -53,8 +53,9 @@ class QualityContext:
         """Masks and image around the structures, along P, I, R."""
         masks = [mask.reoriented(PIR) for mask in (self.semantic, self.instance)]
         box = bounding_box(masks[0].array, MARGIN) or (slice(0, 1),) * 3
-        arrays = [np.ascontiguousarray(v.array[box]) for v in (*masks, self.upright_image)]
-        return Crop(*arrays, masks[0].cropped(box).affine, masks[0].spacing_mm)
+        arrays = [np.ascontiguousarray(mask.array[box]) for mask in masks]
+        image = np.ascontiguousarray(self.upright_image.array[box], np.float32)
+        return Crop(*arrays, image, masks[0].cropped(box).affine, masks[0].spacing_mm)
 
     @cached_property
     def vertebrae(self) -> list[Row]:

@@ -1,5 +1,6 @@
 """What a rule found about one scan, level or structure."""
 
+import math
 from typing import NamedTuple
 
 SCAN = "scan"
@@ -16,7 +17,9 @@ class Finding(NamedTuple):
 
 
 def found(rule_id: str, value: float | None, status: str = "ok", item: str = SCAN) -> Finding:
-    """Make a finding; a missing value without a reason is ``error``."""
+    """Make a finding; a missing value without a reason is ``error``, one that is not finite too."""
+    if value is not None and not math.isfinite(value):
+        value = None
     if value is None:
         return Finding(rule_id, item, None, "error" if status == "ok" else status)
     return Finding(rule_id, item, float(value), "ok")

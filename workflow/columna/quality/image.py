@@ -100,9 +100,10 @@ def _energy(context: QualityContext) -> Iterator[Finding]:
     """Entropy focus criterion and foreground energy, as MRIQC defines them."""
     fov = context.fov
     box = tuple(slice(a, b) for a, b in zip(fov.start, fov.stop, strict=True))
-    values = np.abs(context.upright_image.array[box]).astype(np.float32)
+    # a float first: the absolute value of the least integer is no integer of its type
+    values = np.abs(context.upright_image.array[box].astype(np.float32))
     labelled = context.semantic.reoriented(PIR).array[box] > 0
-    total = float(np.sqrt(np.sum(np.square(values), dtype=float)))
+    total = float(np.sqrt(np.sum(np.square(values, dtype=float))))
     share = values / np.float32(total)
     entropy = float(np.sum(share * np.log(share + np.float32(1e-16)), dtype=float))
     worst = -np.sqrt(values.size) * np.log(np.sqrt(values.size))
