@@ -545,3 +545,14 @@ def test_cavities_belong_to_the_label_that_encloses_them():
     }
     mask[:, :, 6] = 5
     assert topology(mask[:, :, :5])[4].holes_n == 0, "open at the edge of the array"
+
+
+def test_islands_of_sacrum_do_not_put_levels_within_the_range():
+    context = draw(["C2", "C3", "C4"])
+    for mask in (context.semantic, context.instance):
+        mask.array[4, 20:23, 0] = 26
+    rows = measure(context)
+    [scan] = rows["scans"]
+    assert scan["has_sacrum"] is False
+    presence = {row["vertebra"]: row["presence"] for row in rows["vertebrae"]}
+    assert presence["C5"] == presence["L5"] == "absent_outside_fov"

@@ -8,7 +8,7 @@ from typing import Any
 from columna.anatomy import SACRUM
 from columna.volume import Volume
 
-MEASURE_VERSION = "1.1.0"
+MEASURE_VERSION = "1.1.1"
 """Raised whenever the definition of a measure changes: tables of two versions do not mix."""
 
 

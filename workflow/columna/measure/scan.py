@@ -1,6 +1,6 @@
 """Measure one scan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,13 +8,14 @@ import numpy as np
 
 from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
+from columna.label.anchors import MIN_SACRUM_MM3
 from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
 from columna.measure.endplates import endplate_rows
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import scan_geometry
 from columna.measure.parts import vertebra_parts
-from columna.measure.regions import LabelledRuns
+from columna.measure.regions import LabelledRuns, Region
 from columna.measure.scans import measured_scan_row
 from columna.measure.structures import structure_rows
 from columna.measure.tissue import Tissue
@@ -56,12 +57,13 @@ def measure_scan(
     geometry = scan_geometry(context, parts, kinds, regions, fov, settings.fov_margin_mm)
     mesh = settings.mesh_volume
     tissue = Tissue.of(context.image, geometry)
+    has_sacrum = sees_sacrum(regions, context.instance.voxel_volume_mm3)
     vertebrae = vertebra_rows(
-        context, parts, fov, settings, geometry, tissue, has_sacrum=SACRUM in regions
+        context, parts, fov, settings, geometry, tissue, has_sacrum=has_sacrum
     )
     joined = column_rows(context, vertebrae, regions, fov, settings.fov_margin_mm, geometry, tissue)
     return {
-        "scans": [measured_scan_row(context, vertebrae, regions.keys())],
+        "scans": [measured_scan_row(context, vertebrae, regions.keys(), has_sacrum)],
         "structures": [
             *structure_rows(context, "semantic", semantic, kinds, fov, has_mesh=mesh),
             *structure_rows(context, "instance", instance, regions, fov, has_mesh=mesh),
@@ -70,6 +72,12 @@ def measure_scan(
         "endplates": endplate_rows(context, geometry, vertebrae),
         **joined,
     }
+
+
+def sees_sacrum(regions: Mapping[int, Region], voxel_volume_mm3: float) -> bool:
+    """Whether there is as much sacrum as naming asks for; less may be islands of the label."""
+    sacrum = regions.get(SACRUM)
+    return sacrum is not None and sacrum.voxels_n * voxel_volume_mm3 >= MIN_SACRUM_MM3
 
 
 def _normalised(context: MeasureContext) -> MeasureContext:

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from typing import Any
 
-from columna.anatomy import SACRUM
 from columna.measure.context import MeasureContext
 from columna.measure.kinds import instance_kind
 from columna.tables.rows import finish_row
@@ -24,7 +23,10 @@ VARIANTS = {
 
 
 def measured_scan_row(
-    context: MeasureContext, vertebrae: list[Row], instance_labels: Collection[int]
+    context: MeasureContext,
+    vertebrae: list[Row],
+    instance_labels: Collection[int],
+    has_sacrum: bool,
 ) -> Row:
     """Sum up a measured scan.
 
@@ -36,6 +38,8 @@ def measured_scan_row(
         Its rows of the table `vertebrae`.
     instance_labels
         All labels of its instance mask.
+    has_sacrum
+        Whether enough of the sacrum was found.
     """
     return finish_row(
         SCANS,
@@ -43,6 +47,7 @@ def measured_scan_row(
         | known_facts(context.facts)
         | known_facts(context.provenance)
         | {"is_excluded_input": False, "input_status": "ok", "processing_status": "done"}
+        | {"has_sacrum": has_sacrum}
         | _counts(vertebrae, instance_labels),
     )
 
@@ -56,7 +61,6 @@ def _counts(vertebrae: list[Row], instance_labels: Collection[int]) -> Row:
         "n_discs_n": sum(instance_kind(label) == "disc" for label in instance_labels),
         "level_first": named[0]["level"] if named else None,
         "level_last": named[-1]["level"] if named else None,
-        "has_sacrum": SACRUM in instance_labels,
         "has_c2": any(row["index_from_c2"] == 1 for row in seen),
     } | UNKNOWN_COUNTS
     if len(named) < len(seen):

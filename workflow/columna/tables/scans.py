@@ -229,7 +229,7 @@ def _count_columns() -> tuple[Column, ...]:
             codes=VARIANTS,
             nullable=False,
         ),
-        Column("has_sacrum", "bool", "Whether the sacrum was found.", **done),
+        Column("has_sacrum", "bool", "Whether the sacrum was found (2 cm3 or more of it).", **done),
         Column("has_c2", "bool", "Whether C2 was recognised as such.", **done),
     )
 
