@@ -2,8 +2,8 @@
 
     python benchmarks/peer/chain.py [ph3 ph1]
 
-Twice for every scan: with columna's own N4, and with the corrected image of the package, to tell
-N4 from the rest.
+Three times for every scan: with columna's own N4, with `n4_axes: stored`, and with the corrected
+image of the package in whole numbers, to tell N4 and the type of images from the rest.
 """
 
 import sys
@@ -74,6 +74,10 @@ def with_own_n4(scan: str) -> Answer:
     return run_columna(f"{scan}-own-n4", stored_scan(scan))
 
 
+def with_n4_as_stored(scan: str) -> Answer:
+    return run_columna(f"{scan}-n4-as-stored", stored_scan(scan), n4_axes="stored")
+
+
 def with_their_n4(scan: str) -> Answer:
     corrected = intermediates(scan).folder / "corrected.nii.gz"
     return run_columna(f"{scan}-their-n4", stored_scan(scan), corrected=str(corrected))
@@ -115,6 +119,8 @@ def table(scans: list[str]) -> Iterator[str]:
         median, high = n4_difference(scan)
         own = compare_chain(scan, with_own_n4(scan)).cells()
         yield f"| {' | '.join([scan, 'own', f'{median:.2%}, {high:.2%}', *own])} |"
+        stored = compare_chain(scan, with_n4_as_stored(scan)).cells()
+        yield f"| {' | '.join([scan, 'own, n4_axes: stored', '', *stored])} |"
         given = compare_chain(scan, with_their_n4(scan)).cells()
         yield f"| {' | '.join([scan, 'package', '', *given])} |"
 

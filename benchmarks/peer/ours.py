@@ -51,7 +51,7 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
     from columna.semantic import postprocess
     from columna.semantic import segment as phase_1
 
-    settings = PrepareSettings(n4=job.get("n4", True))
+    settings = PrepareSettings(n4=job.get("n4", True), n4_axes=job.get("n4_axes", "anatomical"))
     scan = prepare.read_scan(Path(job["scan"]), settings)
     if "answer" in job:
         answer = volume.load_volume(Path(job["answer"]))
@@ -101,9 +101,16 @@ def time_phases(watch: Stopwatch) -> None:
 
 
 def correct_with(path: Path) -> None:
-    """Let N4 answer with a stored image, cropped to the content of the scan as N4's input is."""
+    """Let N4 answer with a stored image, cropped to the content of the scan as N4's input is.
+
+    Resampling rounds to whole numbers then, as it does for images of integers in the package.
+    """
     from columna.prepare import stage
-    from columna.volume import load_image
+    from columna.volume import Volume, load_image, resample_image
+
+    def resample_rounded(volume: Volume, spacing_mm: Any) -> Volume:
+        image = resample_image(volume, spacing_mm)
+        return image.with_array(np.rint(image.array))
 
     corrected = load_image(path).reoriented(stage.N4_ORIENTATION)
 
@@ -113,6 +120,7 @@ def correct_with(path: Path) -> None:
         return np.ascontiguousarray(corrected.array)
 
     stage.correct_bias = correct_bias
+    stage.resample_image = resample_rounded
 
 
 if __name__ == "__main__":

@@ -164,6 +164,17 @@ def test_n4_sees_the_voxels_that_it_sees_in_a_scan_as_stored():
     np.testing.assert_allclose(prepared.array[4:-4, 4:-4, 4:-4], expected[:, ::-1], rtol=1e-6)
 
 
+def test_n4_runs_along_the_axes_of_the_file_when_asked_to():
+    array = normalise(textured((40, 50, 18)))
+    scan = scan_of(array, orientation=("P", "S", "L"))
+    expected = normalise(correct_bias(array, scan.volume.spacing_mm))
+    settings = PrepareSettings(n4_axes="stored")
+    prepared = prepare_scan(scan, Grid(), settings).array[4:-4, 4:-4, 4:-4]
+    np.testing.assert_allclose(prepared, expected[:, ::-1, ::-1], rtol=1e-6)
+    other = prepare_scan(scan, Grid(), PrepareSettings()).array[4:-4, 4:-4, 4:-4]
+    assert np.abs(other / np.maximum(prepared, 1) - 1).max() > 0.001, "it makes a difference"
+
+
 @pytest.mark.parametrize("before", [(0, 0, 1), (3, 11, 2)])
 def test_empty_margins_do_not_move_the_grid(before):
     scan = scan_of(textured((48, 64, 20)), (1.8, 1.4, 4.0))

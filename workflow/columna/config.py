@@ -20,6 +20,11 @@ class PrepareSettings(Settings):
     """How scans are checked and prepared."""
 
     n4: bool = Field(True, description="Correct the bias field with N4.")
+    n4_axes: Literal["anatomical", "stored"] = Field(
+        "anatomical",
+        description="Axes along which N4 picks its samples. anatomical: the same field however a "
+        "scan is stored; stored: those of the file, as SPINEPS does.",
+    )
     max_obliquity_deg: float = Field(
         45.0, ge=0, le=45, description="Refuse scans tilted by more than this against sagittal."
     )

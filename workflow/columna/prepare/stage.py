@@ -14,7 +14,8 @@ PADDING = 4
 """Voxels added on every side before resampling (spineps-behaviour 1.6)."""
 N4_ORIENTATION = ("P", "S", "R")
 """Axes along which N4 runs. It sees one voxel in four along each, and which ones changes images by
-some percent. SPINEPS runs it on the axes of the file; this is how many sagittal scans are stored.
+some percent. SPINEPS runs it on the axes of the file (``n4_axes: stored``); this is how many
+sagittal scans are stored.
 """
 
 
@@ -39,7 +40,7 @@ def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
     grid
         What the phase-1 model asks for.
     settings
-        Whether to run N4.
+        Whether to run N4, and along which axes.
 
     Returns
     -------
@@ -49,7 +50,8 @@ def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
         nothing; SPINEPS lets the grid begin at the corner of the file.
     """
     # one axis order from the start, so that the result does not depend on how a scan is stored
-    oriented = scan.volume.reoriented(N4_ORIENTATION)
+    as_stored = settings.n4_axes == "stored"
+    oriented = scan.volume.reoriented(scan.volume.orientation if as_stored else N4_ORIENTATION)
     content = _without_empty_margins(
         oriented.with_array(normalise(np.ascontiguousarray(oriented.array)))
     )
