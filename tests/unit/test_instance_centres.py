@@ -29,6 +29,19 @@ def test_pieces_at_one_height_are_one_body():
     np.testing.assert_allclose(centres[3], centres_of(draw_spine(6).semantic)[3])
 
 
+def test_a_false_body_far_behind_the_spine_does_not_move_a_true_one():
+    """Networks call fat behind the spine a body; it must not be taken for a piece of a vertebra."""
+    drawn = draw_spine(6)
+    semantic = np.pad(drawn.semantic, ((0, 40), (0, 0), (0, 0)))
+    row = drawn.row(3)
+    semantic[66:86, row : row + BODY_ROWS, 3:11] = 49
+    found = centres_of(semantic)
+    expected = centres_of(drawn.semantic)
+    assert len(found) == 7
+    near = np.linalg.norm(found[:, None] - expected, axis=2).min(axis=0)
+    np.testing.assert_allclose(near, 0, atol=1e-6)
+
+
 def bridge(drawn, upper):
     """Let bone grow from the body of a vertebra to the next, in front of the disc."""
     row = drawn.row(upper) + BODY_ROWS

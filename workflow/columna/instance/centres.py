@@ -13,6 +13,8 @@ from columna.volume import bounding_box
 EROSION_STEPS = 2
 SAME_HEIGHT_MM = 7.5
 """Two neighbours of one kind nearer than this along the height are pieces of one structure."""
+SAME_BODY_MM = 30.0
+"""But only if they are nearer than this across: farther, one of them is no part of this spine."""
 NEIGHBOURS = 5
 """List places on either side among which an overlarge body is looked for."""
 MIN_CANDIDATES = 4
@@ -51,7 +53,8 @@ def find_centres(semantic: np.ndarray, spacing_mm: np.ndarray, min_voxels: int) 
 
     Bodies and discs alternate along a spine. Where two bodies (or two discs) follow each other,
     either they are pieces of one structure, which are merged, or a body nearby is two bodies run
-    together, which is split, at most once.
+    together, which is split, at most once. False bodies beside the spine, at the height of true
+    ones, stay bodies of their own.
 
     Parameters
     ----------
@@ -117,8 +120,11 @@ def _restore_alternation(
         if here.is_body != following.is_body:
             place += 1
         elif (following.height - here.height) * spacing_mm[INFERIOR] < SAME_HEIGHT_MM:
-            here.absorb(following)
-            items.remove(following)
+            if np.linalg.norm((following.centre - here.centre) * spacing_mm) < SAME_BODY_MM:
+                here.absorb(following)
+                items.remove(following)
+            else:
+                place += 1
         else:
             halves = _split_largest(items, place, labels, spacing_mm)
             items = _sorted(halves) if halves else items
