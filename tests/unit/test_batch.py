@@ -241,4 +241,7 @@ def test_a_scan_that_kills_its_process_ends_as_a_row(workers, cohort, layout):
         "d": "done",
     }
     assert records["b"].code == "crashed"
-    assert journal(layout) == ["a", "c", "d"]
+    # the death of one process ends the others, too: a scan that was just being written is redone
+    in_flight = workers - 1
+    assert sorted(set(journal(layout))) == ["a", "c", "d"]
+    assert len(journal(layout)) <= 3 + deaths * in_flight
