@@ -1,7 +1,7 @@
 """The configuration: typed and strict; its descriptions and defaults make the docs."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -14,6 +14,9 @@ class Settings(BaseModel):
     """Base of all settings: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class PrepareSettings(Settings):
@@ -151,23 +154,34 @@ def load_config(path: Path) -> Config:
         If the file is missing, is no YAML mapping, or holds an unknown key or a wrong value.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        content = read_yaml(path)
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such configuration file") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
     return parse_config(content, str(path))
 
 
 def parse_config(content: Any, source: str) -> Config:
     """Validate configuration `content`; `source` names it in errors."""
+    return validated(Config, content, f"{source}: the configuration")
+
+
+def read_yaml(path: Path) -> Any:
+    """Content of a YAML file, an empty mapping where it is empty; ConfigError if it is no YAML."""
     try:
-        return Config.model_validate(content)
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+
+
+def validated(model: type[AnySettings], content: Any, what: str) -> AnySettings:
+    """`content` as a `model`; the ConfigError of wrong content begins with `what`."""
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         problems = "\n".join(
             f"  {'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']}" for e in error.errors()
         )
-        raise ConfigError(f"{source}: the configuration is not valid:\n{problems}") from error
+        raise ConfigError(f"{what} is not valid:\n{problems}") from error
 
 
 def stage_settings(config: Config, stage: str) -> str:

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from columna.config import PrepareSettings, Settings
-from columna.errors import ConfigError
+from columna.config import PrepareSettings, Settings, read_yaml, validated
 
 PHASES = ("semantic", "instance")
 """The networks, in the order of their training."""
@@ -162,20 +160,12 @@ def load_train_config(path: Path) -> TrainConfig:
         If the file is no YAML mapping, or holds an unknown key or a wrong value.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        content = read_yaml(path)
     except FileNotFoundError:
         content = {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
     return parse_train_config(content, str(path))
 
 
 def parse_train_config(content: Any, source: str) -> TrainConfig:
     """Validate the recipe `content`; `source` names it in errors."""
-    try:
-        return TrainConfig.model_validate(content)
-    except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']}" for e in error.errors()
-        )
-        raise ConfigError(f"{source}: the recipe is not valid:\n{problems}") from error
+    return validated(TrainConfig, content, f"{source}: the recipe")
