@@ -11,25 +11,36 @@ from columna.models.instance_network import load_instance_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom, random_settings
 from columna.phantom.generate import make_scene
+from columna.phantom.patients import random_patient
 from columna.phantom.score import dice
-from columna.train import export, instance, semantic
+from columna.train import export, instance, maps, semantic, sources
 from columna.train.__main__ import main
 from columna.train.degrade import degraded
 from columna.train.losses import deep_loss, dice_and_entropy
-from columna.train.painting import paint_at_random
+from columna.train.masks import map_masks
 from columna.train.sources import synthetic
 from columna.train.stream import Stream
 
 
-def samples(task, n, seed):
-    """The first `n` samples of a training, on the task's own subjects."""
-    stream = Stream(synthetic(task), task.per_draw, seed, 1, mixed=2)
+@pytest.fixture(scope="module")
+def lumbar():
+    """Map of a lumbar spine in its body."""
+    settings = random_patient(
+        5, region="lumbar", spacing_mm=maps.SPACING_MM, fov_mm=(220.0, 260.0, 80.0)
+    )
+    scene = make_scene(settings)
+    return maps.make_map(scene.tissues, scene.semantic, scene.instance, maps.SPACING_MM, 5)
+
+
+def samples(task, label_map, n, seed):
+    """The first `n` samples of a training that has one map."""
+    stream = Stream(synthetic(task, lambda rng: label_map), task.per_draw, seed, 1, mixed=2)
     batches = itertools.islice(stream.batches(0), n)
     return [(inputs[0], target[0]) for inputs, target in batches]
 
 
-def test_semantic_patches_are_normalised_and_hold_all_classes():
-    patches = samples(semantic.TASK, 18, 3)
+def test_semantic_patches_are_normalised_and_hold_all_classes(lumbar):
+    patches = samples(semantic.TASK, lumbar, 18, 3)
     image, target = patches[0]
     assert image.shape == (1, *semantic.PATCH[::-1])
     assert target.shape == semantic.PATCH[::-1]
@@ -38,9 +49,9 @@ def test_semantic_patches_are_normalised_and_hold_all_classes():
     assert all(abs(float(i.mean())) < 2 for i, _ in patches)
 
 
-def test_instance_windows_show_the_centre_vertebra_as_class_2():
+def test_instance_windows_show_the_centre_vertebra_as_class_2(lumbar):
     central = []
-    for codes, target in samples(instance.TASK, 8, 2):
+    for codes, target in samples(instance.TASK, lumbar, 8, 2):
         onehot = instance.encode(codes[None])[0]
         assert onehot.shape == (10, *instance.CUTOUT)
         assert torch.equal(onehot.sum(0), torch.ones(instance.CUTOUT))
@@ -72,14 +83,35 @@ def test_degraded_masks_resemble_the_truth_and_leave_it_alone():
     assert 0.7 < np.mean(scores) < 0.99
 
 
-def test_paintings_differ_but_show_the_same_scene():
-    scene = make_scene(PhantomSettings(region="lumbar", spacing_mm=(2, 2, 3.3)))
-    rng = np.random.default_rng(1)
-    first, second = (paint_at_random(scene.tissues, np.array([2, 2, 3.3]), rng) for _ in "ab")
-    assert first.shape == scene.semantic.shape
-    assert np.isfinite(first).all()
-    assert (first >= 0).all()
-    assert not np.allclose(first, second)
+def test_masks_of_a_map_end_where_the_map_ends(lumbar):
+    for seed in range(8):
+        masks = map_masks(lumbar, (1.75, 1.75, 3.3), np.random.default_rng(seed))
+        bodies = masks.semantic == Semantic.VERTEBRAL_BODY
+        assert bodies.any()
+        assert (masks.instance[bodies] > 0).all()
+        # a border that went on would show in whole rows of one label
+        for axis in range(3):
+            ends = masks.semantic.any(axis=tuple({0, 1, 2} - {axis}))
+            assert ends.sum() * (1.75, 1.75, 3.3)[axis] < 1.4 * (220, 260, 80)[axis]
+
+
+def test_masks_of_a_map_follow_the_generator(lumbar):
+    first, again, other = (
+        map_masks(lumbar, (1.75, 1.75, 3.3), np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first.semantic, again.semantic)
+    assert np.array_equal(first.instance, again.instance)
+    assert not np.array_equal(first.semantic, other.semantic)
+
+
+def test_maps_without_a_pool_are_those_of_new_patients(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(sources, "phantom_map", seeds.append)
+    for n in range(50):
+        sources.fresh(np.random.default_rng(n))
+    assert len(set(seeds)) == 50
+    assert min(seeds) > 100_000
+    assert max(seeds) < 2**31
 
 
 def test_loss_is_small_for_the_right_answer_and_large_for_a_wrong_one():

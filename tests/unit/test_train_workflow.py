@@ -33,7 +33,7 @@ from columna.train.measures import islands, match_vertebrae
 from columna.train.real import RealSource
 from columna.train.run import TASKS, train_phase
 from columna.train.settings import DatasetSettings, TrainConfig, parse_train_config
-from columna.train.sources import Inputs, pooled, training_source
+from columna.train.sources import Inputs, pooled, synthetic, training_source
 from columna.train.stream import Mixture, Stream
 from columna.volume import Volume, load_image, load_volume, save_volume
 
@@ -350,7 +350,7 @@ def test_pooled_patches_show_the_labels_of_their_map(tmp_path):
     scene = make_scene(random_settings(1, region="lumbar", spacing_mm=(2, 2, 3)))
     label_map = make_map(scene.tissues, scene.semantic, scene.instance, (2, 2, 3), seed=1)
     save_map(label_map, tmp_path / "phantom-00001")
-    source = pooled(tmp_path)
+    source = synthetic(semantic.TASK, pooled(tmp_path))
     images, targets = source(np.random.default_rng(0))
     again = source(np.random.default_rng(0))
     assert images.shape == (semantic.TASK.per_draw, 1, *semantic.PATCH[::-1])

@@ -62,8 +62,8 @@ def converted(wildcards):
 
 
 def label_maps(wildcards):
-    """The pool of label maps, which phase 1 is painted from."""
-    pooled = wildcards.phase == "semantic" and recipe().synthetic and recipe().maps
+    """The pool of label maps, which synthetic samples come from."""
+    pooled = recipe().synthetic and recipe().maps
     return join(TRAIN, "maps", "done") if pooled else []
 
 

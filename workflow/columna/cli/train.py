@@ -46,7 +46,7 @@ def network(
         Path | None, typer.Option(help="Converted dataset, where the recipe names any.")
     ] = None,
     maps: Annotated[
-        Path | None, typer.Option(help="Pool of label maps, for phase 1 (columna.train.pool).")
+        Path | None, typer.Option(help="Pool of label maps (columna.train.pool).")
     ] = None,
     configfile: RecipeFile = DEFAULT_RECIPE,
     settings: RecipeJson = None,

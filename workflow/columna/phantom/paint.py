@@ -85,17 +85,6 @@ def t2w_means(rng: np.random.Generator, spread: float) -> np.ndarray:
     return mean
 
 
-def arbitrary_means(rng: np.random.Generator) -> np.ndarray:
-    """Intensities at random, bones about alike: any contrast that might occur, and many more."""
-    mean = rng.uniform(20, 1000, 256).astype(np.float32)
-    bone = rng.uniform(60, 1000)
-    for code in BONES:
-        mean[code] = bone * np.exp(rng.normal(0, 0.12))
-    mean[tissues.AIR] = rng.uniform(0, 60)
-    _shade_discs(mean, rng)
-    return mean
-
-
 def _shade_discs(mean: np.ndarray, rng: np.random.Generator) -> None:
     """Every disc has its own degree of degeneration: nuclei from bright to black (in place)."""
     base, typical = mean[Semantic.DISC], rng.uniform(0, 1)

@@ -13,7 +13,7 @@ from columna.models.device import choose_device
 from columna.train.export import EXPORTS
 from columna.train.loop import TrainSettings, train
 from columna.train.run import TASKS, choose_training_format
-from columna.train.sources import pooled, synthetic
+from columna.train.sources import fresh, pooled, synthetic
 from columna.train.stream import Stream
 
 
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         compute=choose_training_format("auto", device),
     )
     stream = Stream(
-        pooled(options.pool, tuple(options.exclude)) if options.pool else synthetic(task),
+        synthetic(task, pooled(options.pool, tuple(options.exclude)) if options.pool else fresh),
         task.per_draw,
         options.seed,
         options.batch_size,
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--max-steps", type=int)
-    parser.add_argument("--pool", type=Path, help="label maps for phase 1 (columna.train.pool)")
+    parser.add_argument("--pool", type=Path, help="label maps (columna.train.pool)")
     parser.add_argument("--exclude", nargs="*", default=(), help="real maps that are not used")
     parser.add_argument("--mixed", type=int, default=4, help="draws that are shuffled together")
     return parser

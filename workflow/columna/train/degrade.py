@@ -29,6 +29,8 @@ def degraded(semantic: np.ndarray, bodies: np.ndarray, rng: np.random.Generator)
         _bridge_discs(mask, rng)
     if rng.random() < 0.2:
         _shrink_bodies(mask, bodies, rng)
+    if rng.random() < 0.15:
+        _take_sacrum_for_body(mask, rng)
     if rng.random() < 0.4:
         _add_islands(mask, rng)
     return mask
@@ -37,10 +39,10 @@ def degraded(semantic: np.ndarray, bodies: np.ndarray, rng: np.random.Generator)
 def _jittered(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Move every voxel's lookup by a smooth and a rough random offset of about a voxel."""
     index = np.indices(mask.shape, dtype=np.float32)
-    amount = rng.uniform(0.2, 1.1)
+    amount, rough = rng.uniform(0.2, 1.1), rng.uniform(0, 0.5)
     for axis, strength in enumerate((1.0, 1.0, 0.4)):
         offset = smooth_noise(mask.shape, (1, 1, 1.6), rng.uniform(2, 6), rng)
-        offset += 0.5 * rng.standard_normal(mask.shape, dtype=np.float32)
+        offset += np.float32(rough) * rng.standard_normal(mask.shape, dtype=np.float32)
         index[axis] += np.float32(amount * strength * 0.7) * offset
     index = np.round(index).astype(np.int32)
     for axis, n in enumerate(mask.shape):
@@ -67,6 +69,20 @@ def _bridge_discs(mask: np.ndarray, rng: np.random.Generator) -> None:
     noise = smooth_noise(mask.shape, (1, 1, 1.6), rng.uniform(5, 12), rng)
     between = (mask == Semantic.DISC) | (mask == Semantic.ENDPLATE)
     mask[between & (noise > rng.uniform(0.8, 1.8))] = Semantic.VERTEBRAL_BODY
+
+
+def _take_sacrum_for_body(mask: np.ndarray, rng: np.random.Generator) -> None:
+    """Call the upper end of the sacrum, or patches of it, body (in place)."""
+    sacrum = mask == Semantic.SACRUM
+    rows = np.flatnonzero(sacrum.any(axis=(0, 2)))
+    if not len(rows):
+        return
+    if rng.random() < 0.5:
+        sacrum[:, rows[0] + int(rng.integers(4, 20)) :] = False
+    else:
+        noise = smooth_noise(mask.shape, (1, 1, 1.6), rng.uniform(5, 12), rng)
+        sacrum &= noise > rng.uniform(0.5, 1.5)
+    mask[sacrum] = Semantic.VERTEBRAL_BODY
 
 
 def _shrink_bodies(mask: np.ndarray, bodies: np.ndarray, rng: np.random.Generator) -> None:

@@ -14,7 +14,10 @@ from columna.anatomy import (
 from columna.models.instance_network import InstanceUNet
 from columna.train.degrade import degraded
 from columna.train.losses import sample_dice_and_entropy, sum_of_norms
-from columna.train.subject import Subject
+from columna.train.maps import LabelMap
+from columna.train.masks import map_masks
+from columna.train.stream import Arrays
+from columna.train.subject import Masks
 from columna.train.task import Task, adam, linear
 
 SPACING_MM = (1.75, 1.75, 1.65)
@@ -25,6 +28,8 @@ small enough for a cervical body to survive.
 """
 SLICE_REPEATS = 2
 """Slices of 3.3 mm are doubled, as nearest-neighbour resampling to the grid would."""
+SLAB_MM = (*SPACING_MM[:2], SPACING_MM[2] * SLICE_REPEATS)
+"""Voxel size of the masks that samples are cut from."""
 CUTOUT = (80, 96, 32)
 """Window in PIR: a lumbar vertebra and its neighbours with their processes."""
 CHANNELS, WIDTH, CLASSES = 10, 8, 4
@@ -48,7 +53,7 @@ CODE_OF[Semantic.ARCUS : Semantic.VERTEBRAL_BODY + 1] = np.arange(1, 10)
 CODE_OF[[Semantic.VERTEBRAL_BODY_INNER, Semantic.DENS]] = 9
 
 
-def windows(subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+def windows(subject: Masks, rng: np.random.Generator) -> Arrays | None:
     """Windows around bodies: input classes and targets, both uint8 (n, P, I, R).
 
     None where no body is large enough to be the centre of a window.
@@ -71,6 +76,11 @@ def windows(subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.
         inputs.append(cut(codes, start))
         targets.append(neighbours(cut(instance, start), int(label), order))
     return np.stack(inputs), np.stack(targets)
+
+
+def map_windows(label_map: LabelMap, rng: np.random.Generator) -> Arrays | None:
+    """Windows of a deformed label map; what they hold is said at `windows`."""
+    return windows(map_masks(label_map, SLAB_MM, rng), rng)
 
 
 def encode(codes: Tensor) -> Tensor:
@@ -108,8 +118,9 @@ TASK = Task(
     name="instance",
     class_names=("vertebra above", "vertebra", "vertebra below"),
     build_network=build_network,
-    spacing_mm=(*SPACING_MM[:2], SPACING_MM[2] * SLICE_REPEATS),
+    spacing_mm=SLAB_MM,
     cut=windows,
+    cut_map=map_windows,
     per_draw=WINDOWS,
     encode=encode,
     loss=sample_dice_and_entropy,

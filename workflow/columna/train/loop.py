@@ -125,7 +125,7 @@ class Training:
 
     def __init__(self, task: Task, settings: TrainSettings, device: torch.device) -> None:
         self._task, self._settings, self._device = task, settings, device
-        placed = task.build_network().to(device, memory_format=torch.channels_last_3d)
+        placed = task.build_network().to(device, memory_format=task.memory_format)
         self.network = placed.train()
         self.averaged = Averaged(self.network)
         self._optimizer = task.optimizer(self.network.parameters(), settings.learning_rate)
@@ -143,7 +143,7 @@ class Training:
             group["lr"] = settings.learning_rate * task.schedule(self.progress.step, share)
         given = task.encode(inputs.to(self._device))
         with autocast(self._device, settings.compute):
-            outputs = self.network(given.contiguous(memory_format=torch.channels_last_3d))
+            outputs = self.network(given.contiguous(memory_format=task.memory_format))
         loss = task.loss(outputs, target.to(self._device).long())
         self._optimizer.zero_grad(set_to_none=True)
         (loss + task.penalty(self.network.parameters())).backward()

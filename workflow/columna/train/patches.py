@@ -22,9 +22,9 @@ from columna.train.deform import (
     add_elastic,
     doubled,
     look_up,
-    random_pose,
 )
 from columna.train.maps import LabelMap
+from columna.train.placing import place, swapped
 
 WEIGHTS: dict[int, float] = {
     Semantic.SACRUM: 2.0,
@@ -35,8 +35,6 @@ WEIGHTS: dict[int, float] = {
 """Odds of a patch's centre by semantic label; 1 where nothing is said."""
 AWAY = 0.2
 """Share of patches that are centred away from the spine, where false islands arise."""
-PAIRS = ((43, 44), (45, 46), (47, 48))
-"""Labels that a mirrored patient swaps."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def make_patch(
     semantic
         uint8 labels, 0 outside the field of view.
     """
-    pose, mirrored = _place(label_map, rng)
+    pose, mirrored = place(label_map, WEIGHTS, rng)
     view = _random_view(label_map, pose, shape, spacing_mm, rng)
     look, protocol, gain = random_appearance(rng), random_protocol(rng), random_gain(rng)
     box = view.inside
@@ -102,27 +100,6 @@ def make_patch(
     image[box] = (scanned - mean) * np.float32(scale / sd) + np.float32(shift)
     semantic[box] = swapped(labels) if mirrored else labels
     return image, semantic
-
-
-def swapped(labels: np.ndarray) -> np.ndarray:
-    """Exchange the labels of left and right."""
-    lookup = np.arange(256, dtype=np.uint8)
-    for left, right in PAIRS:
-        lookup[[left, right]] = right, left
-    return lookup[labels]
-
-
-def _place(label_map: LabelMap, rng: np.random.Generator) -> tuple[Pose, bool]:
-    """Put a random labelled point into the origin of the scanner; mirror every second patient."""
-    odds = np.array([WEIGHTS.get(int(label), 1.0) for label in label_map.labels])
-    label = rng.choice(label_map.labels, p=odds / odds.sum())
-    rows = label_map.points[label_map.points[:, 0] == label, 1:]
-    point = rows[rng.integers(len(rows))] * label_map.spacing_mm
-    pose = random_pose(point, rng)
-    mirrored = bool(rng.random() < 0.5)
-    if mirrored:
-        pose.matrix[:, 2] *= -1
-    return pose, mirrored
 
 
 def _random_view(

@@ -1,12 +1,16 @@
 """Phase 1: an nnU-Net of PlainConvUNet type and its training patches."""
 
 import numpy as np
+import torch
 from torch import nn
 
 from columna.anatomy import Semantic, semantic_names
 from columna.train.architecture import build_from_plan
 from columna.train.labels import CLASS_OF, LABELS
 from columna.train.losses import deep_loss
+from columna.train.maps import LabelMap
+from columna.train.patches import make_patch
+from columna.train.stream import Arrays
 from columna.train.subject import Subject
 from columna.train.task import Task, adamw, no_penalty, polynomial
 
@@ -15,6 +19,7 @@ SPACING_MM = (1.2, 1.2, 3.3)
 PATCH = (128, 128, 16)
 """Patch size in PIR."""
 PAINTINGS, PATCHES_PER_PAINTING = 2, 3
+PER_DRAW = PAINTINGS * PATCHES_PER_PAINTING
 RARE = tuple(
     LABELS.index(label) + 1
     for label in (
@@ -54,7 +59,17 @@ def build_network(*, deep_supervision: bool = True) -> nn.Module:
     return build_from_plan(ARCHITECTURE, 1, len(LABELS) + 1, deep_supervision=deep_supervision)
 
 
-def patches(subject: Subject, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def map_patches(label_map: LabelMap, rng: np.random.Generator) -> Arrays:
+    """Patches of a label map, each deformed, painted and scanned anew; as `patches` gives them."""
+    made = [make_patch(label_map, PATCH, SPACING_MM, rng) for _ in range(PER_DRAW)]
+    images, masks = zip(*made, strict=True)
+    return (
+        np.stack([image.T[None] for image in images]),
+        np.stack([CLASS_OF[mask].T for mask in masks]),
+    )
+
+
+def patches(subject: Subject, rng: np.random.Generator) -> Arrays:
     """Patches of a subject: float32 (n, 1, R, I, P) and classes uint8 (n, R, I, P)."""
     target = CLASS_OF[subject.semantic]
     images, targets = [], []
@@ -105,10 +120,12 @@ TASK = Task(
     build_network=build_network,
     spacing_mm=SPACING_MM,
     cut=patches,
-    per_draw=PAINTINGS * PATCHES_PER_PAINTING,
+    cut_map=map_patches,
+    per_draw=PER_DRAW,
     encode=lambda patches: patches,
     loss=deep_loss,
     penalty=no_penalty,
     optimizer=adamw,
     schedule=polynomial,
+    memory_format=torch.contiguous_format,
 )

@@ -1,4 +1,4 @@
-"""Where the samples of a task come from: synthetic scenes, and scans of a converted dataset."""
+"""Where the samples of a task come from: label maps, and scans of a converted dataset."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
-from columna.train import semantic
 from columna.train.dataset import read_cases
-from columna.train.labels import CLASS_OF
+from columna.train.maps import LabelMap, phantom_map
+from columna.train.pool import Pool
 from columna.train.real import RealSource
 from columna.train.settings import TrainConfig
 from columna.train.stream import Arrays, Mixture, Source
-from columna.train.subject import Subject, Triple, draw_synthetic
 from columna.train.task import Task
 
 SYNTHETIC = "synthetic"
+FRESH_SEEDS = (1_000_000, 2**31)
+"""Seeds of patients for samples without a pool: above those of pools, below held-out phantoms."""
 
 
 @dataclass(frozen=True)
@@ -27,44 +28,29 @@ class Inputs:
     dataset
         Folder of `columna.train.dataset.convert`, where the recipe names datasets.
     maps
-        Folder of `columna.train.pool`, where phase 1 is painted from a pool.
+        Folder of `columna.train.pool`; without one, every sample makes its own map.
     """
 
     dataset: Path | None = None
     maps: Path | None = None
 
 
-Draw = Callable[[np.random.Generator, Triple], Subject]
+MapSource = Callable[[np.random.Generator], LabelMap]
 
 
-def synthetic(task: Task) -> Source:
-    """Samples of scenes that are made and painted at random."""
-    return _samples(task, draw_synthetic)
+def synthetic(task: Task, maps: MapSource) -> Source:
+    """Samples of label maps. From a pool, they follow from the seed once it is complete."""
+    return _samples(lambda rng: task.cut_map(maps(rng), rng))
 
 
-def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> Source:
-    """Phase-1 patches of label maps that were made before (`columna.train.pool`).
+def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> MapSource:
+    """Label maps that were made before (`columna.train.pool`), but real ones to `exclude`."""
+    return Pool(folder, exclude=exclude).draw
 
-    Samples follow from the seed alone once the pool is complete.
-    """
-    from columna.train.patches import make_patch
-    from columna.train.pool import Pool
 
-    pool = Pool(folder, exclude=exclude)
-
-    def samples(rng: np.random.Generator) -> Arrays:
-        label_map = pool.draw(rng)
-        made = [
-            make_patch(label_map, semantic.PATCH, semantic.SPACING_MM, rng)
-            for _ in range(semantic.TASK.per_draw)
-        ]
-        images, masks = zip(*made, strict=True)
-        return (
-            np.stack([image.T[None] for image in images]),
-            np.stack([CLASS_OF[mask].T for mask in masks]),
-        )
-
-    return samples
+def fresh(rng: np.random.Generator) -> LabelMap:
+    """Make a map of a patient who is in no pool; takes seconds."""
+    return phantom_map(int(rng.integers(*FRESH_SEEDS)))
 
 
 def training_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
@@ -75,7 +61,7 @@ def training_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
 def validation_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
     """Mix synthetic samples and real ones of the held-out fold.
 
-    Synthetic scenes are made anew: those of a pool are the ones that are trained on.
+    Label maps are made anew: those of a pool are the ones that are trained on.
     """
     fresh = replace(inputs, maps=None)
     return _mixture(task, config, fresh, lambda fold: fold == config.fold)
@@ -85,32 +71,30 @@ def _mixture(
     task: Task, config: TrainConfig, inputs: Inputs, wanted: Callable[[int], bool]
 ) -> Source:
     sources, shares = {}, {}
+    maps = pooled(inputs.maps, config.left_out_maps) if inputs.maps else fresh
     if config.synthetic:
-        sources[SYNTHETIC] = _synthetic(task, config, inputs.maps)
+        sources[SYNTHETIC] = synthetic(task, maps)
         shares[SYNTHETIC] = config.synthetic
     cases = read_cases(inputs.dataset) if inputs.dataset else []
     for name, settings in config.datasets.items():
         own = [case for case in cases if case.dataset == name and wanted(case.fold)]
         if own:
-            sources[name] = _samples(task, RealSource(inputs.dataset, own))
+            sources[name] = _scans(task, RealSource(inputs.dataset, own))
             shares[name] = settings.share
     # a held-out fold may be empty: the curves then show synthetic samples
-    return Mixture(sources, shares) if sources else synthetic(task)
+    return Mixture(sources, shares) if sources else synthetic(task, maps)
 
 
-def _synthetic(task: Task, config: TrainConfig, maps: Path | None) -> Source:
-    if task.name == "semantic" and maps is not None:
-        return pooled(maps, config.left_out_maps)
-    return synthetic(task)
+def _scans(task: Task, draw: RealSource) -> Source:
+    return _samples(lambda rng: task.cut(draw(rng, task.spacing_mm), rng))
 
 
-def _samples(task: Task, draw: Draw) -> Source:
-    """Draw subjects until one of them gives samples."""
+def _samples(draw: Callable[[np.random.Generator], Arrays | None]) -> Source:
+    """Draw until there are samples."""
 
     def samples(rng: np.random.Generator) -> Arrays:
         while True:
-            arrays = task.cut(draw(rng, task.spacing_mm), rng)
-            if arrays is not None:
+            if (arrays := draw(rng)) is not None:
                 return arrays
 
     return samples

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from columna.train.maps import LabelMap
 from columna.train.stream import Arrays
 from columna.train.subject import Subject, Triple
 
@@ -26,8 +27,10 @@ class Task:
     spacing_mm
         Voxel size (P, I, R) of its samples' subjects.
     cut
-        Makes `per_draw` samples of a subject: inputs and classes; None where the subject shows
+        Makes `per_draw` samples of a scan with masks: inputs and classes; None where it shows
         nothing to learn from.
+    cut_map
+        The same of a label map, for synthetic samples.
     per_draw
         Samples that are made of one subject.
     encode
@@ -40,6 +43,8 @@ class Task:
         Made of parameters and learning rate.
     schedule
         Factor of the learning rate, given the step and the share of the training that is done.
+    memory_format
+        Layout of the tensors that this network convolves faster in.
     """
 
     name: str
@@ -47,12 +52,14 @@ class Task:
     build_network: Callable[[], nn.Module]
     spacing_mm: Triple
     cut: Callable[[Subject, np.random.Generator], Arrays | None]
+    cut_map: Callable[[LabelMap, np.random.Generator], Arrays | None]
     per_draw: int
     encode: Callable[[Tensor], Tensor]
     loss: Callable[[Tensor | list[Tensor], Tensor], Tensor]
     penalty: Callable[[Iterable[Tensor]], Tensor | float]
     optimizer: Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
     schedule: Callable[[int, float], float]
+    memory_format: torch.memory_format = torch.channels_last_3d
 
 
 def polynomial(step: int, share: float) -> float:
