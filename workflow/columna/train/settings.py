@@ -111,8 +111,8 @@ class TrainConfig(Settings):
     maps: int = Field(
         300,
         ge=0,
-        description="Phantoms in the pool of label maps that synthetic samples come from; 0: no pool, "
-        "every sample makes its own.",
+        description="Phantoms in the pool of label maps that synthetic samples come from; "
+        "0: no pool, every sample makes its own.",
     )
     left_out_maps: tuple[str, ...] = Field(
         (), description="Real label maps (resources/training) that are not trained on."
