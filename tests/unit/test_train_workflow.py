@@ -18,7 +18,7 @@ import toy_training
 
 from columna.anatomy import Semantic
 from columna.config import PrepareSettings
-from columna.errors import CohortError, ColumnaError, ConfigError
+from columna.errors import CohortError, ColumnaError, ConfigError, ModelError
 from columna.models.folder import ModelFolder
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
@@ -26,7 +26,7 @@ from columna.models.semantic_network import load_semantic_model
 from columna.phantom import make_phantom, random_settings, write_phantom
 from columna.phantom.generate import make_scene
 from columna.train import dataset, instance, semantic
-from columna.train.loop import Monitor
+from columna.train.loop import Monitor, Training, TrainSettings
 from columna.train.losses import sample_dice_and_entropy
 from columna.train.maps import make_map, save_map
 from columna.train.measures import islands, match_vertebrae
@@ -34,6 +34,7 @@ from columna.train.real import RealSource
 from columna.train.run import TASKS, train_phase
 from columna.train.settings import DatasetSettings, TrainConfig, parse_train_config
 from columna.train.sources import Inputs, pooled, synthetic, training_source
+from columna.train.start import starting_weights
 from columna.train.stream import Mixture, Stream
 from columna.volume import Volume, load_image, load_volume, save_volume
 
@@ -214,6 +215,22 @@ def test_the_loss_of_phase_2_counts_every_class_of_every_sample():
     lost = sample_dice_and_entropy(wrong, target)
     entropy = torch.nn.functional.cross_entropy(wrong, target)
     assert float(lost - entropy) == pytest.approx(0.25, abs=0.01)
+
+
+@pytest.mark.parametrize("phase", ["semantic", "instance"])
+def test_a_training_starts_from_the_weights_of_a_model(phase, tmp_path):
+    model = find_model(f"bundled_{phase}")
+    weights = starting_weights(phase, str(model))
+    task = TASKS[phase]
+    settings = TrainSettings(tmp_path / "state.pt", steps=1, start=weights)
+    begun = Training(task, settings, torch.device("cpu")).network
+    assert begun.state_dict().keys() == weights.keys()
+    assert all(torch.equal(begun.state_dict()[name], weights[name]) for name in weights)
+    with pytest.raises(ColumnaError, match="do not fit"):
+        Training(toy_training.TASK, settings, torch.device("cpu"))
+    other = {"semantic": "instance", "instance": "semantic"}[phase]
+    with pytest.raises(ModelError, match="cannot start"):
+        starting_weights(other, str(model))
 
 
 # --- the recipe ---

@@ -34,6 +34,7 @@ TASK = Task(
     ),
     spacing_mm=(1.0, 1.0, 1.0),
     cut=None,
+    cut_map=None,
     per_draw=2,
     encode=lambda patches: patches,
     loss=deep_loss,

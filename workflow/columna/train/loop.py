@@ -3,7 +3,7 @@
 import copy
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ class TrainSettings:
         Names what a state was trained with; another one refuses it. Empty: any.
     save_seconds
         Time between two writes of `state`.
+    start
+        Weights that a new training begins with; none: random ones.
     """
 
     state: Path
@@ -73,6 +75,7 @@ class TrainSettings:
     compute: torch.dtype = torch.float32
     recipe: str = ""
     save_seconds: float = 120.0
+    start: Mapping[str, Tensor] = field(default_factory=dict)
 
     def share(self, step: int, seconds: float) -> float:
         """Share of the training that is done, 0 to 1 and beyond."""
@@ -125,7 +128,10 @@ class Training:
 
     def __init__(self, task: Task, settings: TrainSettings, device: torch.device) -> None:
         self._task, self._settings, self._device = task, settings, device
-        placed = task.build_network().to(device, memory_format=task.memory_format)
+        network = task.build_network()
+        if settings.start:
+            load_weights(network, settings.start)
+        placed = network.to(device, memory_format=task.memory_format)
         self.network = placed.train()
         self.averaged = Averaged(self.network)
         self._optimizer = task.optimizer(self.network.parameters(), settings.learning_rate)
@@ -266,6 +272,20 @@ def _look(
         progress.note(monitor.run(progress.step, training.averaged.network))
     if due:
         tell(progress.history)
+
+
+def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network the weights of another one.
+
+    Raises
+    ------
+    ColumnaError
+        If they are of another architecture.
+    """
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ColumnaError(f"the weights to start from do not fit this network: {error}") from error
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:

@@ -15,6 +15,7 @@ from columna.train.export import EXPORTS
 from columna.train.loop import Monitor, Point, TrainSettings, train
 from columna.train.settings import TrainConfig
 from columna.train.sources import Inputs, training_source, validation_source
+from columna.train.start import starting_weights
 from columna.train.stream import Stream, held_out
 from columna.train.task import Task
 from columna.train.validate import validation_points
@@ -67,6 +68,7 @@ def train_phase(
         learning_rate=phase.learning_rate,
         compute=compute,
         recipe=recipe_digest(name, config),
+        start=starting_weights(name, phase.start) if phase.start else {},
     )
     stream = Stream(
         training_source(task, config, inputs),
@@ -100,7 +102,7 @@ def recipe_digest(name: str, config: TrainConfig) -> str:
     phase = config.phase(name)
     return sha256_json(
         config.model_dump(mode="json", include=SAMPLE_KEYS)
-        | phase.model_dump(mode="json", include={"batch_size", "learning_rate", "mixed"})
+        | phase.model_dump(mode="json", include={"batch_size", "learning_rate", "mixed", "start"})
         | {"phase": name}
     )
 

@@ -45,6 +45,11 @@ class PhaseSettings(Settings):
     mixed: int = Field(
         4, ge=1, description="Scenes whose samples are shuffled among each other; more is smoother."
     )
+    start: str | None = Field(
+        None,
+        description="Model (an id of resources/models.tsv, or a folder) whose weights it begins "
+        "with; its architecture must be that of the bundled one. null: random weights.",
+    )
     validate_every: int = Field(500, ge=1, description="Steps between two points of the curves.")
     validation_scenes: int = Field(4, ge=1, description="Held-out scenes behind each point.")
 
