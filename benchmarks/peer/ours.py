@@ -58,7 +58,9 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
         spine_raw = postprocess.clean_semantic(answer.reoriented())
     else:
         prepared = stage.prepare_scan(scan, semantic.grid, settings)
-        spine_raw = phase_1.segment_semantic(prepared, semantic, SemanticSettings()).mask
+        spine_raw = phase_1.segment_semantic(
+            prepared, semantic, SemanticSettings(max_gap_mm=None)
+        ).mask
     vert_raw = phase_2.segment_instances(spine_raw, instance, InstanceSettings())
     final = masks.label_masks(scan.volume, spine_raw, vert_raw, LabelSettings(naming="top_down"))
     delivered = {

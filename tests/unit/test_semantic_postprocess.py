@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from columna.anatomy import Semantic
 from columna.errors import ScanRefused
+from columna.semantic.islands import delete_islands
 from columna.semantic.postprocess import (
     SMALL_MM3,
     clean_semantic,
@@ -194,3 +195,54 @@ def _has_equal_components(labels):
 
     sizes = np.sort(cc3d.statistics(cc3d.connected_components(labels != 0))["voxel_counts"][1:])
     return len(sizes) > 1 and sizes[-1] == sizes[-2]
+
+
+def curved_spine():
+    """A half circle of bodies, and an island in the middle of its box."""
+    labels = empty(120, 200, 12)
+    for angle in np.linspace(0.1, np.pi - 0.1, 40):
+        p, i = int(20 + 80 * np.sin(angle)), int(100 - 80 * np.cos(angle))
+        labels[p - 8 : p + 8, i - 8 : i + 8, 3:9] = BODY
+    island = empty(*labels.shape)
+    island[30:36, 95:101, 4:8] = DISC
+    return labels, island
+
+
+def test_islands_within_the_box_of_a_curved_spine_are_deleted():
+    spine, island = curved_spine()
+    both = np.maximum(spine, island)
+    assert (clean_semantic(volume(both)).array[island > 0] == DISC).all()  # as SPINEPS
+    assert np.array_equal(clean_semantic(volume(both), 15.0).array, spine)
+
+
+def test_parts_of_the_spine_stay_however_far_away():
+    spine, _ = curved_spine()
+    spine[:, 60:140] = 0  # a stretch that the network has missed
+    parts = spine.copy()
+    delete_islands(parts, MM, 15.0)
+    assert np.array_equal(parts, spine)
+
+
+SPACINGS = [(1.0, 1.0, 1.0), (0.75, 0.75, 1.65), (1.2, 1.2, 3.3), (5.0, 5.0, 5.0)]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize(("gap", "stays"), [(8.0, True), (25.0, False)])
+def test_the_gap_is_in_millimetres(spacing, gap, stays):
+    labels = empty(*(int(n / s) for n, s in zip((120, 60, 40), spacing, strict=True)))
+
+    def paint(low, high, label):
+        box = zip(np.array(low) / spacing, np.array(high) / spacing, strict=True)
+        labels[tuple(slice(int(a), int(b)) for a, b in box)] = label
+
+    paint((5, 5, 5), (45, 55, 35), BODY)
+    paint((45 + gap, 20, 10), (56 + gap, 35, 25), DISC)
+    delete_islands(labels, np.array(spacing), 15.0)
+    assert (labels == DISC).any() == stays
+    assert (labels == BODY).any()
+
+
+def test_islands_of_nothing():
+    labels = empty(4, 4, 4)
+    delete_islands(labels, MM, 15.0)
+    assert not labels.any()

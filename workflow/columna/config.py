@@ -48,6 +48,12 @@ class SemanticSettings(Settings):
     mirroring: bool | None = Field(
         None, description="Average over mirrored passes; null: what the model folder says."
     )
+    max_gap_mm: float | None = Field(
+        15.0,
+        gt=0,
+        description="Structures farther than this from the rest of the spine are deleted; null: "
+        "only those whose box is away from it, as SPINEPS does.",
+    )
 
 
 class InstanceSettings(Settings):

@@ -12,6 +12,7 @@ from scipy.ndimage import find_objects
 
 from columna.anatomy import POSTERIOR_ELEMENTS, Semantic
 from columna.errors import ScanRefused
+from columna.semantic.islands import delete_islands
 from columna.volume import Volume, bounding_box
 
 SMALL_MM3 = 27.84375
@@ -38,13 +39,16 @@ _HEIGHT = 1
 _log = logging.getLogger(__name__)
 
 
-def clean_semantic(mask: Volume) -> Volume:
+def clean_semantic(mask: Volume, max_gap_mm: float | None = None) -> Volume:
     """Clean a phase-1 mask.
 
     Parameters
     ----------
     mask
         Semantic labels along P, I, R.
+    max_gap_mm
+        Structures farther than this from the rest of the spine are deleted too; None: only
+        what SPINEPS deletes.
 
     Returns
     -------
@@ -65,6 +69,8 @@ def clean_semantic(mask: Volume) -> Volume:
     if not labels.any():
         raise ScanRefused("no_spine", "The network found only specks, too small for a spine.")
     keep_spine(labels, spacing_mm)
+    if max_gap_mm is not None:
+        delete_islands(labels, spacing_mm, max_gap_mm)
     fill_holes(labels)
     cleaned = np.zeros_like(mask.array)
     cleaned[box] = labels

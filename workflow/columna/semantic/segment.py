@@ -60,7 +60,7 @@ def segment_semantic(
     answers = ask_network(image, model, choose_window(model, settings))
     classes, probability, entropy = (image.with_array(a).reoriented(PIR) for a in answers)
     found = classes.with_array(model.class_labels[classes.array])
-    mask = clean_semantic(found)
+    mask = clean_semantic(found, settings.max_gap_mm)
     confidence = summarise_confidence(mask.array, found.array, probability.array, entropy.array)
     return SemanticResult(mask, confidence)
 
