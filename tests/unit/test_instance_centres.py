@@ -92,6 +92,17 @@ def test_two_splits_and_pieces_in_one_spine():
     assert len(centres_in_thin_slices(drawn)) == 12
 
 
+def test_small_bodies_survive_on_a_coarse_grid():
+    """Of four voxels of 1.75 mm, an erosion by two would leave nothing."""
+    semantic = np.zeros((16, 40, 14), np.uint8)
+    for row in (4, 12, 20, 28):
+        semantic[5:12, row : row + 4, 3:11] = 49
+        semantic[5:12, row + 5 : row + 7, 3:11] = 100
+    spacing = np.array([1.75, 1.75, 1.65])
+    centres = find_centres(semantic, spacing, min_voxels=10)
+    np.testing.assert_allclose(centres[:, 1], [29.5, 21.5, 13.5, 5.5])
+
+
 def test_noise_is_no_body():
     drawn = draw_spine(4)
     drawn.semantic[40:46, :6, 8:14] = 49  # too small to survive erosion and cleaning

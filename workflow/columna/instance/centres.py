@@ -10,7 +10,8 @@ from columna.instance.split import split_body
 from columna.morphology import eroded
 from columna.volume import bounding_box
 
-EROSION_STEPS = 2
+EROSION_MM = 1.5
+"""How far bodies are eroded within the slice: two voxels of the reference grid."""
 SAME_HEIGHT_MM = 7.5
 """Two neighbours of one kind nearer than this along the height are pieces of one structure."""
 SAME_BODY_MM = 30.0
@@ -71,7 +72,7 @@ def find_centres(semantic: np.ndarray, spacing_mm: np.ndarray, min_voxels: int) 
         Centres in voxels, shape (n, 3), from caudal to cranial; n may be 0.
     """
     dense = bool((semantic == Semantic.VERTEBRAL_BODY_INNER).any())
-    cores = _dense_cores(semantic) if dense else _eroded_cores(semantic, min_voxels)
+    cores = _dense_cores(semantic) if dense else _eroded_cores(semantic, spacing_mm, min_voxels)
     bodies = cc3d.connected_components(cores, connectivity=26, out_dtype=np.uint32)
     is_disc = (semantic == Semantic.DISC) | (semantic == Semantic.ENDPLATE)
     discs = cc3d.connected_components(is_disc, connectivity=26)
@@ -88,12 +89,14 @@ def _dense_cores(semantic: np.ndarray) -> np.ndarray:
     return semantic == Semantic.VERTEBRAL_BODY_INNER
 
 
-def _eroded_cores(semantic: np.ndarray, min_voxels: int) -> np.ndarray:
+def _eroded_cores(semantic: np.ndarray, spacing_mm: np.ndarray, min_voxels: int) -> np.ndarray:
     cores = semantic == Semantic.VERTEBRAL_BODY
     box = bounding_box(cores)
     if box is None:
         return cores
-    cores[box] = eroded(cores[box], rank=2, steps=EROSION_STEPS)
+    # on a coarse grid two voxels would leave nothing of a cervical body
+    steps = max(round(EROSION_MM / float(np.min(spacing_mm))), 1)
+    cores[box] = eroded(cores[box], rank=2, steps=steps)
     return cc3d.dust(cores, threshold=min_voxels, connectivity=6) > 0
 
 

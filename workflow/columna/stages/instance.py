@@ -17,7 +17,7 @@ class InstanceStage(Stage):
     """Look at a window around every vertebral body and merge the overlapping answers."""
 
     name = "instance"
-    version = 4
+    version = 5
     uses_network = True
 
     @cached_property

@@ -23,8 +23,8 @@ from columna.train.task import Task, adam, linear
 SPACING_MM = (1.75, 1.75, 1.65)
 """Voxel size of the network's grid in PIR.
 
-Bodies are eroded by two voxels before they are counted (spineps-behaviour 4.2), so voxels must be
-small enough for a cervical body to survive.
+Bodies are eroded before they are counted (`columna.instance.centres`), so voxels must be small
+enough for a cervical body to survive.
 """
 SLICE_REPEATS = 2
 """Slices of 3.3 mm are doubled, as nearest-neighbour resampling to the grid would."""
