@@ -12,8 +12,8 @@ import pytest
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from workspace import Workspace
 
-SMALL = {"fov_mm": (130.0, 120.0, 46.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
-"""Three to four vertebrae: seconds on the bundled networks."""
+SMALL = {"fov_mm": (130.0, 120.0, 60.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
+"""Three to four vertebrae, with room beside them: seconds on the bundled networks."""
 
 SCANS = {
     "sub-01_T2w": {"seed": 1},
