@@ -250,6 +250,12 @@ def tip_of_the_dens_is_apart(semantic, raw):
     semantic[gap] = raw[gap] = 0
 
 
+def tip_of_the_dens_has_a_bit_of_arch(semantic, raw):
+    tip_of_the_dens_is_apart(semantic, raw)
+    piece = np.flatnonzero(raw == 90)
+    semantic.flat[piece[::5]] = 41
+
+
 def islands_of_sacrum_and_disc_lie_above(semantic, raw):
     semantic[:12, 2:6, 2:5] = 26
     semantic[20:22, 0:2, 2:4] = 100
@@ -261,6 +267,7 @@ def islands_of_sacrum_and_disc_lie_above(semantic, raw):
         ("lumbar", upper_sacrum_is_called_body),
         ("lumbar", islands_of_sacrum_and_disc_lie_above),
         ("cervicothoracic", tip_of_the_dens_is_apart),
+        ("cervicothoracic", tip_of_the_dens_has_a_bit_of_arch),
         ("cervicothoracic", islands_of_sacrum_and_disc_lie_above),
     ],
 )

@@ -15,6 +15,9 @@ MIN_BODY_RATIO = 0.05
 FRAGMENT_RATIO = 0.35
 """A body without processes that is smaller than this times its neighbours' is a piece of something
 else: of S1 where the network calls the upper sacrum a body, or the tip of a dens."""
+BARE_RATIO = 1.5
+"""An instance up to this much larger than its body has no processes, but a stray voxel or two of
+those of a neighbour. Vertebrae are at least twice as large as their bodies."""
 EDGE_MM = 2.0
 """A body nearer to the upper image edge than this is cut."""
 DISTANT = 1.6
@@ -118,7 +121,7 @@ class Spine:
         beside = [self.body_voxels[i] for i in others if i != instance]
         if not beside or self.body_voxels[instance] >= FRAGMENT_RATIO * np.median(beside):
             return False
-        if self.body_voxels[instance] < np.count_nonzero(self.instance == instance):
+        if np.count_nonzero(self.instance == instance) > BARE_RATIO * self.body_voxels[instance]:
             return False  # it has processes
         is_lowest = place == len(ordered) - 1
         ends_in_sacrum = bool((self.semantic == Semantic.SACRUM).any())
