@@ -11,25 +11,14 @@ from columna.models.instance_network import load_instance_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom, random_settings
 from columna.phantom.generate import make_scene
-from columna.phantom.patients import random_patient
 from columna.phantom.score import dice
-from columna.train import export, instance, maps, semantic, sources
+from columna.train import export, instance, semantic, sources
 from columna.train.__main__ import main
 from columna.train.degrade import degraded
 from columna.train.losses import deep_loss, dice_and_entropy
 from columna.train.masks import map_masks
 from columna.train.sources import synthetic
 from columna.train.stream import Stream
-
-
-@pytest.fixture(scope="module")
-def lumbar():
-    """Map of a lumbar spine in its body."""
-    settings = random_patient(
-        5, region="lumbar", spacing_mm=maps.SPACING_MM, fov_mm=(220.0, 260.0, 80.0)
-    )
-    scene = make_scene(settings)
-    return maps.make_map(scene.tissues, scene.semantic, scene.instance, maps.SPACING_MM, 5)
 
 
 def samples(task, label_map, n, seed):
@@ -39,8 +28,8 @@ def samples(task, label_map, n, seed):
     return [(inputs[0], target[0]) for inputs, target in batches]
 
 
-def test_semantic_patches_are_normalised_and_hold_all_classes(lumbar):
-    patches = samples(semantic.TASK, lumbar, 18, 3)
+def test_semantic_patches_are_normalised_and_hold_all_classes(lumbar_map):
+    patches = samples(semantic.TASK, lumbar_map, 18, 3)
     image, target = patches[0]
     assert image.shape == (1, *semantic.PATCH[::-1])
     assert target.shape == semantic.PATCH[::-1]
@@ -49,9 +38,9 @@ def test_semantic_patches_are_normalised_and_hold_all_classes(lumbar):
     assert all(abs(float(i.mean())) < 2 for i, _ in patches)
 
 
-def test_instance_windows_show_the_centre_vertebra_as_class_2(lumbar):
+def test_instance_windows_show_the_centre_vertebra_as_class_2(lumbar_map):
     central = []
-    for codes, target in samples(instance.TASK, lumbar, 8, 2):
+    for codes, target in samples(instance.TASK, lumbar_map, 8, 2):
         onehot = instance.encode(codes[None])[0]
         assert onehot.shape == (10, *instance.CUTOUT)
         assert torch.equal(onehot.sum(0), torch.ones(instance.CUTOUT))
@@ -83,9 +72,9 @@ def test_degraded_masks_resemble_the_truth_and_leave_it_alone():
     assert 0.7 < np.mean(scores) < 0.99
 
 
-def test_masks_of_a_map_end_where_the_map_ends(lumbar):
+def test_masks_of_a_map_end_where_the_map_ends(lumbar_map):
     for seed in range(8):
-        masks = map_masks(lumbar, (1.75, 1.75, 3.3), np.random.default_rng(seed))
+        masks = map_masks(lumbar_map, (1.75, 1.75, 3.3), np.random.default_rng(seed))
         bodies = masks.semantic == Semantic.VERTEBRAL_BODY
         assert bodies.any()
         assert (masks.instance[bodies] > 0).all()
@@ -95,9 +84,9 @@ def test_masks_of_a_map_end_where_the_map_ends(lumbar):
             assert ends.sum() * (1.75, 1.75, 3.3)[axis] < 1.4 * (220, 260, 80)[axis]
 
 
-def test_masks_of_a_map_follow_the_generator(lumbar):
+def test_masks_of_a_map_follow_the_generator(lumbar_map):
     first, again, other = (
-        map_masks(lumbar, (1.75, 1.75, 3.3), np.random.default_rng(seed)) for seed in (1, 1, 2)
+        map_masks(lumbar_map, (1.75, 1.75, 3.3), np.random.default_rng(seed)) for seed in (1, 1, 2)
     )
     assert np.array_equal(first.semantic, again.semantic)
     assert np.array_equal(first.instance, again.instance)

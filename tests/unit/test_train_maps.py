@@ -23,16 +23,6 @@ SPACING = (1.2, 1.2, 3.3)
 SMALL = (96, 96, 12)
 
 
-@pytest.fixture(scope="module")
-def lumbar():
-    """Map of a lumbar spine in its body."""
-    settings = random_patient(
-        5, region="lumbar", spacing_mm=maps.SPACING_MM, fov_mm=(220.0, 260.0, 80.0)
-    )
-    scene = make_scene(settings)
-    return maps.make_map(scene.tissues, scene.semantic, scene.instance, maps.SPACING_MM, 5)
-
-
 def test_a_body_leaves_labels_alone_and_fills_every_voxel():
     plain = PhantomSettings(region="whole", spacing_mm=(3, 3, 5), seed=2)
     scene, bare = make_scene(plain.model_copy(update={"surroundings": "body"})), make_scene(plain)
@@ -84,29 +74,29 @@ def test_a_slipped_vertebra_stands_forward():
     assert step({"listhesis_mm": {23: 8.0}}) - step({}) == pytest.approx(8, abs=1.5)
 
 
-def test_maps_survive_disk(lumbar, tmp_path):
-    maps.save_map(lumbar, tmp_path / "phantom-00001")
+def test_maps_survive_disk(lumbar_map, tmp_path):
+    maps.save_map(lumbar_map, tmp_path / "phantom-00001")
     again = Pool(tmp_path).draw(np.random.default_rng(0))
-    assert np.array_equal(again.codes, lumbar.codes)
-    assert np.array_equal(again.palette, lumbar.palette)
-    assert np.array_equal(again.points, lumbar.points)
+    assert np.array_equal(again.codes, lumbar_map.codes)
+    assert np.array_equal(again.palette, lumbar_map.palette)
+    assert np.array_equal(again.points, lumbar_map.points)
 
 
-def test_points_carry_their_labels(lumbar):
-    label, *index = lumbar.points.T
-    assert np.array_equal(lumbar.palette[lumbar.codes[tuple(index)], 1], label)
-    assert {26, 42, 49, 60, 61, 62, 100} <= set(lumbar.labels.tolist())
+def test_points_carry_their_labels(lumbar_map):
+    label, *index = lumbar_map.points.T
+    assert np.array_equal(lumbar_map.palette[lumbar_map.codes[tuple(index)], 1], label)
+    assert {26, 42, 49, 60, 61, 62, 100} <= set(lumbar_map.labels.tolist())
 
 
-def test_looking_up_without_deformation_gives_the_map_back(lumbar):
-    p, i, r = lumbar.spacing_mm
+def test_looking_up_without_deformation_gives_the_map_back(lumbar_map):
+    p, i, r = lumbar_map.spacing_mm
     steps = (p * np.arange(10, 60), i * np.arange(10, 60), r * np.arange(5, 25))
     still = Pose(np.eye(3), np.zeros(3), np.zeros(3))
-    found = look_up(lumbar.codes, still.at(steps), lumbar.spacing_mm)
-    assert np.array_equal(found, lumbar.codes[10:60, 10:60, 5:25])
+    found = look_up(lumbar_map.codes, still.at(steps), lumbar_map.spacing_mm)
+    assert np.array_equal(found, lumbar_map.codes[10:60, 10:60, 5:25])
 
 
-def test_doubling_keeps_the_coarse_coordinates(lumbar):
+def test_doubling_keeps_the_coarse_coordinates(lumbar_map):
     rng = np.random.default_rng(3)
     steps = (np.arange(8) * 1.2, np.arange(9) * 1.2, np.arange(5) * 3.3)
     coarse = random_pose(np.array([50.0, 60, 30]), rng).at(steps)
@@ -155,15 +145,15 @@ def test_a_scan_of_high_quality_is_the_picture():
     assert np.corrcoef(image[inner].ravel(), picture[::2, ::2, ::2][inner].ravel())[0, 1] > 0.98
 
 
-def test_samples_follow_the_generator_and_are_scaled(lumbar):
-    first, again = (make_patch(lumbar, SMALL, SPACING, np.random.default_rng(1)) for _ in "ab")
+def test_samples_follow_the_generator_and_are_scaled(lumbar_map):
+    first, again = (make_patch(lumbar_map, SMALL, SPACING, np.random.default_rng(1)) for _ in "ab")
     assert np.array_equal(first[0], again[0])
     assert np.array_equal(first[1], again[1])
-    other = make_patch(lumbar, SMALL, SPACING, np.random.default_rng(2))
+    other = make_patch(lumbar_map, SMALL, SPACING, np.random.default_rng(2))
     assert not np.array_equal(first[0], other[0])
     rng, seen, levels = np.random.default_rng(7), set(), []
     for _ in range(16):
-        image, semantic = make_patch(lumbar, SMALL, SPACING, rng)
+        image, semantic = make_patch(lumbar_map, SMALL, SPACING, rng)
         assert image.shape == semantic.shape == SMALL
         assert np.isfinite(image).all()
         seen |= set(np.unique(semantic).tolist())
@@ -172,11 +162,11 @@ def test_samples_follow_the_generator_and_are_scaled(lumbar):
     assert np.abs(np.mean(levels)) < 0.6
 
 
-def test_labels_lie_where_the_picture_shows_them(lumbar):
+def test_labels_lie_where_the_picture_shows_them(lumbar_map):
     """In most T2w samples fluid is brighter than the bone beside it; misplaced labels show none."""
     rng, wins, counted = np.random.default_rng(11), 0, 0
     for _ in range(24):
-        image, semantic = make_patch(lumbar, SMALL, SPACING, rng)
+        image, semantic = make_patch(lumbar_map, SMALL, SPACING, rng)
         canal, body = image[semantic == 61], image[semantic == 49]
         if len(canal) > 200 and len(body) > 200:
             counted += 1
@@ -185,10 +175,10 @@ def test_labels_lie_where_the_picture_shows_them(lumbar):
     assert wins / counted > 0.65
 
 
-def test_left_and_right_stay_left_and_right_when_a_patient_is_mirrored(lumbar):
+def test_left_and_right_stay_left_and_right_when_a_patient_is_mirrored(lumbar_map):
     rng, checked = np.random.default_rng(4), 0
     for _ in range(24):
-        _, semantic = make_patch(lumbar, (96, 96, 20), SPACING, rng)
+        _, semantic = make_patch(lumbar_map, (96, 96, 20), SPACING, rng)
         for left, right in ((43, 44), (45, 46), (47, 48)):
             places = [np.argwhere(semantic == n)[:, 2] for n in (left, right)]
             if min(len(p) for p in places) > 60:
@@ -242,14 +232,14 @@ def test_masks_of_bones_get_discs_and_a_canal():
     body = np.argwhere(semantic == Semantic.VERTEBRAL_BODY)[:, 0].mean()
     spinous = np.argwhere(semantic == Semantic.SPINOUS_PROCESS)[:, 0].mean()
     assert body < canal < spinous
-    # the sac is as deep as a lumbar sac, mm
+    # the sac is as deep as a lumbar_map sac, mm
     depth = (semantic == 61).any(axis=2).sum(axis=0) * 1.5
     assert 9 < np.median(depth) < 22
 
 
-def test_a_pool_leaves_out_what_it_is_told_to(lumbar, tmp_path):
+def test_a_pool_leaves_out_what_it_is_told_to(lumbar_map, tmp_path):
     for stem in ("phantom-00001", "real-tptbox-mri-0", "real-panoptica-ref-0"):
-        maps.save_map(lumbar, tmp_path / stem)
+        maps.save_map(lumbar_map, tmp_path / stem)
     pool, rng = Pool(tmp_path, exclude=("tptbox-mri",)), np.random.default_rng(0)
     for _ in range(60):
         pool.draw(rng)
