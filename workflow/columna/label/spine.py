@@ -124,7 +124,9 @@ class Spine:
         if np.count_nonzero(self.instance == instance) > BARE_RATIO * self.body_voxels[instance]:
             return False  # it has processes
         is_lowest = place == len(ordered) - 1
-        ends_in_sacrum = bool((self.semantic == Semantic.SACRUM).any())
+        # an island of the sacrum's label proves nothing
+        sacrum = np.count_nonzero(self.semantic == Semantic.SACRUM)
+        ends_in_sacrum = bool(sacrum > self.body_voxels[instance])
         return ends_in_sacrum if is_lowest else not self.is_cut_above(instance)
 
     @cached_property
