@@ -73,6 +73,11 @@ class LabelSettings(Settings):
         description="anchored: name levels from the sacrum or C2, else leave them unnamed; "
         "top_down: number from C2 downwards as SPINEPS does.",
     )
+    borders: Literal["smooth", "nearest"] = Field(
+        "smooth",
+        description="Masks of the networks in the grid of the scan. smooth: a vote of the eight "
+        "nearest voxels; nearest: every voxel repeated, as SPINEPS does.",
+    )
     given_levels: Literal["keep", "rename"] = Field(
         "keep",
         description="Levels of masks that the cohort sheet gives. keep: their instance numbers "
