@@ -29,7 +29,7 @@ def validation_points(
         for stored, target in zip(inputs, targets, strict=True):
             found = _answer(network, task, stored, device, compute)
             pairs = target.astype(np.int64) * classes + found
-            counts += np.bincount(pairs.ravel(), minlength=classes**2).reshape(counts.shape)
+            counts += np.bincount(pairs.ravel(), minlength=counts.size).reshape(counts.shape)
     scores = {
         name: score
         for code, name in task.structures.items()
