@@ -64,7 +64,9 @@ def check_masks(rows: pd.DataFrame, *, paired: bool = True) -> None:
     """Leave out rows with an unusable path of a mask or, if `paired`, with one mask only."""
     masks = rows.reindex(columns=list(MASKS))
     one_sided = masks.notna().sum(axis=1) == 1
-    leave_out(rows, one_sided & paired, "bad_row", "The row names one mask; give semantic and instance.")
+    leave_out(
+        rows, one_sided & paired, "bad_row", "The row names one mask; give semantic and instance."
+    )
     for mask in MASKS:
         unusable = masks[mask].astype("string").str.contains(CONTROL).eq(True).fillna(False)
         leave_out(
