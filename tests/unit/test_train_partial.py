@@ -137,18 +137,9 @@ def test_dice_of_merged_labels_counts_what_is_known():
         structures={1: "one", 2: "two", 3: "both"},
         allowed=table({0}, {1}, {2}, {1, 2}, {0, 1, 2}).numpy(),
         encode=lambda given: given,
-        **dict.fromkeys(
-            [
-                "build_network",
-                "cut_scan",
-                "cut_map",
-                "per_draw",
-                "loss",
-                "penalty",
-                "optimizer",
-                "schedule",
-            ]
-        ),
+        **dict.fromkeys(["build_network", "cut_scan", "cut_map", "per_draw", "loss", "penalty"]),
+        optimizer=adamw,
+        schedule=polynomial,
     )
     points = validation_points(
         Answers(), task, [(logits[None], codes[None])], torch.device("cpu"), torch.float32
