@@ -21,10 +21,10 @@ STAT_THREADS = 16
 STAT_CHUNK = 500
 
 
-def check_rows(rows: pd.DataFrame) -> None:
+def check_rows(rows: pd.DataFrame, *, paired_masks: bool = True) -> None:
     """Give every row of `rows` that cannot be a scan its reason, in place."""
     check_values(rows)
-    check_masks(rows)
+    check_masks(rows, paired=paired_masks)
     check_file_names(rows)
     check_duplicates(rows)
     check_files(rows, "path")
@@ -60,11 +60,13 @@ def check_values(rows: pd.DataFrame) -> None:
     )
 
 
-def check_masks(rows: pd.DataFrame) -> None:
-    """Leave out rows that name one mask without the other, or one whose path cannot be used."""
+def check_masks(rows: pd.DataFrame, *, paired: bool = True) -> None:
+    """Leave out rows with an unusable path of a mask or, if `paired`, with one mask only."""
     masks = rows.reindex(columns=list(MASKS))
     one_sided = masks.notna().sum(axis=1) == 1
-    leave_out(rows, one_sided, "bad_row", "The row names one mask; give semantic and instance.")
+    leave_out(
+        rows, one_sided & paired, "bad_row", "The row names one mask; give semantic and instance."
+    )
     for mask in MASKS:
         unusable = masks[mask].astype("string").str.contains(CONTROL).eq(True).fillna(False)
         leave_out(

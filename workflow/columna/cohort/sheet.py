@@ -19,7 +19,7 @@ MISSING = ("", "n/a", "N/A")
 ENDING = r"(?i)(\.nii(\.gz)?|\.[^.]*)$"
 
 
-def read_sheet(path: Path) -> pd.DataFrame:
+def read_sheet(path: Path, *, paired_masks: bool = True) -> pd.DataFrame:
     """Read and check a cohort sheet.
 
     Parameters
@@ -29,6 +29,8 @@ def read_sheet(path: Path) -> pd.DataFrame:
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
         not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
         Relative paths count from the sheet's folder. More columns are kept.
+    paired_masks
+        Leave out rows that name one mask without the other.
 
     Returns
     -------
@@ -47,7 +49,7 @@ def read_sheet(path: Path) -> pd.DataFrame:
     for index, fields_n in ragged.items():
         reason = f"The row has {fields_n} fields, the header another number."
         leave_out(rows, rows.index == index, "bad_row", reason)
-    check_rows(rows)
+    check_rows(rows, paired_masks=paired_masks)
     return rows
 
 

@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from columna.anatomy import semantic_names
 from columna.config import PrepareSettings, Settings, read_yaml, validated
+from columna.train.labels import LABELS
 
 PHASES = ("semantic", "instance")
 """The networks, in the order of their training."""
@@ -16,11 +18,40 @@ class DatasetSettings(Settings):
 
     sheet: Path = Field(
         description="Cohort sheet (.tsv, .csv, .parquet) with the columns participant_id, path, "
-        "semantic and instance; masks carry SPINEPS's numbers."
+        "semantic and instance; masks carry SPINEPS's numbers, unless `labels` says otherwise."
     )
     share: float = Field(
         1.0, gt=0, description="Share of the samples, relative to the others and to `synthetic`."
     )
+    labels: dict[int, tuple[str, ...]] | None = Field(
+        None,
+        description="Number in the semantic masks -> names of the structures "
+        "(resources/labels.tsv) that it merges, for masks of other programs and of some "
+        "structures only. Such scans need no instance masks, and train phase 1 alone.",
+    )
+    background: tuple[str, ...] = Field(
+        (), description="With `labels`: structures that 0 may hide because nobody drew them."
+    )
+    seam_mm: float = Field(
+        0.0,
+        ge=0,
+        description="With `labels`: unlabelled voxels this near to two structures are ignored.",
+    )
+
+    @model_validator(mode="after")
+    def _names_structures(self) -> "DatasetSettings":
+        known = {semantic_names()[label] for label in LABELS}
+        named = {name for names in (self.labels or {}).values() for name in names}
+        if unknown := sorted((named | set(self.background)) - known):
+            raise ValueError(
+                f"labels: no structure is called {', '.join(unknown)}; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        if self.labels is None and (self.background or self.seam_mm):
+            raise ValueError("background and seam_mm belong to `labels`")
+        if any(not 0 < number < 256 for number in self.labels or {}):
+            raise ValueError("labels: numbers of structures lie between 1 and 255")
+        return self
 
 
 class LooksSettings(Settings):
