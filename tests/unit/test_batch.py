@@ -1,7 +1,6 @@
 """The batch runner on a small real stage: files in, files out."""
 
 import errno
-import json
 import multiprocessing
 import os
 import signal
@@ -19,6 +18,7 @@ from columna.files import write_text
 from columna.layout import Layout
 from columna.stages.base import Saved, Stage
 from columna.stages.source import source_sha256
+from columna.store import Store
 
 
 class Doubling(Stage):
@@ -29,7 +29,10 @@ class Doubling(Stage):
     factor = 2
 
     def dependencies(self, scan):
-        return {"input": source_sha256(scan.path, self.file(scan, "source.json")), "f": self.factor}
+        return {
+            "input": source_sha256(scan.path, self.store, scan.scan_id, "input"),
+            "f": self.factor,
+        }
 
     def load(self, scan):
         return scan.path.read_text()
@@ -141,13 +144,13 @@ def test_same_content_with_a_new_time_is_not_computed_again(cohort, layout):
 def test_damaged_results_are_computed_again(damage, cohort, layout):
     scans = cohort({"a": "1"})
     run_batch(Doubling(Config(), layout), "b00001", scans, 1)
-    file = layout.scan("a") / "number.txt"
+    file = layout.work("a") / "number.txt"
     if damage == "truncated":
         file.write_text("")
     elif damage == "missing":
         file.unlink()
     else:
-        (layout.scan("a") / "prepare.json").write_text('{"stage": "prep')
+        layout.record("a").write_bytes(layout.record("a").read_bytes()[:-50])
     run_batch(Doubling(Config(), layout), "b00001", scans, 1)
     assert journal(layout) == ["a", "a"]
     assert file.read_text() == "2"
@@ -201,7 +204,7 @@ def test_stage_table_repeats_bit_by_bit(tmp_path, cohort, layout):
 def test_nothing_temporary_is_left(cohort, layout):
     run_batch(Pipelined(Config(), layout), "b00001", cohort({"a": "1", "b": "crash"}), 1)
     assert not [p for p in Path(layout.root).rglob("*") if "tmp" in p.name]
-    assert json.loads((layout.scan("a") / "prepare.json").read_text())["status"] == "done"
+    assert Store(layout).read("a", "prepare").status == "done"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ time; after `MAX_ATTEMPTS` deaths the scan is a ``failed`` row and the batch goe
 
 from pathlib import Path
 
-from columna.files import write_text
+from columna.files import remove_empty, write_text
 from columna.stages.base import Stage
 
 MAX_ATTEMPTS = 2
@@ -30,7 +30,8 @@ def begin(stage: Stage, scan_id: str) -> None:
 def end(stage: Stage, scan_id: str) -> None:
     """The scan has ended, or its job ended in an orderly way."""
     _mark(stage, scan_id).unlink(missing_ok=True)
+    remove_empty(stage.layout.work(scan_id))
 
 
 def _mark(stage: Stage, scan_id: str) -> Path:
-    return stage.layout.scan(scan_id) / f"{stage.name}.begun"
+    return stage.layout.work(scan_id) / f"{stage.name}.begun"

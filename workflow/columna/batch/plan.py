@@ -1,6 +1,6 @@
 """What is left to do for a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,8 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
     """
     plan = Plan()
     for scan in scans:
-        upstream = _upstream(stage, scan)
+        records = stage.store.read_all(scan.scan_id)
+        upstream = _upstream(stage, scan, records)
         if upstream is not None and (
             upstream.status != "done" or stage.name not in stages_of(scan)
         ):
@@ -50,7 +51,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
             continue
         dependencies = stage.dependencies(scan)
         fingerprint = stage.fingerprint(dependencies, upstream)
-        known = stage.store.read(scan.scan_id, stage.name)
+        known = records.get(stage.name)
         if known is not None and stage.store.is_current(known, fingerprint):
             plan.records[scan.scan_id] = known
         else:
@@ -60,11 +61,11 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
     return plan
 
 
-def _upstream(stage: Stage, scan: ScanEntry) -> Record | None:
+def _upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]) -> Record | None:
     """How the scan came out of the chain so far; the first stage that stopped it speaks."""
     record = None
     for earlier in stages_before(stage.name, scan):
-        record = stage.store.read(scan.scan_id, earlier)
+        record = records.get(earlier)
         if record is None:
             raise ColumnaError(
                 f"{scan.scan_id}: no result of stage '{earlier}' in the store. Run "

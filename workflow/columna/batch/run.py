@@ -148,8 +148,9 @@ def _finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record:
     if not isinstance(result, Ending):
         saved = guarded(task.scan.scan_id, stage.save, task.scan, result)
     record = _record(stage, task, saved, seconds + time.perf_counter() - began)
+    volumes = {} if isinstance(saved, Ending) else saved.volumes
     # a defect may have left a value that JSON does not hold
-    written = guarded(task.scan.scan_id, stage.store.write, record)
+    written = guarded(task.scan.scan_id, stage.store.write, record, volumes)
     if isinstance(written, Ending):
         record = _record(stage, task, written, record.seconds)
         stage.store.write(record)
@@ -169,6 +170,7 @@ def _record(stage: Stage, task: Task, saved: Any, seconds: float) -> Record:
         reason=saved.reason if ended else None,
         dependencies=task.dependencies,
         files={} if ended else stage.store.sizes(saved.files),
+        volumes=[] if ended else sorted(saved.volumes),
         values={} if ended else saved.values,
         computations_n=task.computations_n,
         seconds=round(seconds, 3),
