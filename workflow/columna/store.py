@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from columna.archive import read_members, write_members
-from columna.errors import ColumnaError
+from columna.errors import UnavailableError
 from columna.layout import Layout
 from columna.volume import Volume, volume_bytes, volume_from_bytes
 
@@ -82,7 +82,7 @@ class Store:
         """All records of a scan that can be used, by stage."""
         members = read_members(self.path(scan_id))
         found = {
-            Path(name).stem: _record(content, members)
+            Path(name).stem: _record(scan_id, content, members)
             for name, content in members.items()
             if name.endswith(".json") and name != SOURCES
         }
@@ -99,13 +99,13 @@ class Store:
 
         Raises
         ------
-        ColumnaError
+        UnavailableError
             If the archive does not hold it, or not undamaged.
         """
         path = self.path(scan_id)
         content = read_members(path).get(_volume_member(name))
         if content is None:
-            raise ColumnaError(f"{path} holds no mask '{name}': run `columna {name}` again")
+            raise UnavailableError(f"{path} holds no mask '{name}': run `columna {name}` again")
         return volume_from_bytes(content)
 
     def sources(self, scan_id: str) -> dict[str, Any]:
@@ -141,14 +141,15 @@ class Store:
         return {self.layout.relative(p): p.stat().st_size for p in paths}
 
 
-def _record(content: bytes, members: Mapping[str, bytes]) -> Record | None:
-    """A record, unless it cannot be read or one of its masks is not whole."""
+def _record(scan_id: str, content: bytes, members: Mapping[str, bytes]) -> Record | None:
+    """A record, unless it cannot be read, is not that of the scan, or lacks one of its masks."""
     try:
         record = Record(**json.loads(content))
         whole = all(_volume_member(name) in members for name in record.volumes)
     except (ValueError, TypeError):
         return None
-    return record if whole else None
+    # a disk that does not tell upper from lower case hands out the archive of another scan
+    return record if whole and record.scan_id == scan_id else None
 
 
 def _volume_member(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from columna.cohort.manifest import ScanEntry
 from columna.config import Config
-from columna.errors import ColumnaError
+from columna.errors import UnavailableError
 from columna.files import remove_empty, sha256_json
 from columna.layout import Layout
 from columna.store import Record, Store
@@ -78,6 +78,10 @@ class Stage(ABC):
         """Path of a file of a scan that goes when a later stage has used it."""
         return self.layout.work(scan.scan_id) / name
 
+    def mark(self, scan_id: str) -> Path:
+        """The file that is there while a scan is in this stage (`columna.batch.attempts`)."""
+        return self.layout.work(scan_id) / f"{self.name}.begun"
+
     def remove(self, scan: ScanEntry, name: str) -> None:
         """Remove a file of `file`, and the folder that it leaves empty."""
         self.file(scan, name).unlink(missing_ok=True)
@@ -88,5 +92,7 @@ class Stage(ABC):
         record = self.store.read(scan.scan_id, stage)
         if record is None:
             path = self.store.path(scan.scan_id)
-            raise ColumnaError(f"{path} holds no result of '{stage}': run `columna {stage}` again")
+            raise UnavailableError(
+                f"{path} holds no result of '{stage}': run `columna {stage}` again"
+            )
         return record

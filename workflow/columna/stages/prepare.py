@@ -33,7 +33,9 @@ class PrepareStage(Stage):
         """Input file, sidecar, settings and the grid that the model asks for, if one is to run."""
         return {
             "input": source_sha256(scan.path, self.store, scan.scan_id, "input"),
-            "sidecar": source_sha256(sidecar_path(scan.path), self.store, scan.scan_id, "sidecar"),
+            "sidecar": source_sha256(
+                sidecar_path(scan.path), self.store, scan.scan_id, "sidecar", optional=True
+            ),
             "settings": self.config.prepare.model_dump(mode="json"),
             "grid": None if scan.has_masks else asdict(self.grid),
         }

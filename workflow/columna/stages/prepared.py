@@ -10,10 +10,11 @@ from pathlib import Path
 
 from columna.cohort.manifest import ScanEntry
 from columna.config import PrepareSettings
-from columna.errors import ColumnaError
+from columna.errors import UnavailableError
 from columna.files import sha256_file
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_scan
+from columna.stages.source import digest_of
 from columna.store import Record
 from columna.volume import Volume, load_image, save_image
 
@@ -42,8 +43,8 @@ def read_prepared(scan: ScanEntry, record: Record, path: Path) -> Volume:
 
     Raises
     ------
-    ColumnaError
-        If the scan is not the file any more that `prepare` has seen.
+    UnavailableError
+        If the scan cannot be read, or is not the file any more that `prepare` has seen.
     """
     if not path.exists() or sha256_file(path) != record.values["prepared_sha256"]:
         log.info("%s: the prepared image is made again", scan.scan_id)
@@ -56,8 +57,8 @@ def _make_again(scan: ScanEntry, record: Record, path: Path) -> None:
 
     Another processor may round the last bits otherwise, so the image's digest is not compared.
     """
-    if sha256_file(scan.path) != record.dependencies["input"]:
-        raise ColumnaError(
+    if digest_of(scan.path) != record.dependencies["input"]:
+        raise UnavailableError(
             f"{scan.path} has changed since it was prepared: run `columna prepare` for its batch"
         )
     settings = PrepareSettings(**record.dependencies["settings"])
