@@ -42,3 +42,39 @@ def test_odd_file_names(workspace, cohort):
     workspace.columna("segment", name, "--out", "out dir")
     assert not (workspace.folder / "owned").exists()
     assert list((workspace.folder / "out dir").glob("*_seg-vert_dseg.nii.gz"))
+
+
+def test_two_scans_do_not_share_a_folder(workspace, cohort):
+    """The second is refused in one sentence, and the first one's result stays as it was."""
+    other = workspace.folder / "elsewhere" / "sub-02_T2w.nii.gz"  # of the same name
+    other.parent.mkdir()
+    shutil.copy(cohort / "sub-04_T2w.nii.gz", other)
+    workspace.columna("segment", str(cohort / "sub-02_T2w.nii.gz"), "--out", "out")
+    out = workspace.folder / "out"
+
+    def contents():
+        return {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    before = contents()
+    for scan in (other, cohort / "sub-04_T2w.nii.gz"):
+        done = workspace.columna("segment", str(scan), "--out", "out", check=False)
+        assert done.returncode == 1
+        assert "holds the result of another scan" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert contents() == before
+    moved = other.with_name("sub-02_T2w.nii.gz")
+    shutil.copy(cohort / "sub-02_T2w.nii.gz", moved)
+    shutil.rmtree(out / "work")  # as the docs allow
+    workspace.columna("segment", str(moved), "--out", "out")
+
+
+def test_a_folder_with_results_of_a_cohort_is_left_alone(workspace, cohort):
+    tables = workspace.folder / "results" / "tables"
+    tables.mkdir(parents=True)
+    (tables / "scans.parquet").write_bytes(b"of a cohort")
+    done = workspace.columna(
+        "segment", str(cohort / "sub-04_T2w.nii.gz"), "--out", "results", check=False
+    )
+    assert done.returncode == 1
+    assert "holds other results" in done.stderr
+    assert (tables / "scans.parquet").read_bytes() == b"of a cohort"

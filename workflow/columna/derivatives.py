@@ -59,6 +59,11 @@ class Derivatives:
         return self.folder / f"{self.prefix}_seg-spine_ctd.json"
 
     @property
+    def files(self) -> list[Path]:
+        """Everything that is delivered for the scan."""
+        return [self.semantic, self.instance, self.sidecar, self.points]
+
+    @property
     def sidecar(self) -> Path:
         """JSON sidecar of the mask of vertebrae, which tells where both masks came from."""
         return self.folder / f"{self.prefix}_seg-vert_dseg.json"

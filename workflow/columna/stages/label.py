@@ -71,8 +71,7 @@ class LabelStage(Stage):
         write_json(names.sidecar, sidecar)
         write_json(names.points, poi_json(result))
         write_dataset_files(self.layout.derivatives)
-        files = [names.semantic, names.instance, names.sidecar, names.points]
-        return Saved(files, {"levels": result.levels, "naming": result.naming})
+        return Saved(names.files, {"levels": result.levels, "naming": result.naming})
 
     def _history(self, scan: ScanEntry) -> dict[str, dict[str, Any]]:
         """What every stage of this scan depended on: input digest, settings, models."""
