@@ -7,6 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from columna.layout import Layout
+from columna.store import Store
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 
@@ -42,6 +45,29 @@ def test_odd_file_names(workspace, cohort):
     workspace.columna("segment", name, "--out", "out dir")
     assert not (workspace.folder / "owned").exists()
     assert list((workspace.folder / "out dir").glob("*_seg-vert_dseg.nii.gz"))
+
+
+def test_other_settings_repeat_only_what_they_concern(workspace, cohort):
+    """Although little is kept: as if computed anew, and networks run only where they have to."""
+
+    def segment(out, **settings):
+        workspace.configure(**settings)
+        scan = str(cohort / "sub-04_T2w.nii.gz")
+        workspace.columna("segment", scan, "--out", out, "--configfile", "config/config.yaml")
+        [archive] = (workspace.folder / out / "work" / "store").glob("*.zip")
+        records = Store(Layout(workspace.folder / out / "work")).read_all(archive.stem)
+        masks = sorted((workspace.folder / out).glob("*.nii.gz"))
+        computed = {stage for stage, r in records.items() if r.computations_n > 1}
+        return computed, [mask.read_bytes() for mask in masks]
+
+    segment("out")
+    late = {"label": {"naming": "top_down"}}
+    computed, masks = segment("out", **late)
+    assert computed == {"label", "measure", "assess"}
+    early = late | {"semantic": {"mirroring": True}}
+    computed, masks = segment("out", **early)
+    assert computed == {"semantic", "instance", "label", "measure", "assess"}
+    assert masks == segment("fresh", **early)[1]
 
 
 def test_two_scans_do_not_share_a_folder(workspace, cohort):

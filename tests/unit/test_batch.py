@@ -342,6 +342,9 @@ def test_a_scan_that_kills_its_process_ends_as_a_row(kind, workers, cohort, layo
     assert (record.code, "died 3 times" in record.reason) == ("crashed", True)
     # what was just being written when the process died is redone
     assert set(journal(layout)) == {"a", "c", "d"}
+    # when the job runs again, the scan gets one more chance, and costs no try
+    assert exit_code(start(kind, layout, scans, workers)) == 0
+    assert Store(layout).read("b", "prepare").computations_n == 2
     assert not list(layout.root.rglob("*.begun"))
 
 

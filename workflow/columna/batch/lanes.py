@@ -79,7 +79,7 @@ def alone(stage: Stage, task: Task, threads: int) -> Answer:
 def _after_death(stage: Stage, task: Task) -> Answer:
     scan_id = task.scan.scan_id
     died = attempts.deaths(stage, scan_id) or 0
-    if died == task.deaths:
+    if died <= (task.deaths or 0):
         return Postponed(scan_id, "its process was stopped before it was through")
     if died < attempts.MAX_DEATHS:
         return Postponed(scan_id, f"the process died {died} times on this scan (crash or memory)")

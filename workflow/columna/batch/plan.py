@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from columna.batch.attempts import deaths
+from columna.batch.attempts import MAX_DEATHS, deaths
 from columna.batch.isolate import Postponed
 from columna.cohort.manifest import ScanEntry
 from columna.errors import ColumnaError, UnavailableError
@@ -63,9 +63,16 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
             plan.records[scan.scan_id] = known
         else:
             times = known.computations_n if known else 0
-            died = deaths(stage, scan.scan_id)
+            died = _deaths(stage, scan, known)
             plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, died))
     return plan
+
+
+def _deaths(stage: Stage, scan: ScanEntry, known: Record | None) -> int | None:
+    """Deaths of earlier tries; a scan that has crashed before gets one chance, alone."""
+    died = deaths(stage, scan.scan_id)
+    has_crashed = known is not None and known.code == "crashed"
+    return MAX_DEATHS - 1 if died is None and has_crashed else died
 
 
 def _upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]) -> Record | None:
