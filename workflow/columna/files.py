@@ -6,7 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,12 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove `folder` if there is nothing in it."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:

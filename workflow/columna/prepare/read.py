@@ -7,6 +7,7 @@ bytes after it, or more than `SLACK` bytes after the last voxel, are refused.
 """
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from columna.config import PrepareSettings
-from columna.errors import ScanRefused
+from columna.errors import ScanRefused, UnavailableError
 from columna.prepare.checks import check_header, check_voxels, is_scaled
 from columna.prepare.facts import scan_facts
 from columna.prepare.header import HEADER_BYTES, Header, parse_header
@@ -64,6 +65,8 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     ------
     ScanRefused
         With the first reason found, in the order name, sidecar, file, header, voxels.
+    UnavailableError
+        If the file is absent or the system does not hand it out.
     """
     path = Path(path)
     _refuse_if(name_verdict(path))
@@ -130,20 +133,17 @@ def _read_file(path: Path, settings: PrepareSettings) -> tuple[Header, bytearray
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading what is in it, unpacked; errors of its content are refusals."""
-    if not path.exists():
-        raise ScanRefused("missing_file", "The file does not exist; check the path.")
-    if not path.is_file():
-        raise ScanRefused("not_nifti", "The path is no regular file.")
+    """Open a file for reading what is in it, unpacked.
+
+    Errors of its content are refusals; what keeps the system from handing it out is none.
+    """
     packed = path.name.lower().endswith(".gz")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ScanRefused("not_nifti", "The path is no regular file.")
         _check_packing(path, packed)
         with gzip.open(path) if packed else open(path, "rb") as stream:
             yield stream
-    except PermissionError as error:
-        raise ScanRefused(
-            "unreadable", "The file may not be read; ask for read permission."
-        ) from error
     except EOFError as error:
         raise ScanRefused(
             "unreadable", "The file is cut off before its end; copy or convert it again."
@@ -154,6 +154,8 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
             "The compressed data is damaged (its checksum or structure is wrong); "
             "copy or convert the file again.",
         ) from error
+    except OSError as error:  # after those of gzip, which are OSErrors, too
+        raise UnavailableError.of_input(path, error) from error
 
 
 def _check_packing(path: Path, packed: bool) -> None:
