@@ -7,6 +7,7 @@ from columna.quality.image import image_findings
 from columna.quality.masks import mask_findings
 from columna.quality.measures import measure_findings
 from columna.quality.order import order_findings
+from columna.quality.orientation import orientation_findings
 from columna.quality.rules import scan_rules
 from columna.quality.vertebrae import vertebra_findings
 
@@ -29,6 +30,7 @@ def assess_scan(context: QualityContext) -> list[Finding]:
         *image_findings(context),
         *grid_findings(context),
         *order_findings(context),
+        *orientation_findings(context),
         *mask_findings(context),
         *vertebra_findings(context),
         *measure_findings(context),
