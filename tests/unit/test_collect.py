@@ -18,6 +18,7 @@ from columna.layout import Layout
 from columna.measure import unmeasured_scan_row
 from columna.quality import quality_rows
 from columna.quality.finding import found
+from columna.quality.rules import needed_answers
 from columna.tables import collect as collect_module
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.collect import collect, collect_tables
@@ -35,10 +36,22 @@ IDENTITY = {
     "s3": ("sub-2", None),
     "s4": ("sub-10", None),
 }
+FINE = {
+    "semantic_instance_dice": 1.0,
+    "complete_bodies": 3,
+    "snr_csf": 7.5,
+    "snr_body": 7.5,
+    "cnr_body_csf": 7.5,
+}
+"""Rule -> value that raises nothing; 0 is fine for the others that need an answer."""
 
 
 def scan_rows(scan_id, **quality):
-    """Rows of one measured scan, levels in the wrong order; `quality`: rule -> value."""
+    """Rows of one measured scan, levels in the wrong order.
+
+    `quality`: rule -> value. Rules that need an answer have a good one unless it says otherwise;
+    ... stands for a rule without a row.
+    """
     participant, session = IDENTITY[scan_id]
     identity = {"participant_id": participant, "session_id": session, "scan_id": scan_id}
     done = {"input_status": "ok", "is_excluded_input": False, "processing_status": "done"}
@@ -59,7 +72,8 @@ def scan_rows(scan_id, **quality):
         for level, order, region in LEVELS[::-1]
     ]
     body = {"mask": "semantic", "label": 49, "structure": "vertebral_body"}
-    findings = [found(rule, value) for rule, value in ({"snr_csf": 7.5} | quality).items()]
+    answers = {rule: FINE.get(rule, 0) for rule in needed_answers()} | quality
+    findings = [found(rule, value) for rule, value in answers.items() if value is not ...]
     return {
         "scans": [fitting_row(SCANS, **identity, **done)],
         "structures": [fitting_row(STRUCTURES, **identity, **body)],
@@ -360,12 +374,22 @@ def test_the_verdict_on_a_scan_follows_its_rules(tmp_path):
     assert (rows["s1"]["snr_csf_ratio"], rows["s3"]["cnr_cord_csf_ratio"]) == (7.5, None)
 
 
-def test_inputs_that_were_not_measured_fail_with_their_reason(cohort):
+@pytest.mark.parametrize("rule", needed_answers())
+@pytest.mark.parametrize("answer", [None, ...], ids=["NULL", "no row"])
+def test_no_scan_passes_without_the_answers_that_it_needs(tmp_path, rule, answer):
+    files = write_batches(tmp_path, [[scan_rows("s1", **{rule: answer}), scan_rows("s2")]])
+    collect(files, index_of("s1", "s2"), tmp_path / "tables", CONFIG)
+    rows = {row["scan_id"]: row for row in read(tmp_path / "tables", "scans")}
+    assert (rows["s1"]["qc_verdict"], rows["s1"]["qc_reasons"]) == ("review", rule)
+    assert rows["s2"]["qc_verdict"] == "pass"
+
+
+def test_inputs_that_were_not_measured_have_no_verdict_but_their_reason(cohort):
     files, index, out = cohort
     collect(files, index, out, CONFIG)
     rows = {row["scan_id"]: row for row in read(out, "scans")}
-    assert (rows["s4"]["qc_verdict"], rows["s4"]["qc_reasons"]) == ("fail", "no_spine")
-    assert (rows["s9"]["qc_verdict"], rows["s9"]["qc_reasons"]) == ("fail", "missing_file")
+    assert (rows["s4"]["qc_verdict"], rows["s4"]["qc_reasons"]) == (None, "no_spine")
+    assert (rows["s9"]["qc_verdict"], rows["s9"]["qc_reasons"]) == (None, "missing_file")
 
 
 @pytest.fixture
@@ -395,7 +419,7 @@ def test_odd_values_stand_out_from_the_cohort(many, tmp_path):
     assert row["value"] == pytest.approx((20790 - 20095) / (1.4826 * 50), abs=1e-3)
     assert (row["verdict"], row["low"], row["high"]) == ("fail", -5, 5)
     assert row["rule_version"] == f"1.0.0+{l1['reference_version']}"
-    assert counts["quality"] == 41
+    assert counts["quality"] == 40 * len(needed_answers()) + 1
     rows = {r["scan_id"]: r for r in read(tmp_path, "scans")}
     assert rows["m39"]["qc_reasons"] == "cohort_body_volume"
     assert rows["m38"]["qc_verdict"] == "pass"
@@ -405,4 +429,5 @@ def test_too_small_a_cohort_is_no_reference(many, tmp_path, monkeypatch):
     files, index = many
     monkeypatch.setattr("columna.quality.cohort.MIN_SCANS", 41)
     counts = collect(files, index, tmp_path, CONFIG)
-    assert (counts["cohort_reference"], counts["quality"]) == (0, 40)
+    assert counts["cohort_reference"] == 0
+    assert counts["quality"] == 40 * len(needed_answers())

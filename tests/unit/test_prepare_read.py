@@ -445,7 +445,7 @@ def test_an_accepted_stack_is_stacked_along_left_right(angles, order, thickness)
 
 def _header(affine, spacing):
     values = {field.name: None for field in dataclasses.fields(Header)}
-    return Header(**{**values, "affine": affine, "dimensions": SHAPE, "pixdim_mm": spacing})
+    return Header(**{**values, "sform": affine, "dimensions": SHAPE, "pixdim_mm": spacing})
 
 
 # Modality

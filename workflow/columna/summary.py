@@ -12,8 +12,8 @@ from columna.tables.quality import QC_VERDICTS
 
 _SCANS = """
     SELECT scan_id, processing_status, coalesce(processing_stage, ''),
-           qc_verdict || CASE WHEN processing_status = 'done' AND qc_reasons != ''
-                              THEN ': ' || qc_reasons ELSE '' END,
+           coalesce(qc_verdict || CASE WHEN qc_reasons != '' THEN ': ' || qc_reasons ELSE '' END,
+                    ''),
            coalesce(processing_reason, '')
     FROM read_parquet(?) ORDER BY processing_status, scan_id
 """

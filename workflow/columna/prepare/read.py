@@ -72,9 +72,10 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     _refuse_if(name_verdict(path))
     sidecar = read_sidecar(path)
     _refuse_if(sidecar_verdict(path, sidecar))
-    volume = read_volume(path, settings)
+    header, buffer = _read_file(path, settings)
+    volume = Volume(_voxels(header, buffer), header.affine)
     check_voxels(volume.array, says_mr(path, sidecar))
-    return Scan(volume, scan_facts(volume, path, sidecar))
+    return Scan(volume, scan_facts(volume, header, path, sidecar))
 
 
 def read_volume(path: Path, settings: PrepareSettings) -> Volume:

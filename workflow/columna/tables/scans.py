@@ -114,6 +114,18 @@ def _acquisition_columns() -> tuple[Column, ...]:
     )
 
 
+AFFINE_SOURCES = {
+    "sform": "the sform, which comes first where both are valid",
+    "qform": "the qform, because the sform is not set",
+}
+SPACINGS = {
+    "lr": "Voxel size left-right: the distance of neighbouring slices, also where the voxel axes "
+    "are sheared.",
+    "ap": "Voxel size anterior-posterior: the distance of neighbouring voxels inside a slice.",
+    "si": "Voxel size superior-inferior: the distance of neighbouring voxels inside a slice.",
+}
+
+
 def _grid_columns() -> tuple[Column, ...]:
     read = {
         "status": "input_status",
@@ -128,10 +140,8 @@ def _grid_columns() -> tuple[Column, ...]:
             for axis, name in AXES
         ),
         *(
-            Column(
-                f"spacing_{axis}_mm", "float64", f"Voxel size {name}.", plausible=(0.2, 8), **read
-            )
-            for axis, name in AXES
+            Column(f"spacing_{axis}_mm", "float64", SPACINGS[axis], plausible=(0.2, 8), **read)
+            for axis, _ in AXES
         ),
         Column(
             "obliquity_deg",
@@ -144,13 +154,69 @@ def _grid_columns() -> tuple[Column, ...]:
             Column(f"fov_{axis}_mm", "float64", f"Field of view {name}: voxels x size.", **read)
             for axis, name in AXES
         ),
-        *since("1.1.0", *_station_columns()),
+        *since("1.1.0", *_transform_columns(), *_station_columns()),
         Column(
             "support_fraction_ratio",
             "float64",
             "Share of the voxels outside constant padding.",
             null_rule="the input was not accepted",
             plausible=(0.2, 1),
+        ),
+    )
+
+
+def _transform_columns() -> tuple[Column, ...]:
+    """Sheared axes, and the qform against the sform (docs/quality.md)."""
+    read = {"source": "image header"}
+    twofold = read | {"null_rule": "sform and qform are not both valid, or not accepted"}
+    return (
+        Column(
+            "shear_deg",
+            "float64",
+            "Largest difference of the angle between two voxel axes from 90 degrees.",
+            null_rule="the input was not accepted",
+            status="input_status",
+            required=True,
+            **read,
+        ),
+        Column(
+            "affine_source",
+            "category",
+            "The transform of the header that all places and sides follow.",
+            codes=AFFINE_SOURCES,
+            null_rule="the input was not accepted",
+            **read,
+        ),
+        Column(
+            "qform_distance_mm",
+            "float64",
+            "Largest distance between the places that sform and qform give to a corner of the "
+            "image, less what rounding can explain (0.15 % of the way from the first voxel).",
+            **twofold,
+        ),
+        Column(
+            "is_qform_mirrored",
+            "bool",
+            "Whether sform and qform disagree about which side is left.",
+            **twofold,
+        ),
+        Column(
+            "qform_turn_deg",
+            "float64",
+            "Angle between the axes of sform and qform, a mirroring left-right undone.",
+            **twofold,
+        ),
+        Column(
+            "qform_scale_ratio",
+            "float64",
+            "Largest ratio of lengths by sform and by qform, or its inverse; 1 = equal.",
+            **twofold,
+        ),
+        Column(
+            "qform_shift_mm",
+            "float64",
+            "Distance between the places that sform and qform give to the middle of the image.",
+            **twofold,
         ),
     )
 
@@ -246,14 +312,17 @@ def _quality_columns() -> tuple[Column, ...]:
             "category",
             "What the rules of the table quality say of the scan as a whole.",
             codes=QC_VERDICTS,
-            nullable=False,
+            status="processing_status",
+            required=True,
+            null_rule="processing_status is not done: nothing was judged",
             at_collect=True,
             source="quality",
         ),
         Column(
             "qc_reasons",
             "string",
-            "Rules that say review or fail, separated by ;; empty if none does.",
+            "Rules that say review or fail, or lack an answer that they must have, separated by "
+            ";; empty if none does. Of scans that are not done: processing_code.",
             nullable=False,
             at_collect=True,
             source="quality",
