@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from columna.anatomy import Semantic, semantic_names
-from columna.train.architecture import build_from_plan
+from columna.models.architecture import build_network as build_from_plan
+from columna.models.plans import Architecture
 from columna.train.labels import CLASS_OF, LABELS
 from columna.train.losses import deep_loss
 from columna.train.maps import LabelMap
@@ -56,7 +57,13 @@ ARCHITECTURE = {
 
 def build_network(*, deep_supervision: bool = True) -> nn.Module:
     """Build the network with random weights."""
-    return build_from_plan(ARCHITECTURE, 1, len(LABELS) + 1, deep_supervision=deep_supervision)
+    network = build_from_plan(
+        Architecture.model_validate(ARCHITECTURE),
+        1,
+        len(LABELS) + 1,
+        deep_supervision=deep_supervision,
+    )
+    return network.apply(network.initialize)
 
 
 def map_patches(label_map: LabelMap, rng: np.random.Generator) -> Arrays:
