@@ -97,12 +97,12 @@ def read_json(path: Path) -> Any:
     OSError
         If it cannot be read, or is no regular file.
     ValueError
-        If it is no JSON in UTF-8, or is nested too deeply.
+        If it is no JSON, or is nested too deeply.
     """
     with open_regular(path) as stream:
         content = stream.read()
     try:
-        return json.loads(content.decode())
+        return json.loads(content)  # bytes: a byte order mark is understood
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

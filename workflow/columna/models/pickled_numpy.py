@@ -56,6 +56,11 @@ def empty_array(*_: object) -> PlainArray:
     return np.empty(0).view(PlainArray)
 
 
+def no_bytes() -> bytes:
+    """Content of an array without values, whose pickle calls ``bytes``."""
+    return b""
+
+
 def _typed(kind: object) -> PlainType:
     if not isinstance(kind, PlainType):
         raise pickle.UnpicklingError("numpy values without a type")
@@ -65,6 +70,7 @@ def _typed(kind: object) -> PlainType:
 REPLACEMENTS = [
     (PlainType, "numpy.dtype"),
     (PlainArray, "numpy.ndarray"),
+    (no_bytes, "builtins.bytes"),
     *(
         (made, f"numpy.{core}.multiarray.{name}")
         for core in ("core", "_core")
