@@ -13,6 +13,7 @@ from tiny_models import (
     ARCHITECTURE,
     ARCHITECTURE_PLAN,
     CLASSIC_PLAN,
+    attempt,
     write_instance,
     write_semantic,
 )

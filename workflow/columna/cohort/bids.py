@@ -172,6 +172,8 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
     if not entries and _is_expected(place.path):
         images.append(place.path)
     for entry in entries:
+        if entry.name.lower().endswith(IMAGES):
+            images.append(entry.path)
         if _is_folder(entry):
             identity = _identity(entry)
             if SKIPPED.fullmatch(entry.name) or identity in closed:
@@ -180,7 +182,7 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
                 below.append(_Place(entry.path, place.chain | {identity}))
             elif _is_expected(entry.path):
                 images.append(entry.path)
-        elif entry.name.lower().endswith(IMAGES) or _leads_nowhere(entry):
+        elif _leads_nowhere(entry):
             images.append(entry.path)
     return images, below
 

@@ -124,7 +124,8 @@ def unpack(archive: Path, target: Path) -> None:
 
 def _check_member(member: zipfile.ZipInfo) -> None:
     path = PurePosixPath(member.filename.replace("\\", "/"))
-    inside = not path.is_absolute() and ".." not in path.parts and ":" not in path.parts[:1]
+    has_drive = ":" in "".join(path.parts[:1])
+    inside = not (path.is_absolute() or has_drive or ".." in path.parts)
     kind = stat.S_IFMT(member.external_attr >> 16)
     if not inside or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ModelError(f"the archive is unsafe: it holds {shown(member.filename)}")
@@ -142,7 +143,7 @@ def _check_size(archive: Path, members: list[zipfile.ZipInfo]) -> None:
 
 def _download(model: KnownModel, archive: Path, target: Path, progress: Progress | None) -> str:
     """Download to `archive` and return the SHA-256 of what came."""
-    if urlsplit(model.url).scheme not in ("https", "http"):
+    if not model.url.startswith(("https://", "http://")):
         raise ModelError(f"{model.url}: only http and https are fetched")
     try:
         with urllib.request.urlopen(model.url, timeout=_TIMEOUT_S) as answer:  # noqa: S310
