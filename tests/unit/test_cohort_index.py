@@ -17,6 +17,8 @@ from columna.cohort.manifest import list_batches, manifest_path, read_manifest
 from columna.cohort.names import SCAN_ID
 from columna.cohort.sheet import read_sheet
 from columna.errors import CohortError
+from columna.layout import Layout
+from columna.status import cohort_status, print_status
 
 REASONS = Path(__file__).parents[2] / "resources" / "reasons.tsv"
 
@@ -404,6 +406,19 @@ def test_a_sheet_that_is_a_pipe_is_refused(tmp_path, name):
     os.mkfifo(tmp_path / name)
     with pytest.raises(CohortError, match="not a regular file"):
         build_index(tmp_path / name, tmp_path / "out", 32)
+
+
+def test_names_of_files_are_shown_and_nothing_else(tmp_path, capsys):
+    """A name may hold what rich takes for markup, or a terminal for a command."""
+    names = ["a[/b]", "[red]b", "c\x1b[31m", "d\\"]
+    sheet = "participant_id\tscan_id\tpath\n" + "".join(f"s\t{name}\tx.nii\n" for name in names)
+    (tmp_path / "cohort.tsv").write_text(sheet)
+    build_index(tmp_path / "cohort.tsv", tmp_path / "results" / "index", 32)
+    print_status(cohort_status(Layout(tmp_path / "results")), failures=True)
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    first_words = {line.split()[0] for line in shown.splitlines()}
+    assert {name.replace("\x1b", "\\x1b") for name in names} <= first_words
 
 
 def test_results_inside_the_dataset_are_not_found(tmp_path):

@@ -1,6 +1,7 @@
 """Weights are loaded whole, finite, as recorded, under whatever prefixes, or not at all."""
 
 import json
+import os
 import shutil
 import zipfile
 
@@ -282,6 +283,30 @@ def test_compressed_checkpoints_are_no_way_to_a_bomb(tmp_path):
             target.writestr(member.filename, plain.read(member))
     with pytest.raises(ModelError, match="compressed"):
         load_checkpoint(packed)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "circle"])
+@pytest.mark.parametrize(
+    "name",
+    ["inference_config.json", "plans.json", "dataset.json", "fold_0/checkpoint_final.pth",
+     "vert_weights.ckpt", RECEIPT_NAME],
+)  # fmt: skip
+def test_files_of_models_are_regular_files(tmp_path, name, kind):
+    """Reading a pipe would wait for ever, a device would never end."""
+    is_instance = name.endswith((".ckpt", RECEIPT_NAME))
+    folder = (write_instance if is_instance else write_semantic)(tmp_path / "m")
+    path = folder / name
+    path.unlink(missing_ok=True)
+    {
+        "pipe": os.mkfifo,
+        "device": lambda p: p.symlink_to("/dev/zero"),
+        "folder": lambda p: p.mkdir(),
+        "circle": lambda p: p.symlink_to(p.name),
+    }[kind](path)
+    load = load_instance_model if is_instance else load_semantic_model
+    _, sentence = attempt(load, folder, "cpu")
+    assert (sentence is None) == (name == RECEIPT_NAME and kind == "circle")
+    assert sentence is None or ("\n" not in sentence and str(folder) in sentence)
 
 
 # Numbers of NumPy
