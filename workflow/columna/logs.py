@@ -5,7 +5,7 @@ import sys
 
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.markup import escape
+from rich.text import Text
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -20,6 +20,6 @@ def configure_logging(level: int = logging.INFO) -> None:
     logging.getLogger("columna").setLevel(level)
 
 
-def printable(text: str) -> str:
-    """`text` as rich prints it literally: names of files may hold markup and terminal commands."""
-    return escape("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))
+def printable(text: str) -> Text:
+    """`text` for rich to print literally: names of files may hold markup and terminal commands."""
+    return Text("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))

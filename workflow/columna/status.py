@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from columna.batch.table import read_stage_table
 from columna.cohort.manifest import list_batches, read_manifest
@@ -105,4 +106,4 @@ def print_status(status: CohortStatus, failures: bool) -> None:
         console.print(f"{count} x {ending} in {stage}: {code}")
     if failures:
         for stopped in status.stopped:
-            console.print("\t".join(map(printable, stopped)), soft_wrap=True)
+            console.print(Text("\t").join(map(printable, stopped)), soft_wrap=True)
