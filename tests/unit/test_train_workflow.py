@@ -254,6 +254,15 @@ def test_wrong_recipes_are_refused_by_name(content, named):
         parse_train_config(content, "test")
 
 
+@pytest.mark.parametrize("name", ["x; touch ran", "$(x)", "../up", "a b", "-c", "", "x\n"])
+@pytest.mark.parametrize("key", ["configuration", "trainer", "planner", "plans"])
+def test_names_in_recipes_cannot_leave_commands_and_folders(key, name):
+    with pytest.raises(ConfigError, match=f"nnunet.{key}"):
+        parse_train_config({"nnunet": {key: name}}, "test")
+    with pytest.raises(ConfigError, match="datasets"):
+        parse_train_config({"datasets": {name: {"sheet": "x.tsv"}}}, "test")
+
+
 # --- scans of one's own ---
 
 

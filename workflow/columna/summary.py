@@ -8,6 +8,7 @@ from rich.table import Table
 
 from columna.errors import TableError
 from columna.layout import Layout
+from columna.logs import printable
 from columna.tables.quality import QC_VERDICTS
 
 _SCANS = """
@@ -34,7 +35,7 @@ def print_summary(layout: Layout) -> None:
     scans = duckdb.execute(_SCANS, [str(scans_file)]).fetchall()
     table = Table("scan", "status", "stage", "quality", "reason", title="Scans")
     for row in scans:
-        table.add_row(*row)
+        table.add_row(*(printable(value or "") for value in row))
     console.print(table)
     columns = ("scan", "level", "presence", "body cm3", "height mm", "depth mm", "wedge deg")
     vertebrae = Table(*columns, title="First vertebrae")

@@ -11,6 +11,7 @@ from columna.cohort.checks import check_rows
 from columna.cohort.manifest import MASKS
 from columna.cohort.rows import NAMES, OK, OUTCOME, leave_out
 from columna.errors import CohortError
+from columna.files import open_regular
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch")
@@ -58,6 +59,7 @@ def _read(path: Path) -> tuple[pd.DataFrame, dict[int, int]]:
     readers = {".tsv": "\t", ".csv": ","}
     suffix = path.suffix.lower()
     try:
+        open_regular(path).close()  # reading a pipe would wait for ever
         if suffix == ".parquet":
             return _read_parquet(path), {}
         if suffix in readers:

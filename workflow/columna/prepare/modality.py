@@ -5,10 +5,11 @@ to be wrong is refused: an unknown suffix or acquisition is trusted, and nothing
 sequence parameters. Names are compared without regard to case.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from columna.files import read_json
 
 Verdict = tuple[str, str]
 """A code of ``reasons.tsv`` and a sentence."""
@@ -167,8 +168,8 @@ def sidecar_path(path: Path) -> Path:
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Read the JSON file beside a scan; empty where there is none or it cannot be used."""
     try:
-        content = json.loads(sidecar_path(path).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(sidecar_path(path))
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -27,6 +27,9 @@ from columna.volume import Volume
 
 SLACK = 4096
 """Bytes tolerated after the last voxel (some writers fill up blocks)."""
+LABEL_TOLERANCE = 0.01
+"""How far a stored label may be from a whole number. Scaling a mask with labels up to 255 to 16-bit
+integers moves them by 0.002; interpolation moves voxels on every edge by up to 0.5."""
 DEFLATE_LIMIT = 1032
 """No deflate stream unpacks to more than this many times its size."""
 
@@ -93,16 +96,35 @@ def read_volume(path: Path, settings: PrepareSettings) -> Volume:
 def read_mask(path: Path, settings: PrepareSettings) -> Volume:
     """Read a mask: whole numbers from 0 to 65,535, however they are stored.
 
+    Masks that were saved from floats as integers have a slope and an intercept in their header,
+    and come back a little off (nibabel's `scaling of integers
+    <https://nipy.org/nibabel/nifti_images.html#data-scaling>`_): within `LABEL_TOLERANCE` of a
+    whole number, a value is that number.
+
     Raises
     ------
     ScanRefused
         As `read_volume`, and ``mask_labels`` for other numbers.
     """
     volume = read_volume(path, settings)
-    labels = volume.array.astype(np.uint16, copy=False)
-    if not np.array_equal(labels, volume.array):
+    labels = _labels(volume.array)
+    if labels is None:
         raise ScanRefused("mask_labels", "The voxels are no whole numbers from 0 to 65535.")
     return volume.with_array(labels)
+
+
+def _labels(array: np.ndarray) -> np.ndarray | None:
+    """The whole numbers that `array` holds, uint16; None where it holds others."""
+    low, high = array.min(), array.max()
+    # written so that NaN fails
+    if not (low >= -LABEL_TOLERANCE and high <= np.iinfo(np.uint16).max + LABEL_TOLERANCE):
+        return None
+    if array.dtype.kind != "f":
+        return array.astype(np.uint16, copy=False)
+    labels = np.rint(array)
+    if np.abs(array - labels).max() > LABEL_TOLERANCE:
+        return None
+    return labels.astype(np.uint16)
 
 
 def _refuse_if(verdict: tuple[str, str] | None) -> None:

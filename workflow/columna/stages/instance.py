@@ -33,7 +33,7 @@ class InstanceStage(Stage):
 
         torch.set_num_threads(threads)
         self.model = load_instance_model(
-            self.folder.path, self.config.models.device, self.config.instance.compute
+            self.folder, self.config.models.device, self.config.instance.compute
         )
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:

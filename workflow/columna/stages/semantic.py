@@ -37,7 +37,7 @@ class SemanticStage(Stage):
 
         torch.set_num_threads(threads)
         self.model = load_semantic_model(
-            self.folder.path, self.config.models.device, self.config.semantic.compute
+            self.folder, self.config.models.device, self.config.semantic.compute
         )
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:

@@ -129,7 +129,8 @@ def _looks(task: Task, config: TrainConfig, folder: Path) -> list[Monitor]:
     try:
         from columna.train.looks import Looks
     except ImportError as error:
-        _log.warning("no looks at real scans: %s is not installed on this machine", error.name)
+        package = str(error.name).partition(".")[0]
+        _log.warning("no looks at real scans: %s is not installed on this machine", package)
         return []
     looks = Looks(task.name, config, folder / "looks")
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from columna.train.architecture import build_from_plan
+from columna.models.architecture import build_network as build_from_plan
+from columna.models.plans import Architecture
 from columna.train.label_sets import LabelSets
 from columna.train.labels import CLASS_OF, LABELS
 from columna.train.losses import deep_loss
@@ -52,7 +53,13 @@ ARCHITECTURE = {
 
 def build_network(*, deep_supervision: bool = True) -> nn.Module:
     """Build the network with random weights."""
-    return build_from_plan(ARCHITECTURE, 1, len(LABELS) + 1, deep_supervision=deep_supervision)
+    network = build_from_plan(
+        Architecture.model_validate(ARCHITECTURE),
+        1,
+        len(LABELS) + 1,
+        deep_supervision=deep_supervision,
+    )
+    return network.apply(network.initialize)
 
 
 def map_patches(label_map: LabelMap, rng: np.random.Generator) -> Arrays:

@@ -1,7 +1,7 @@
 """The training recipe (``config/train.yaml``): typed and strict, like the configuration."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,8 @@ from columna.anatomy import semantic_names
 from columna.config import PrepareSettings, Settings, read_yaml, validated
 from columna.train.labels import LABELS
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""A name that becomes part of paths and commands."""
 PHASES = ("semantic", "instance")
 """The networks, in the order of their training."""
 
@@ -109,13 +111,13 @@ class NnunetSettings(Settings):
     """What nnU-Net's own commands are told."""
 
     dataset_id: int = Field(100, ge=1, le=999, description="Number of the raw dataset.")
-    configuration: str = Field("3d_fullres", description="nnU-Net configuration.")
-    trainer: str = Field(
+    configuration: Name = Field("3d_fullres", description="nnU-Net configuration.")
+    trainer: Name = Field(
         "nnUNetTrainerNoMirroring",
         description="nnU-Net trainer; left and right are labels, so nothing may be mirrored.",
     )
-    planner: str = Field("ExperimentPlanner", description="nnU-Net experiment planner.")
-    plans: str = Field("nnUNetPlans", description="Name of the plans that the planner writes.")
+    planner: Name = Field("ExperimentPlanner", description="nnU-Net experiment planner.")
+    plans: Name = Field("nnUNetPlans", description="Name of the plans that the planner writes.")
     folds: tuple[int, ...] = Field(
         (0,), min_length=1, description="Folds to train, each without its part of the participants."
     )
@@ -153,7 +155,7 @@ class TrainConfig(Settings):
     left_out_maps: tuple[str, ...] = Field(
         (), description="Real label maps (resources/training) that are not trained on."
     )
-    datasets: dict[str, DatasetSettings] = Field(
+    datasets: dict[Name, DatasetSettings] = Field(
         default_factory=dict, description="Name -> scans with masks of your own."
     )
     folds: int = Field(
