@@ -8,7 +8,9 @@ from typing import Any
 from columna.files import write_json
 from columna.provenance import generated_by
 
-_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9]+$")
+_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9+]+$")
+DESCRIPTION = "dataset_description.json"
+"""The one file of the dataset that belongs to no scan."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Derivatives:
         """Centroids in TPTBox's POI format."""
         return self.folder / f"{self.prefix}_seg-spine_ctd.json"
 
+    @property
+    def files(self) -> list[Path]:
+        """Everything that is delivered for the scan, and for no other one."""
+        masks = [self.semantic, self.instance]
+        return [*masks, self.points, *map(self.sidecar, masks)]
+
     @staticmethod
     def sidecar(mask: Path) -> Path:
         """JSON sidecar of a mask."""
@@ -78,7 +86,7 @@ def mask_sidecar(source_name: str, history: dict[str, dict[str, Any]]) -> dict[s
 
 def write_dataset_description(root: Path) -> None:
     """Make `root` a BIDS derivatives dataset, once."""
-    path = root / "dataset_description.json"
+    path = root / DESCRIPTION
     if not path.exists():
         description = {
             "Name": "columna: segmentations of sagittal spine MRI",

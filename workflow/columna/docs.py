@@ -71,7 +71,7 @@ def _keys(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str, 
         if "properties" in entry:
             yield from _keys(entry, f"{prefix}{name}.")
         else:
-            default = yaml.safe_dump(entry.get("default")).split("\n")[0]
+            default = yaml.safe_dump(entry.get("default"), default_flow_style=True).split("\n")[0]
             yield prefix + name, _kind(entry), default, entry.get("description", "")
 
 

@@ -67,9 +67,11 @@ class Store:
     def read(self, scan_id: str, stage: str) -> Record | None:
         """The record of a scan's stage, or None where there is none that can be used."""
         try:
-            return Record(**json.loads(self.path(scan_id, stage).read_bytes()))
+            record = Record(**json.loads(self.path(scan_id, stage).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+        # a disk that does not tell upper from lower case hands out the record of another scan
+        return record if record.scan_id == scan_id else None
 
     def write(self, record: Record) -> None:
         """Keep a record; from now on the stage counts as ended."""

@@ -8,7 +8,7 @@ break the naming rules, which would be left out without a reason.
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ IMAGES = (*NIFTI, ".img", ".mgh", ".mgz", ".mha", ".mhd", ".nhdr", ".nrrd")
 SKIPPED = re.compile(r"\..*|derivatives.*|sourcedata|code", re.IGNORECASE)
 """Folders that hold no raw data, at any depth; hidden ones among them."""
 PLACE = re.compile(
-    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9]+)/(?:(?P<ses>ses-[A-Za-z0-9]+)/)?[a-z]+/[^/]+"
+    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9+]+)/(?:(?P<ses>ses-[A-Za-z0-9+]+)/)?[a-z]+/[^/]+"
 )
 WALK_THREADS = 8
 
@@ -42,10 +42,11 @@ NOT_NAMED = (
 log = logging.getLogger(__name__)
 
 
-def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
+def read_bids(folder: Path, skip: Iterable[Path] = (), known: Collection[str] = ()) -> pd.DataFrame:
     """List and check the images of a BIDS folder.
 
-    Derivatives, source data, code and hidden folders are not entered; links are followed.
+    Derivatives, source data, code and hidden folders are not entered, hidden files are no images
+    (``._`` files of macOS); links are followed.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
         The dataset, or the folder above its ``rawdata``.
     skip
         Folders inside that are not entered either (results written into the dataset).
+    known
+        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
 
     Returns
     -------
@@ -75,7 +78,7 @@ def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
     rows = pd.DataFrame(map(_row, images), columns=[*NAMES, *OUTCOME], dtype=object)
     if folder != Path():
         rows["path"] = f"{folder}/" + rows["path"]
-    check_rows(rows)
+    check_rows(rows, known)
     return rows
 
 
@@ -161,7 +164,10 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
             elif identity not in place.chain:
                 below.append(_Place(entry.path, place.chain | {identity}))
         elif entry.name.lower().endswith(IMAGES):
-            images.append(entry.path)
+            if entry.name.startswith("."):
+                log.info("hidden, no image: %s", entry.path)
+            else:
+                images.append(entry.path)
     return images, below
 
 

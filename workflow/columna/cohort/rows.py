@@ -8,7 +8,17 @@ import pandas as pd
 
 NAMES = ("participant_id", "session_id", "scan_id", "path")
 OUTCOME = ("input_status", "reason")
+FACTS = "input_facts"
+"""Column of the index: what is known of an input that is left out, as JSON (`cohort.facts`)."""
+DICTIONARY = "columna_dictionary"
+"""Key of the index's metadata: what JSON files say of the user's columns."""
 OK = "ok"
+OTHER_IMAGES = frozenset(
+    {"wrong_modality", "wrong_acquisition", "wrong_orientation", "derived_image"}
+)
+"""Codes of inputs that are no sagittal T2w scans, which is no fault of theirs."""
+MISSING = frozenset({"", "n/a", "na", "nan", "none", "<na>", "null", "#n/a"})
+"""Words for no value, in lower case: of BIDS, R, pandas, SQL and spreadsheets."""
 
 
 def accepted(rows: pd.DataFrame) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from columna.prepare.geometry import anatomical_axes, obliquity_deg
-from columna.prepare.modality import name_facts, says_mr, sidecar_facts
+from columna.prepare.modality import acquisition_facts
 from columna.prepare.stations import station_facts
 from columna.volume import Volume, bounding_box
 
@@ -17,12 +17,8 @@ AXIS_NAMES = ("lr", "ap", "si")
 
 def scan_facts(volume: Volume, path: Path, sidecar: Mapping[str, Any]) -> dict[str, Any]:
     """All facts of a scan, by column name of the table ``scans``; unknown ones are None."""
-    named = name_facts(path)
-    if named["modality"] is None and says_mr(path, sidecar):
-        named["modality"] = "MR"
     return {
-        **named,
-        **sidecar_facts(sidecar),
+        **acquisition_facts(path, sidecar),
         **geometry_facts(volume),
         **station_facts(volume, sidecar),
         "support_fraction_ratio": support_fraction(volume.array),

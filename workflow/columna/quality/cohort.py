@@ -8,6 +8,7 @@ import hashlib
 
 import duckdb
 
+from columna.cohort.rows import OTHER_IMAGES
 from columna.quality.rules import Rule, cohort_rules, scan_failures
 from columna.tables.catalogue import SHARDED
 from columna.tables.quality import QUALITY
@@ -125,12 +126,15 @@ def _reference_version(database: duckdb.DuckDBPyConnection) -> str:
 def scans_query() -> str:
     """Rows of the delivered table `scans`: those of the shards, and what `quality` says of them."""
     whole = ", ".join(f"'{rule_id}'" for rule_id in scan_failures())
+    others = ", ".join(f"'{code}'" for code in sorted(OTHER_IMAGES))
     headlines = ", ".join(
         f"max(value) FILTER (rule_id = '{rule_id}') AS {column}"
         for column, rule_id in HEADLINES.items()
     )
     return f"""
         SELECT s.*, {", ".join(HEADLINES)},
+               coalesce(input_status IN ({others}), false) AS is_other_image,
+               CASE WHEN same[1] = scan_id THEN same[2] ELSE same[1] END AS same_image_as,
                CASE WHEN processing_status != 'done' OR coalesce(is_failed, false) THEN 'fail'
                     WHEN coalesce(is_suspect, false) THEN 'review'
                     ELSE 'pass' END AS qc_verdict,
@@ -145,4 +149,8 @@ def scans_query() -> str:
                        FILTER (verdict IN ('review', 'fail')) AS reasons
             FROM ({ALL_QUALITY}) GROUP BY scan_id
         ) q USING (scan_id)
+        LEFT JOIN (
+            SELECT input_sha256, list(scan_id ORDER BY scan_id) AS same
+            FROM scans WHERE input_sha256 IS NOT NULL GROUP BY input_sha256 HAVING count(*) > 1
+        ) i USING (input_sha256)
     """  # noqa: S608 - ids of rules and names of columns

@@ -72,9 +72,7 @@ class LabelStage(Stage):
             write_json(names.sidecar(mask), sidecar)
         write_json(names.points, poi_json(result))
         write_dataset_description(self.layout.derivatives)
-        files = [names.semantic, names.instance, names.points]
-        files += [names.sidecar(names.semantic), names.sidecar(names.instance)]
-        return Saved(files, {"levels": result.levels, "naming": result.naming})
+        return Saved(names.files, {"levels": result.levels, "naming": result.naming})
 
     def _history(self, scan: ScanEntry) -> dict[str, dict[str, Any]]:
         """What every stage of this scan depended on: input digest, settings, models."""

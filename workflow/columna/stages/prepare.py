@@ -8,7 +8,7 @@ from columna.cohort.manifest import ScanEntry
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.prepare import Scan, prepare_scan, read_scan
-from columna.prepare.modality import sidecar_path
+from columna.prepare.sidecars import sidecar_sha256
 from columna.stages.base import Saved, Stage
 from columna.stages.source import source_sha256
 from columna.volume import Volume, save_image
@@ -23,7 +23,7 @@ class PrepareStage(Stage):
     """Check, correct, normalise, reorient and resample; with masks at hand, check only."""
 
     name = "prepare"
-    version = 4
+    version = 5
 
     @cached_property
     def grid(self) -> "ModelGrid":
@@ -31,12 +31,10 @@ class PrepareStage(Stage):
         return ModelFolder.read(find_model(self.config.models.semantic)).grid
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Input file, sidecar, settings and the grid that the model asks for, if one is to run."""
+        """Input file, sidecars, settings and the grid that the model asks for, if one is to run."""
         return {
             "input": source_sha256(scan.path, self.file(scan, "source.json")),
-            "sidecar": source_sha256(
-                sidecar_path(scan.path), self.file(scan, "source-sidecar.json")
-            ),
+            "sidecars": sidecar_sha256(scan.path),
             "settings": self.config.prepare.model_dump(mode="json"),
             "grid": None if scan.has_masks else asdict(self.grid),
         }

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from columna.config import PrepareSettings, Settings, read_yaml, validated
+from columna.config import ExpandedPath, PrepareSettings, Settings, read_yaml, validated
 
 PHASES = ("semantic", "instance")
 """The networks, in the order of their training."""
@@ -14,7 +14,7 @@ PHASES = ("semantic", "instance")
 class DatasetSettings(Settings):
     """Scans with masks of your own."""
 
-    sheet: Path = Field(
+    sheet: ExpandedPath = Field(
         description="Cohort sheet (.tsv, .csv, .parquet) with the columns participant_id, path, "
         "semantic and instance; masks carry SPINEPS's numbers."
     )
@@ -26,7 +26,7 @@ class DatasetSettings(Settings):
 class LooksSettings(Settings):
     """Real scans to look at while training goes on."""
 
-    sheet: Path | None = Field(
+    sheet: ExpandedPath | None = Field(
         None, description="Cohort sheet of real scans; the columns semantic and instance give Dice."
     )
     every: int = Field(2000, ge=1, description="Steps between two looks.")
