@@ -128,7 +128,7 @@ def test_any_byte_changed_loses_no_other_row(tmp_path_factory, suffix, quoting, 
     assert len(rows) == summary.rows_n >= 5
     starts = [m.start() for m in re.finditer(rb'^"?p\d"?[\t,]', content, re.MULTILINE)]
     ends = [*starts[1:], len(content)]
-    if place >= starts[0] - 2:  # beyond the header
+    if place >= starts[0]:  # beyond the header
         spared = {
             f"s{n}"
             for n, (start, end) in enumerate(zip(starts, ends, strict=True))
@@ -136,3 +136,11 @@ def test_any_byte_changed_loses_no_other_row(tmp_path_factory, suffix, quoting, 
             if not start - 2 <= place < end
         }
         assert spared <= set(rows.loc[rows["input_status"] == "ok", "scan_id"])
+
+
+def test_a_header_that_fits_no_row_is_one_error(tmp_path):
+    (tmp_path / "a.nii").touch()
+    text = "participant_id\tpath\n1\tp\ta.nii\n2\tq\ta.nii\n"  # R's write.table with row names
+    (tmp_path / "c.tsv").write_text(text)
+    with pytest.raises(CohortError, match=r"c\.tsv: line 2 has 3 fields, the header has 2"):
+        build_index(tmp_path / "c.tsv", tmp_path / "out", 4)

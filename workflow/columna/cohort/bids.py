@@ -26,7 +26,7 @@ IMAGES = (*NIFTI, ".img", ".mgh", ".mgz", ".mha", ".mhd", ".nhdr", ".nrrd")
 SKIPPED = re.compile(r"\..*|derivatives.*|sourcedata|code", re.IGNORECASE)
 """Folders that hold no raw data, at any depth; hidden ones among them."""
 PLACE = re.compile(
-    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9+]+)/(?:(?P<ses>ses-[A-Za-z0-9+]+)/)?[a-z]+/[^/]+"
+    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9+]+)/(?:(?P<ses>ses-[A-Za-z0-9+]+)/)?(?P<datatype>[a-z]+)/[^/]+"
 )
 WALK_THREADS = 8
 
@@ -129,13 +129,13 @@ def _row(path: str) -> _Row:
         return _Row(subject, session, name, path, *NOT_NAMED)
     if session and not named:
         name = name.replace(subject, f"{subject}_{session}", 1)
-    verdict = name_verdict(file) or _kind_verdict(entities) or (OK, None)
+    verdict = name_verdict(file) or _kind_verdict(entities, place["datatype"]) or (OK, None)
     return _Row(subject, session or named, name, path, *verdict)
 
 
-def _kind_verdict(entities: dict[str, str]) -> Verdict | None:
+def _kind_verdict(entities: dict[str, str], datatype: str) -> Verdict | None:
     """In BIDS a T2w scan says so: the suffix is known, the folder is anat."""
-    suffix, datatype = entities.get("suffix", ""), entities.get("datatype")
+    suffix = entities.get("suffix", "")
     if suffix.lower() not in T2W_SUFFIXES:
         return "wrong_modality", f"The suffix '{suffix}' is not T2w; rename the file if it is."
     if datatype != "anat":

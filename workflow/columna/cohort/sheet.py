@@ -80,6 +80,11 @@ def _read_text(path: Path, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]
     header, fields, lines = read_delimited(path, delimiter)
     names = [name or f"column_{place}" for place, name in enumerate(header, start=1)]
     width = len(names)
+    if fields and all(len(row) != width for row in fields):
+        raise CohortError(
+            f"{path}: line {lines[0]} has {len(fields[0])} fields, the header has {width}, and no "
+            "other row fits the header; is the separator right, and does every column have a name?"
+        )
     problems = {
         index: f"Line {lines[index]} has {len(row)} fields, the header has {width}."
         for index, row in enumerate(fields)
