@@ -13,13 +13,15 @@ import pandas as pd
 
 from columna.cohort.delimited import read_delimited
 from columna.cohort.manifest import FIELDS
-from columna.cohort.rows import FACTS, MISSING, OUTCOME
+from columna.cohort.rows import FACTS, MISSING, OUTCOME, plain_name
 from columna.errors import CohortError
 from columna.prepare.sidecars import read_json_object
 
 THREADS = 16
 NOT_TAKEN = {*FIELDS, *OUTCOME, "batch", FACTS}
 """Names of columns that mean something else in the index."""
+
+WRONG_HEADER = "two columns have the same name, or none is participant_id or session_id"
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +52,10 @@ class People:
 def add_people(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
     """Add the columns of ``participants.tsv`` and ``sessions.tsv`` to the rows of a BIDS folder.
 
-    Sessions are described by ``sub-X/sub-X_sessions.tsv`` (BIDS) or by one ``sessions.tsv`` at the
-    root, and win over ``participants.tsv``. Labels may lack their ``sub-`` or ``ses-``. Where a
-    file says two different things of the same session, it says nothing.
+    Names of columns become plain (`columna.cohort.rows.plain_name`), so that ``Age`` and ``age``
+    are one column. Sessions are described by ``sub-X/sub-X_sessions.tsv`` (BIDS) or by one
+    ``sessions.tsv`` at the root, and win over ``participants.tsv``. Labels may lack their ``sub-``
+    or ``ses-``. Where a file says two different things of the same session, it says nothing.
 
     Parameters
     ----------
@@ -71,16 +74,20 @@ def add_people(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
     for name in ("participants", "sessions"):
         for root in roots:
             people.update(_read_people(root / f"{name}.tsv"))
-            dictionary |= read_json_object(root / f"{name}.json")
+            dictionary |= _read_dictionary(root / f"{name}.json")
     for file, found in _read_subjects(rows, roots):
         if found.columns.keys() - dictionary.keys():
-            dictionary = read_json_object(file.with_suffix(".json")) | dictionary
+            dictionary = _read_dictionary(file.with_suffix(".json")) | dictionary
         people.update(found)
     names = zip(rows["participant_id"], rows["session_id"], strict=True)
     known = [people.of(*key) for key in names]
     for column in people.columns:
         rows[column] = pd.Series([k.get(column) or None for k in known], rows.index, dtype=object)
     return {column: dictionary[column] for column in people.columns if column in dictionary}
+
+
+def _read_dictionary(file: Path) -> dict[str, Any]:
+    return {plain_name(name): entry for name, entry in read_json_object(file).items()}
 
 
 def _read_subjects(rows: pd.DataFrame, roots: list[Path]) -> list[tuple[Path, People]]:
@@ -103,9 +110,9 @@ def _read_people(file: Path, participant: str | None = None) -> People:
     except (CohortError, OSError) as error:
         log.warning("not used: %s", error)
         return people
-    keys = {"participant_id": participant, "session_id": None}
-    if keys.keys().isdisjoint(header):
-        log.warning("not used: %s: line 1: neither participant_id nor session_id", file)
+    header = [plain_name(name) for name in header]
+    if len(set(header)) < len(header) or {"participant_id", "session_id"}.isdisjoint(header):
+        log.warning("not used: %s: line 1: %s", file, WRONG_HEADER)
         return people
     people.columns = dict.fromkeys(name for name in header if name and name not in NOT_TAKEN)
     for line, fields in zip(lines, rows, strict=True):

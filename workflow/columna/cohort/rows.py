@@ -4,6 +4,8 @@ A frame of rows has the columns `NAMES` and `OUTCOME`, then those that the user 
 are text, or None where there is none. A row is a scan as long as its ``input_status`` is ``ok``.
 """
 
+import re
+
 import pandas as pd
 
 NAMES = ("participant_id", "session_id", "scan_id", "path")
@@ -24,6 +26,17 @@ MISSING = frozenset({"", "n/a", "na", "nan", "none", "<na>", "null", "#n/a"})
 def accepted(rows: pd.DataFrame) -> pd.Series:
     """Which rows are scans so far."""
     return rows["input_status"] == OK
+
+
+def plain_name(text: str) -> str:
+    """Name of a user's column in the tables: lower case, ``_`` for all that is no letter or digit.
+
+    Examples
+    --------
+    >>> plain_name("Age (years)")
+    'age_years'
+    """
+    return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
 def leave_out(rows: pd.DataFrame, where: pd.Series, code: str, reason: str) -> None:

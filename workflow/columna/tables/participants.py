@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna.cohort.manifest import MASKS
-from columna.cohort.rows import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME
+from columna.cohort.rows import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME, plain_name
 from columna.tables.common import identity_columns
 from columna.tables.left_out import if_usable, row_names
 from columna.tables.schema import Column, Table
@@ -119,15 +119,11 @@ def _chosen(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
     for column in columns:
         if column in NOT_OFFERED:
             continue
-        first = by_name.setdefault(_plain_name(column), column)
+        first = by_name.setdefault(plain_name(column), column)
         if first != column:
             log.warning("columns %r and %r of the cohort: the first one counts", first, column)
-    names = dict.fromkeys(_plain_name(name) for name in wanted)
+    names = dict.fromkeys(plain_name(name) for name in wanted)
     return {name: by_name[name] for name in names if name in by_name and name not in NOT_OFFERED}
-
-
-def _plain_name(text: str) -> str:
-    return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
 def _value(text: str | None) -> str | None:
