@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from columna.cohort.manifest import ScanEntry
+from columna.config import Config
+from columna.layout import Layout
 from columna.prepare.sidecars import json_names, read_sidecar, sidecar_paths, sidecar_sha256
+from columna.stages.measure import MeasureStage
+from columna.stages.prepare import PrepareStage
+from columna.store import Record
+from columna.tables.shards import read_shard
 
 
 def write(root, **files):
@@ -111,3 +118,37 @@ def test_names_with_very_many_entities_cost_nothing(tmp_path):
     name = "_".join(f"x{n}-1" for n in range(40))
     scan = tmp_path / f"sub-1/anat/sub-1_{name}_T2w.nii.gz"
     assert sidecar_paths(scan) == []
+
+
+# --- stages ---
+
+
+def scan_entry(root):
+    return ScanEntry("s1", "sub-01", None, root / SCAN, Path("m.nii"), Path("v.nii"))
+
+
+def test_prepare_depends_on_all_sidecars(tmp_path):
+    write(tmp_path, **{"T2w.json": {"a": 1}, "sub-01/sub-01_T2w.json": {"b": 2}})
+    stage = PrepareStage(Config(), Layout(tmp_path / "results"))
+    before = stage.dependencies(scan_entry(tmp_path))
+    assert len(before["sidecars"]) == 2
+    for name in ("T2w.json", "sub-01/sub-01_T2w.json", "sub-01/anat/acq-sag_T2w.json"):
+        write(tmp_path, **{name: {"Manufacturer": "GE"}})
+        after = stage.dependencies(scan_entry(tmp_path))
+        assert stage.fingerprint(after, None) != stage.fingerprint(before, None)
+        before = after
+
+
+@pytest.mark.parametrize(("stage", "status"), [("prepare", "refused"), ("prepare", "failed")])
+def test_a_scan_that_is_not_read_keeps_what_its_sidecars_say(tmp_path, stage, status):
+    write(tmp_path, **{"T2w.json": {"Manufacturer": "GE", "EchoTime": 0.1}})
+    scan = scan_entry(tmp_path)
+    layout = Layout(tmp_path / "results")
+    record = Record(stage, "s1", "f", status, "unreadable", "The file is damaged.")
+    MeasureStage(Config(), layout).finish("b00001", [scan], [record])
+    [row] = read_shard(layout.shard("scans", "b00001"), "scans").to_pylist()
+    known = (row["modality"], row["acquisition"], row["run"], row["manufacturer"])
+    assert known == ("T2w", "sag", 1, "GE")
+    assert row["echo_time_s"] == 0.1
+    assert row["dim_si_n"] is None
+    assert row["input_status"] == ("unreadable" if status == "refused" else "not_checked")

@@ -17,7 +17,7 @@ def expanded(text: str) -> str:
     home = os.path.expanduser(text)  # noqa: PTH111 - a Path would drop a trailing slash
     if text.startswith("~") and home == text:
         user = text[1:].split("/")[0]
-        raise ValueError(f"there is no user {user!r} on this machine; write ./ before the ~")
+        raise ValueError(f"there is no user {user!r} on this machine; give an absolute path")
     return _VARIABLE.sub(_value, home)
 
 
