@@ -61,7 +61,9 @@ def collect_phantoms(folder, count=3):
             "scan_id": [f"{name}_T2w" for name in names],
             "input_status": ["ok"] * count,
             "reason": pa.nulls(count, pa.string()),
+            "age": [str(40 + number) for number in range(count)],
+            "sex": ["FM"[number % 2] for number in range(count)],
         }
     )
-    collect(files, index, folder / "tables", CONFIG)
+    collect(files, index, folder / "tables", CONFIG, ["age", "sex"])
     return folder / "tables"

@@ -69,10 +69,10 @@ def test_the_three_formats_are_equal(tmp_path):
 
 def test_excel_habits_are_tolerated(tmp_path):
     (tmp_path / "a b.nii.gz").touch()
-    text = '\ufeffparticipant_id,path,note\r\n NA ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
+    text = '\ufeffparticipant_id,path,note\r\n NAM ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
     rows = read_sheet(write_raw(tmp_path, text, "cohort.csv"))
     assert rows.loc[0, ["participant_id", "scan_id", "note"]].tolist() == [
-        "NA",
+        "NAM",
         "a b",
         'two, "quoted"',
     ]
@@ -88,8 +88,8 @@ def test_excel_habits_are_tolerated(tmp_path):
         ("c.tsv", "participant_id\tpath\tage\tage\n", "'age'"),
         ("c.tsv", "participant_id\tpath\tbatch\n", "'batch'"),
         ("c.tsv", "", "'path'"),
-        ("c.tsv", 'participant_id\tpath\n"a\tb\n', "cannot be read"),
-        ("c.tsv", "participant_id\tpath\nM\xfcller\ta.nii".encode("latin-1"), "UTF-8"),
+        ("c.tsv", 'participant_id\t"path\na\tb\n', "line 1: the header has a quote"),
+        ("c.tsv", "participant_id\tpath\nM\xfcller\ta.nii".encode("latin-1"), "line 2: not UTF-8"),
         ("c.parquet", "no parquet", "cannot be read"),
         ("c.xlsx", "", ".parquet"),
     ],

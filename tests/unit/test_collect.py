@@ -392,6 +392,37 @@ def test_inputs_that_were_not_measured_have_no_verdict_but_their_reason(cohort):
     assert (rows["s9"]["qc_verdict"], rows["s9"]["qc_reasons"]) == (None, "missing_file")
 
 
+def test_identical_images_under_several_names_are_flagged(tmp_path):
+    scans = [scan_rows(name) for name in ("s3", "s1", "s4", "s2")]
+    for scan, digest in zip(scans, ("a", "a", "b", "a"), strict=True):
+        scan["scans"][0]["input_sha256"] = digest
+    files = write_batches(tmp_path, [scans[:2], scans[2:]])
+    collect(files, index_of("s1", "s2", "s3", "s4"), tmp_path / "tables", CONFIG)
+    same = {row["scan_id"]: row["same_image_as"] for row in read(tmp_path / "tables", "scans")}
+    assert same == {"s1": "s2", "s2": "s1", "s3": "s1", "s4": None}
+
+
+def test_left_out_inputs_keep_what_is_known_and_are_told_apart(tmp_path):
+    facts = json.dumps({"modality": "T1w", "acquisition": "sag", "manufacturer": "GE"})
+    codes = {"a": "wrong_modality", "b": "missing_file", "c": "derived_image", "d": "not_bids"}
+    bad = [
+        {"scan_id": scan_id, "input_status": code, "reason": "Why.", "input_facts": facts}
+        for scan_id, code in codes.items()
+    ]
+    index = pa.Table.from_pylist([index_of("s1").to_pylist()[0] | row for row in bad])
+    collect({table: [] for table in SHARDED}, index, tmp_path, CONFIG)
+    rows = {row["scan_id"]: row for row in read(tmp_path, "scans")}
+    assert {scan_id: row["is_other_image"] for scan_id, row in rows.items()} == {
+        "a": True,
+        "b": False,
+        "c": True,
+        "d": False,
+    }
+    for row in rows.values():
+        assert (row["modality"], row["acquisition"], row["manufacturer"]) == ("T1w", "sag", "GE")
+        assert row["dim_si_n"] is None
+
+
 @pytest.fixture
 def many(tmp_path, monkeypatch):
     """Shards of 40 scans with body volumes around 20,000 mm3; the last one has an odd L1."""

@@ -14,8 +14,9 @@ INHERITED = {
     "vert": "Vertebrae, discs and endplates, one number each.",
 }
 """What is said once for all masks of a kind."""
+DESCRIPTION = "dataset_description.json"
 
-_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9]+$")
+_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9+]+$")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Derivatives:
 
     @property
     def files(self) -> list[Path]:
-        """Everything that is delivered for the scan."""
+        """Everything that is delivered for the scan, and for no other one."""
         return [self.semantic, self.instance, self.sidecar, self.points]
 
     @property

@@ -14,6 +14,7 @@ from columna.claim import check_folder
 from columna.cohort.index import build_index
 from columna.cohort.ledger import locked
 from columna.cohort.manifest import list_batches, read_manifest
+from columna.cohort.rows import MISSING
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
 from columna.files import atomic_path
@@ -92,7 +93,8 @@ def _run(config: Config, layout: Layout, threads: int) -> Record:
 def scan_id_of(scan: Path) -> str:
     """A scan_id from a file name: its stem, with odd characters replaced."""
     stem = scan.name.removesuffix(".gz").removesuffix(".nii")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "scan"
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-.+")
+    return "scan" if name.lower() in MISSING else name
 
 
 def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:

@@ -9,7 +9,7 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,7 @@ IMAGES = (*NIFTI, ".img", ".mgh", ".mgz", ".mha", ".mhd", ".nhdr", ".nrrd")
 SKIPPED = re.compile(r"\..*|derivatives.*|sourcedata|code", re.IGNORECASE)
 """Folders that hold no raw data, at any depth; hidden ones among them."""
 PLACE = re.compile(
-    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9]+)/(?:(?P<ses>ses-[A-Za-z0-9]+)/)?[a-z]+/[^/]+"
+    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9+]+)/(?:(?P<ses>ses-[A-Za-z0-9+]+)/)?(?P<datatype>[a-z]+)/[^/]+"
 )
 BELOW_SUBJECT = re.compile(r"(?:.*/)?(?P<sub>sub-[^/_.]+)(?:/(?P<ses>ses-[^/_.]+))?(?:/[^/.]+)*")
 """A folder of a subject, or one below; files have a dot in their name."""
@@ -51,10 +51,11 @@ NOT_NAMED = (
 log = logging.getLogger(__name__)
 
 
-def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
+def read_bids(folder: Path, skip: Iterable[Path] = (), known: Collection[str] = ()) -> pd.DataFrame:
     """List and check the images of a BIDS folder.
 
-    Derivatives, source data, code and hidden folders are not entered; links are followed.
+    Derivatives, source data, code and hidden folders are not entered, hidden files are no images
+    (``._`` files of macOS); links are followed.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
         The dataset, or the folder above its ``rawdata``.
     skip
         Folders inside that are not entered either (results written into the dataset).
+    known
+        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
 
     Returns
     -------
@@ -84,7 +87,7 @@ def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
     rows = pd.DataFrame(map(_row, images), columns=[*NAMES, *OUTCOME], dtype=object)
     if folder != Path():
         rows["path"] = f"{folder}/" + rows["path"]
-    check_rows(rows)
+    check_rows(rows, known)
     return rows
 
 
@@ -141,13 +144,13 @@ def _row(path: str) -> _Row:
         return _Row(subject, session, name, path, *NOT_NAMED)
     if session and not named:
         name = name.replace(subject, f"{subject}_{session}", 1)
-    verdict = name_verdict(file) or _kind_verdict(entities) or (OK, None)
+    verdict = name_verdict(file) or _kind_verdict(entities, place["datatype"]) or (OK, None)
     return _Row(subject, session or named, name, path, *verdict)
 
 
-def _kind_verdict(entities: dict[str, str]) -> Verdict | None:
+def _kind_verdict(entities: dict[str, str], datatype: str) -> Verdict | None:
     """In BIDS a T2w scan says so: the suffix is known, the folder is anat."""
-    suffix, datatype = entities.get("suffix", ""), entities.get("datatype")
+    suffix = entities.get("suffix", "")
     if suffix.lower() not in T2W_SUFFIXES:
         return "wrong_modality", f"The suffix '{suffix}' is not T2w; rename the file if it is."
     if datatype != "anat":
@@ -184,6 +187,11 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
                 images.append(entry.path)
         elif _leads_nowhere(entry):
             images.append(entry.path)
+        elif entry.name.lower().endswith(IMAGES):
+            if entry.name.startswith("."):
+                log.info("hidden, no image: %s", entry.path)
+            else:
+                images.append(entry.path)
     return images, below
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from columna.prepare import geometry
 from columna.prepare.header import Header
-from columna.prepare.modality import name_facts, says_mr, sidecar_facts
+from columna.prepare.modality import acquisition_facts
 from columna.prepare.stations import station_facts
 from columna.prepare.transforms import transform_facts
 from columna.volume import Volume, bounding_box
@@ -21,12 +21,8 @@ def scan_facts(
     volume: Volume, header: Header, path: Path, sidecar: Mapping[str, Any]
 ) -> dict[str, Any]:
     """All facts of a scan, by column name of the table ``scans``; unknown ones are None."""
-    named = name_facts(path)
-    if named["modality"] is None and says_mr(path, sidecar):
-        named["modality"] = "MR"
     return {
-        **named,
-        **sidecar_facts(sidecar),
+        **acquisition_facts(path, sidecar),
         **geometry_facts(volume),
         **transform_facts(header),
         **station_facts(volume, sidecar),

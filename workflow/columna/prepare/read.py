@@ -22,7 +22,8 @@ from columna.errors import ScanRefused, UnavailableError
 from columna.prepare.checks import check_header, check_voxels, is_scaled
 from columna.prepare.facts import scan_facts
 from columna.prepare.header import HEADER_BYTES, Header, parse_header
-from columna.prepare.modality import name_verdict, read_sidecar, says_mr, sidecar_verdict
+from columna.prepare.modality import name_verdict, says_mr, sidecar_verdict
+from columna.prepare.sidecars import read_sidecar
 from columna.volume import Volume
 
 SLACK = 4096
@@ -56,7 +57,8 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     Parameters
     ----------
     path
-        A ``.nii`` or ``.nii.gz`` file (NIfTI-1 or NIfTI-2). A sidecar is looked for beside it.
+        A ``.nii`` or ``.nii.gz`` file (NIfTI-1 or NIfTI-2). Its sidecars are looked for as BIDS
+        inherits them (`columna.prepare.sidecars`).
     settings
         What to accept.
 

@@ -8,6 +8,7 @@ import hashlib
 
 import duckdb
 
+from columna.cohort.rows import OTHER_IMAGES
 from columna.quality.rules import Rule, cohort_rules, needed_answers, scan_failures
 from columna.tables.catalogue import SHARDED
 from columna.tables.quality import QUALITY
@@ -138,12 +139,15 @@ def scans_query() -> str:
     A scan that is not done has no verdict, because nothing of it was judged. One that is done
     passes only where every rule that needs an answer has one.
     """
+    others = ", ".join(f"'{code}'" for code in sorted(OTHER_IMAGES))
     headlines = ", ".join(
         f"max(value) FILTER (rule_id = '{rule_id}') AS {column}"
         for column, rule_id in HEADLINES.items()
     )
     return f"""
         SELECT s.*, {", ".join(HEADLINES)},
+               coalesce(input_status IN ({others}), false) AS is_other_image,
+               CASE WHEN same[1] = scan_id THEN same[2] ELSE same[1] END AS same_image_as,
                CASE WHEN processing_status != 'done' THEN NULL
                     WHEN coalesce(is_failed, false) THEN 'fail'
                     WHEN coalesce(is_suspect, false) THEN 'review'
@@ -164,4 +168,8 @@ def scans_query() -> str:
                 FROM ({_UNANSWERED.format(needed=needed_answers())})
             ) GROUP BY scan_id
         ) q USING (scan_id)
+        LEFT JOIN (
+            SELECT input_sha256, list(scan_id ORDER BY scan_id) AS same
+            FROM scans WHERE input_sha256 IS NOT NULL GROUP BY input_sha256 HAVING count(*) > 1
+        ) i USING (input_sha256)
     """  # noqa: S608 - ids of rules and names of columns

@@ -8,7 +8,7 @@ from columna.cohort.manifest import ScanEntry
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.prepare import Scan, prepare_scan, read_scan
-from columna.prepare.modality import sidecar_path
+from columna.prepare.sidecars import sidecar_sha256
 from columna.stages.base import Saved, Stage
 from columna.stages.prepared import PREPARED, write_prepared
 from columna.stages.source import source_sha256
@@ -30,12 +30,10 @@ class PrepareStage(Stage):
         return ModelFolder.read(find_model(self.config.models.semantic)).grid
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Input file, sidecar, settings and the grid that the model asks for, if one is to run."""
+        """Input file, sidecars, settings and the grid that the model asks for, if one is to run."""
         return {
             "input": source_sha256(scan.path, self.store, scan.scan_id, "input"),
-            "sidecar": source_sha256(
-                sidecar_path(scan.path), self.store, scan.scan_id, "sidecar", optional=True
-            ),
+            "sidecars": sidecar_sha256(scan.path),
             "settings": self.config.prepare.model_dump(mode="json"),
             "grid": None if scan.has_masks else asdict(self.grid),
         }

@@ -5,6 +5,7 @@ from functools import cache
 
 from columna.anatomy import RESOURCES
 from columna.layout import STAGES
+from columna.prepare.modality import MODALITIES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import since
 from columna.tables.quality import QC_VERDICTS
@@ -55,6 +56,7 @@ def _input_columns() -> tuple[Column, ...]:
             null_rule="the input could not be read",
         ),
         Column("is_excluded_input", "bool", "Whether the input was not accepted.", nullable=False),
+        *since("1.2.0", *_kind_columns()),
         Column(
             "input_status",
             "category",
@@ -93,17 +95,34 @@ def _input_columns() -> tuple[Column, ...]:
     )
 
 
-MODALITIES = {"T2w": "the file name says so", "MR": "the sidecar says MR, the name nothing"}
+def _kind_columns() -> tuple[Column, ...]:
+    return (
+        Column(
+            "is_other_image",
+            "bool",
+            "Whether the input is no sagittal T2w scan (another contrast or plane, a mask) and was "
+            "not accepted for that; such inputs are no failures.",
+            nullable=False,
+            at_collect=True,
+        ),
+        Column(
+            "same_image_as",
+            "string",
+            "Another scan with the same image (input_sha256): the first in alphabetical order.",
+            null_rule="no other scan has the same image, or the input was not accepted",
+            at_collect=True,
+        ),
+    )
 
 
 def _acquisition_columns() -> tuple[Column, ...]:
-    sidecar = {"null_rule": "the sidecar does not say", "source": "BIDS sidecar"}
+    sidecar = {"null_rule": "no sidecar says", "source": "BIDS sidecars, the nearest first"}
     return (
         Column(
             "modality",
             "category",
-            "Kind of scan, by name or sidecar.",
-            codes=MODALITIES,
+            "Kind of image, by name or sidecar; also of inputs that were not accepted.",
+            codes=dict(MODALITIES),
             null_rule="neither name nor sidecar says",
         ),
         Column("field_strength_t", "float64", "Field strength.", plausible=(0.05, 14), **sidecar),

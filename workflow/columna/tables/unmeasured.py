@@ -14,6 +14,8 @@ UNKNOWN_COUNTS = {
 }
 """Columns of `scans` where the vertebrae cannot be counted out."""
 
+CHECKED = "dim_si_n"
+"""A fact that is known of an input once it was read and accepted."""
 _INPUT_STAGES = ("index", "prepare")
 _PATH = re.compile(r"\S*[/\\]\S*|\S+\.nii(?:\.gz)?\b")
 
@@ -39,17 +41,18 @@ def unmeasured_scan_row(
     stage, status, code, reason
         Where it ended, ``refused`` or ``failed``, and why. Paths in `reason` are left out.
     facts
-        What `prepare` says of the input; empty where it did not come so far.
+        What `prepare` says of the input; where it did not come so far, what name and sidecars do
+        (`columna.prepare.modality.acquisition_facts`).
     provenance
         Versions and digests, by column name.
     """
     is_excluded = status == "refused" and stage in _INPUT_STAGES
-    facts = {} if is_excluded else facts or {}
+    facts = facts or {}
     reason = without_paths(reason)
     if is_excluded:
         outcome = {"input_status": code, "input_reason": reason}
     else:
-        outcome = {"input_status": "ok" if facts else NOT_CHECKED}
+        outcome = {"input_status": "ok" if CHECKED in facts else NOT_CHECKED}
     return finish_row(
         SCANS,
         {"scan_id": scan_id, "participant_id": participant_id, "session_id": session_id}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from columna.anatomy import semantic_names
-from columna.config import PrepareSettings, Settings, read_yaml, validated
+from columna.config import ExpandedPath, PrepareSettings, Settings, read_yaml, validated
 from columna.train.labels import LABELS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -18,7 +18,7 @@ PHASES = ("semantic", "instance")
 class DatasetSettings(Settings):
     """Scans with masks of your own."""
 
-    sheet: Path = Field(
+    sheet: ExpandedPath = Field(
         description="Cohort sheet (.tsv, .csv, .parquet) with the columns participant_id, path, "
         "semantic and instance; masks carry SPINEPS's numbers, unless `labels` says otherwise."
     )
@@ -59,7 +59,7 @@ class DatasetSettings(Settings):
 class LooksSettings(Settings):
     """Real scans to look at while training goes on."""
 
-    sheet: Path | None = Field(
+    sheet: ExpandedPath | None = Field(
         None, description="Cohort sheet of real scans; the columns semantic and instance give Dice."
     )
     every: int = Field(2000, ge=1, description="Steps between two looks.")
