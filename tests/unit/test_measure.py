@@ -272,6 +272,7 @@ def test_body_cut_by_the_upper_edge_is_partial(lumbar):
         "fov_distance_mm",
         "curve_position_mm",
         "crush_neighbours_ratio",
+        "crush_neighbours_status",
         "signal_body_csf_ratio",
     ]
     unaffected = by_vertebra(whole)["L1"] | {name: rows["L1"][name] for name in relative}

@@ -6,6 +6,9 @@ from columna.tables.schema import REGIONS, Column
 
 STATUS = {"ok": "measured"} | reasons_of("measure")
 """Codes of all ``*_status`` columns of measures."""
+LATERAL_CUT = "lateral_cut"
+SAGITTAL_CODES = ("ok", LATERAL_CUT)
+"""Codes under which measures of the sagittal plane are there."""
 
 REGION_CODES = {region: f"{region} spine" for region in REGIONS}
 LEVEL_CODES = {v.name: f"level {v.name}" for v in levels().values()}

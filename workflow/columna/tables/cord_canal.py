@@ -10,6 +10,7 @@ from columna.tables.measures import (
     count,
     in_group,
     measure,
+    sagittal,
     since,
     status_column,
     with_status,
@@ -179,8 +180,8 @@ CORD_CANAL = Table(
         "1.1.0",
         *identity_columns(),
         *_place_columns(),
-        *_canal_columns(),
-        *_cord_columns(),
+        *sagittal(*_canal_columns()),
+        *sagittal(*_cord_columns()),
         implausible_count_column(),
     ),
 )

@@ -11,6 +11,7 @@ from columna.tables.measures import (
     in_group,
     measure,
     regional,
+    sagittal,
     since,
     status_column,
     with_status,
@@ -102,7 +103,7 @@ def _place_columns() -> tuple[Column, ...]:
 
 def _tissue_columns() -> tuple[Column, ...]:
     return (
-        status_column("disc_status", "Disc tissue."),
+        *sagittal(status_column("disc_status", "Disc tissue.")),
         *in_group(
             "disc_status",
             "the disc is not complete, or too thin or too bent for the columns",
@@ -136,23 +137,25 @@ def _tissue_columns() -> tuple[Column, ...]:
             ),
             within="disc_status",
         ),
-        *(
-            column
-            for side, where in (("posterior", "behind"), ("anterior", "in front of"))
-            for column in with_status(
-                f"{side}_overhang_status",
-                "disc_status is not ok, or a corner of a vertebra is not known",
-                measure(
-                    f"{side}_overhang_mm",
-                    f"How far the disc reaches {where} the line between the neighbouring {side} "
-                    "corners, at most.",
-                    (-6, 15),
-                    "B",
-                    "G10",
-                    "+ = beyond the line",
-                ),
-                within="disc_status",
-            )
+        *sagittal(
+            *(
+                column
+                for side, where in (("posterior", "behind"), ("anterior", "in front of"))
+                for column in with_status(
+                    f"{side}_overhang_status",
+                    "disc_status is not ok, or a corner of a vertebra is not known",
+                    measure(
+                        f"{side}_overhang_mm",
+                        f"How far the disc reaches {where} the line between the neighbouring "
+                        f"{side} corners, at most.",
+                        (-6, 15),
+                        "B",
+                        "G10",
+                        "+ = beyond the line",
+                    ),
+                    within="disc_status",
+                )
+            ),
         ),
     )
 
@@ -335,9 +338,9 @@ DISCS = Table(
         *identity_columns(),
         *_place_columns(),
         *_tissue_columns(),
-        *_gap_columns(),
-        *_angle_columns(),
-        *_signal_columns(),
+        *sagittal(*_gap_columns()),
+        *sagittal(*_angle_columns()),
+        *sagittal(*_signal_columns()),
         implausible_count_column(),
     ),
 )

@@ -1,8 +1,14 @@
 """Table `endplates`: two rows per vertebral body, and the superior endplate of S1."""
 
-from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, identity_columns
+from columna.tables.common import (
+    LEVEL_CODES,
+    REGION_CODES,
+    SAGITTAL_CODES,
+    STATUS,
+    identity_columns,
+)
 from columna.tables.common import implausible_count_column as count_column
-from columna.tables.measures import with_status
+from columna.tables.measures import sagittal, with_status
 from columna.tables.schema import Column, Table
 
 SIDES = {
@@ -55,6 +61,7 @@ def _name_columns() -> tuple[Column, ...]:
             "Endplate.",
             codes=STATUS,
             nullable=False,
+            value_codes=SAGITTAL_CODES,
             since_version="1.1.0",
         ),
     )
@@ -109,20 +116,22 @@ def _direction_columns() -> tuple[Column, ...]:
 
 def _shape_columns() -> tuple[Column, ...]:
     return (
-        *with_status(
-            "length_status",
-            f"{_MISSING}, or a wall was not found",
-            Column(
-                "length_ap_mm",
-                "float64",
-                "Length of the endplate line between the lines of the walls (S1: what lies below "
-                "the disc).",
-                plausible=DEPTH,
-                reliability="A",
-                definition="G7",
-                **_NEW,
-            ),
-            within="endplate_status",
+        *sagittal(
+            *with_status(
+                "length_status",
+                f"{_MISSING}, or a wall was not found",
+                Column(
+                    "length_ap_mm",
+                    "float64",
+                    "Length of the endplate line between the lines of the walls (S1: what lies "
+                    "below the disc).",
+                    plausible=DEPTH,
+                    reliability="A",
+                    definition="G7",
+                    **_NEW,
+                ),
+                within="endplate_status",
+            )
         ),
         Column(
             "concavity_mm",
@@ -178,31 +187,35 @@ def _shape_columns() -> tuple[Column, ...]:
             ),
             within="endplate_status",
         ),
-        *with_status(
-            "coverage_status",
-            f"{_MISSING}, too few columns meet it, or the mask has no endplates",
-            Column(
-                "coverage_ratio",
-                "float64",
-                "Share of these columns that meet endplate voxels.",
-                plausible=(0, 1),
-                reliability="B",
-                **_NEW,
-            ),
-            within="extent_status",
+        *sagittal(
+            *with_status(
+                "coverage_status",
+                f"{_MISSING}, too few columns meet it, or the mask has no endplates",
+                Column(
+                    "coverage_ratio",
+                    "float64",
+                    "Share of these columns that meet endplate voxels.",
+                    plausible=(0, 1),
+                    reliability="B",
+                    **_NEW,
+                ),
+                within="extent_status",
+            )
         ),
-        *with_status(
-            "thickness_status",
-            f"{_MISSING}, or its voxels are not segmented, or too few",
-            Column(
-                "thickness_mm",
-                "float64",
-                "Median thickness of the endplate (labels 52, 53, 62) along its normal.",
-                plausible=(0.3, 4),
-                reliability="B",
-                **_NEW,
-            ),
-            within="coverage_status",
+        *sagittal(
+            *with_status(
+                "thickness_status",
+                f"{_MISSING}, or its voxels are not segmented, or too few",
+                Column(
+                    "thickness_mm",
+                    "float64",
+                    "Median thickness of the endplate (labels 52, 53, 62) along its normal.",
+                    plausible=(0.3, 4),
+                    reliability="B",
+                    **_NEW,
+                ),
+                within="coverage_status",
+            )
         ),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from columna.tables.common import LEVEL_CODES, STATUS
+from columna.tables.common import LEVEL_CODES, SAGITTAL_CODES, STATUS
 from columna.tables.schema import Column, Range
 
 Ranges = Range | Mapping[str, Range] | None
@@ -74,6 +74,13 @@ def with_status(
     names = ", ".join(c.name for c in columns)
     own = replace(status_column(status, f"{names}.", within), since_version="1.2.0")
     return (own, *in_group(status, rule, *columns))
+
+
+def sagittal(*columns: Column) -> tuple[Column, ...]:
+    """`columns` of the sagittal plane: they are there, too, where the sides are cut off."""
+    return tuple(
+        replace(c, value_codes=SAGITTAL_CODES) if c.codes == STATUS else c for c in columns
+    )
 
 
 def since(version: str, *columns: Column) -> tuple[Column, ...]:

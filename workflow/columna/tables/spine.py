@@ -6,6 +6,7 @@ from columna.tables.measures import (
     in_group,
     level_column,
     measure,
+    sagittal,
     since,
     status_column,
     with_status,
@@ -316,11 +317,11 @@ SPINE = Table(
     columns=since(
         "1.1.0",
         *identity_columns(),
-        *_sagittal_columns(),
-        *_arc_columns(),
+        *sagittal(*_sagittal_columns()),
+        *sagittal(*_arc_columns()),
         *_coronal_columns(),
-        *_length_columns(),
-        *_summary_columns(),
+        *sagittal(*_length_columns()),
+        *sagittal(*_summary_columns()),
         implausible_count_column(),
     ),
 )

@@ -4,6 +4,7 @@ from typing import Any
 
 from columna.tables.common import (
     REGION_CODES,
+    SAGITTAL_CODES,
     STATUS,
     VERTEBRA_CODES,
     confidence_columns,
@@ -11,7 +12,7 @@ from columna.tables.common import (
     identity_columns,
     implausible_count_column,
 )
-from columna.tables.measures import with_status
+from columna.tables.measures import sagittal, with_status
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -304,6 +305,7 @@ def _frame_columns() -> tuple[Column, ...]:
             "Direction of the body.",
             codes=STATUS,
             nullable=False,
+            value_codes=SAGITTAL_CODES,
             definition="G3",
             since_version=_NEW,
         ),
@@ -371,6 +373,7 @@ def _height_columns() -> tuple[Column, ...]:
             "Heights, depths and wedges of the body (C2: not applicable, it bears the dens).",
             codes=STATUS,
             nullable=False,
+            value_codes=SAGITTAL_CODES,
             definition="G6",
             since_version=_NEW,
         ),
@@ -412,9 +415,9 @@ def _height_columns() -> tuple[Column, ...]:
             definition="G5",
         ),
         *_across_columns(group),
-        *_edge_columns("frame_status"),
-        *_band_columns(group),
-        *_wedge_columns(group),
+        *sagittal(*_edge_columns("frame_status")),
+        *sagittal(*_band_columns(group)),
+        *sagittal(*_wedge_columns(group)),
     )
 
 
@@ -686,7 +689,7 @@ VERTEBRAE = Table(
         *_seam_columns(),
         *_frame_columns(),
         *_height_columns(),
-        *_signal_columns(),
+        *sagittal(*_signal_columns()),
         *confidence_columns("the body"),
         *fold_dice_columns("the body"),
         implausible_count_column(),
