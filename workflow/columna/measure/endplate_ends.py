@@ -70,16 +70,17 @@ class Ends:
     def _lack(self, body: Body) -> str:
         if body.level is None:
             return "no_anchor"
-        if not body.is_complete:
-            return next(
-                row["body_status"] for row in self.vertebrae if row["spineps_label"] == body.label
-            )
-        return "fit_failed" if body.frame.status == "ok" else body.frame.status
+        if body.frame.status != "ok":
+            return body.frame.status
+        if body.is_complete:
+            return "fit_failed"
+        rows = (row for row in self.vertebrae if row["spineps_label"] == body.label)
+        return next(rows)["body_status"]
 
     def failure(self, level: str) -> str:
         """Why a level is not among those with both endplates."""
-        codes = [self.find(level, side).status for side in ("superior", "inferior")]
-        return next((code for code in codes if code != "ok"), "fit_failed")
+        found = [self.find(level, side) for side in ("superior", "inferior")]
+        return next((end.status for end in found if end.line is None), "fit_failed")
 
     def _sacral(self) -> End:
         geometry = self.geometry

@@ -28,7 +28,7 @@ def curve_lengths(ends: Ends) -> Row:
     curve = ends.geometry.curve
     for stem, pair in LENGTHS.items():
         found = [ends.find(*end) for end in pair]
-        failures = [end.status for end in found if end.status != "ok"]
+        failures = [end.status for end in found if end.line is None]
         if failures or curve.is_low_support:
             row[f"length_{stem}_status"] = (*failures, "fit_failed")[0]
             continue
@@ -88,5 +88,5 @@ def sagittal_offsets(ends: Ends) -> Row:
 
 def _failure(ends: Ends, *pair: End) -> str:
     """Why two ends cannot be compared: an endplate is missing, or the wall beside it."""
-    codes = [ends.find(*end).status for end in pair]
-    return next((code for code in codes if code != "ok"), "fit_failed")
+    found = [ends.find(*end) for end in pair]
+    return next((end.status for end in found if end.line is None), "fit_failed")

@@ -56,7 +56,7 @@ def regional_angles(ends: Ends) -> Row:
 def _distribution(angles: Row) -> float | Missing:
     """Share of the lordosis below L4, of a spine that is lordotic at all."""
     for stem in ("lumbar_lordosis_l1_s1", "lordosis_l4_s1"):
-        if angles[f"{stem}_status"] != "ok":
+        if f"{stem}_deg" not in angles:
             return Missing(angles[f"{stem}_status"])
     whole, lower = angles["lumbar_lordosis_l1_s1_deg"], angles["lordosis_l4_s1_deg"]
     return lower / whole if abs(whole) >= LEAST_LORDOSIS_DEG else Missing("not_applicable")
@@ -64,7 +64,7 @@ def _distribution(angles: Row) -> float | Missing:
 
 def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> float | Missing:
     """L1-S1 lordosis of `angles` minus (sum of disc angles minus sum of wedge angles)."""
-    if angles["lumbar_lordosis_l1_s1_status"] != "ok":
+    if "lumbar_lordosis_l1_s1_deg" not in angles:
         return Missing(angles["lumbar_lordosis_l1_s1_status"])
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
