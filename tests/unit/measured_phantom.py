@@ -1,12 +1,14 @@
 """Phantoms with their true masks, measured and assessed, and tables collected from such rows."""
 
+from pathlib import Path
+
 import pyarrow as pa
 
 from columna.config import LabelSettings, MeasureSettings
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
-from columna.prepare.facts import geometry_facts
+from columna.prepare.facts import scan_facts
 from columna.quality import QualityContext, assess_scan, quality_rows
 from columna.tables.catalogue import SHARDED
 from columna.tables.collect import collect
@@ -22,7 +24,7 @@ def assessable(image, semantic, instance, scan_id="s"):
         scan_id=scan_id,
         participant_id=scan_id,
         session_id=None,
-        facts=geometry_facts(image),
+        facts=scan_facts(image, Path(f"{scan_id}_T2w.nii.gz"), {}),
         semantic=taken.semantic,
         instance=taken.instance,
         image=image,
@@ -43,7 +45,11 @@ def collect_phantoms(folder, count=3):
     """Collect the tables of `count` participants with a lumbar spine each; folder of the tables."""
     phantom = make_phantom(PhantomSettings(seed=4, region="lumbar", spacing_mm=(1.2, 1.2, 3.3)))
     context = assessable(phantom.image, phantom.semantic, phantom.instance)
-    rows = {**context.rows, "quality": findings_as_rows(context)}
+    return collect_rows(folder, {**context.rows, "quality": findings_as_rows(context)}, count)
+
+
+def collect_rows(folder, rows, count=1):
+    """Collect the tables of `count` participants with the same rows; folder of the tables."""
     names = [f"sub-{number:02d}" for number in range(1, count + 1)]
     files = {}
     for table in SHARDED:

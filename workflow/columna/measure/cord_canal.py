@@ -6,19 +6,30 @@ from typing import Any
 
 import numpy as np
 
+from columna.anatomy import SACRUM, levels
+from columna.measure.body import Body
 from columna.measure.canal import Canal, SectionMeasures
 from columna.measure.context import MeasureContext
 from columna.measure.geometry import Geometry
 from columna.measure.spaces import Space, disc_above
 from columna.tables.cord_canal import CORD_CANAL, SITES
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row
 
 Row = dict[str, Any]
 
 SLAB_MM = np.linspace(-2.0, 2.0, 5)
 """Places of the planes at the middle of a body or disc."""
 LEVEL_STEP_MM = 1.0
-_FROM_VERTEBRAE = ("vertebra", "level", "region", "level_order", "index_from_top")
+_S1 = levels()[SACRUM].name
+_FROM_VERTEBRAE = (
+    "vertebra",
+    "level_status",
+    "level",
+    "region",
+    "level_order",
+    "index_status",
+    "index_from_top",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +83,7 @@ def cord_canal_rows(
     columns = {key: _columns(site, cord_end_u) for key, site in sites.items()}
     for space in spaces:
         _add_compression(columns, space, spaces)
-        middle = columns[space.row["vertebra"], "mid_body"]
-        depth = space.row["depth_mm"]
-        if depth and middle["canal_status"] == "ok":
-            middle["canal_body_ap_ratio"] = middle["canal_ap_mm"] / depth
+        _add_body_ratio(columns, space)
     return [
         finish_row(
             CORD_CANAL,
@@ -87,6 +95,21 @@ def cord_canal_rows(
         for space in spaces
         for site in SITES
     ]
+
+
+def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> None:
+    """Canal relative to the body in front of it, in place."""
+    row, depth = space.row, space.row["depth_mm"]
+    for site in SITES:
+        canal = columns[row["vertebra"], site]
+        if canal["canal_status"] != "ok":
+            continue
+        if site != "mid_body":
+            canal["canal_body_status"] = "not_applicable"
+        elif depth is None:
+            canal["canal_body_status"] = row["heights_status"]
+        else:
+            canal["canal_body_ap_ratio"] = canal["canal_ap_mm"] / depth
 
 
 def _places(
@@ -105,17 +128,24 @@ def _places(
             return Site("partial_fov")
         return float(canal.line.nearest(body.crop.centroid_mm)) + SLAB_MM
     if space.disc is None:
-        return Site("neighbour_missing")
+        return Site("outside_fov" if space.lower_label is None else "not_segmented")
     end = float(canal.line.nearest(space.disc.crop.centroid_mm))
     if site == "disc":
         return end + SLAB_MM
     above = disc_above(spaces, body, geometry)
     if above is None:
-        return Site("neighbour_missing")
+        return Site(_above_failure(body, geometry))
     start = float(canal.line.nearest(above.crop.centroid_mm))
     if end - start < LEVEL_STEP_MM:
         return Site("fit_failed")
     return np.linspace(start, end, round((end - start) / LEVEL_STEP_MM) + 1)
+
+
+def _above_failure(body: Body, geometry: Geometry) -> str:
+    """Why there is no disc above a body."""
+    if body.level == "C2":
+        return "not_applicable"
+    return "outside_fov" if body is geometry.bodies[0] else "not_segmented"
 
 
 def _cut(canal: Canal, u: np.ndarray) -> Site:
@@ -177,7 +207,21 @@ def _add_compression(
     for site, upper in (("mid_body", above), ("disc", name), ("level", above)):
         for column, tube in (("mcc_pct", "canal"), ("mscc_pct", "cord")):
             smallest = columns[name, site].get(f"{tube}_ap_min_mm")
-            ends = [columns.get((end, "mid_body"), {}) for end in (upper, space.lower_name)]
-            normal = [end.get(f"{tube}_ap_mm") for end in ends]
-            if smallest is not None and None not in normal:
-                columns[name, site][column] = 100 * (1 - smallest / np.mean(normal))
+            if smallest is None:
+                continue
+            ends = [columns.get((end, "mid_body")) for end in (upper, space.lower_name)]
+            columns[name, site][column] = _compression_pct(smallest, ends, tube, space)
+
+
+def _compression_pct(
+    smallest_mm: float, ends: Sequence[Row | None], tube: str, space: Space
+) -> float | Missing:
+    """Percent that a diameter lacks of the mean at the middles of two bodies, `ends`."""
+    if space.lower_name == _S1 or (ends[0] is None and space.row["level"] == "C2"):
+        return Missing("not_applicable")  # the canal of the sacrum has no such site
+    if None in ends:
+        return Missing("outside_fov")
+    lack = next((end for end in ends if f"{tube}_ap_mm" not in end), None)
+    if lack is not None:
+        return Missing(lack[f"{tube}_status"])
+    return 100 * (1 - smallest_mm / float(np.mean([end[f"{tube}_ap_mm"] for end in ends])))

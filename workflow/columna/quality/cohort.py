@@ -12,17 +12,12 @@ from columna.cohort.rows import OTHER_IMAGES
 from columna.quality.rules import Rule, cohort_rules, needed_answers, scan_failures
 from columna.tables.catalogue import SHARDED
 from columna.tables.quality import QUALITY
+from columna.tables.rows import NOT_MEASURED
+from columna.tables.scans import HEADLINES
 
 MIN_SCANS = 500
 """Values that a median over the cohort needs before anything is compared with it."""
 MAD_TO_SD = 1.4826
-
-HEADLINES = {
-    "snr_csf_ratio": "snr_csf",
-    "cnr_body_csf_ratio": "cnr_body_csf",
-    "cnr_cord_csf_ratio": "cnr_cord_csf",
-}
-"""Column of `scans` -> rule whose value it shows."""
 
 _VALUES = {
     "vertebrae": """
@@ -141,11 +136,17 @@ def scans_query() -> str:
     """
     others = ", ".join(f"'{code}'" for code in sorted(OTHER_IMAGES))
     headlines = ", ".join(
-        f"max(value) FILTER (rule_id = '{rule_id}') AS {column}"
-        for column, rule_id in HEADLINES.items()
+        f"max({of}) FILTER (rule_id = '{rule_id}') AS {rule_id}_{of}"
+        for rule_id in HEADLINES
+        for of in ("value", "value_status")
+    )
+    shown = ", ".join(
+        f"{rule_id}_value AS {rule_id}_ratio, "
+        f"coalesce({rule_id}_value_status, '{NOT_MEASURED}') AS {rule_id}_status"
+        for rule_id in HEADLINES
     )
     return f"""
-        SELECT s.*, {", ".join(HEADLINES)},
+        SELECT s.*, {shown},
                coalesce(input_status IN ({others}), false) AS is_other_image,
                CASE WHEN same[1] = scan_id THEN same[2] ELSE same[1] END AS same_image_as,
                CASE WHEN processing_status != 'done' THEN NULL
