@@ -34,25 +34,23 @@ def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) 
     body
         The body.
     row
-        Its ``body_status`` and, where that is ok, ``body_volume_mm3``.
+        ``body_volume_mm3`` where it is complete.
     """
-    status = row["body_status"]
-    if status != "ok":
-        return dict.fromkeys(SHAPE_STATUSES, status)
+    if not body.has_middle:
+        return dict.fromkeys(SHAPE_STATUSES, body.status)
     return (
         _frame_group(geometry, body)
-        | _height_group(geometry, body, row["body_volume_mm3"])
+        | _height_group(geometry, body, row.get("body_volume_mm3"))
         | signal_columns(geometry, tissue, body)
     )
 
 
 def _frame_group(geometry: Geometry, body: Body) -> Row:
-    status = body.frame.status
-    measures = frame_columns(geometry, body) if status == "ok" else {}
-    return {"frame_status": status} | measures
+    measures = frame_columns(geometry, body) if body.frame.status == "ok" else {}
+    return {"frame_status": body.fit_status} | measures
 
 
-def _height_group(geometry: Geometry, body: Body, volume_mm3: float) -> Row:
+def _height_group(geometry: Geometry, body: Body, volume_mm3: float | None) -> Row:
     if body.frame.status != "ok":
         return {"heights_status": body.frame.status}
     edges = {"depth_inferior_mm": inset_depth_mm(body, "inferior")}
@@ -65,7 +63,7 @@ def _height_group(geometry: Geometry, body: Body, volume_mm3: float) -> Row:
     if "width_mm" in measures:
         box = measures["depth_mm"] * measures["width_mm"] * measures["height_mean_mm"]
         measures["body_compactness_ratio"] = volume_mm3 / box
-    return edges | measures | {"heights_status": "ok"}
+    return edges | measures | {"heights_status": body.fit_status}
 
 
 def signal_columns(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row:
@@ -79,7 +77,7 @@ def signal_columns(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row
     fluid = tissue.fluid_near(body.crop)
     discs = _disc_signal(geometry, tissue, body)
     return {
-        "signal_status": "ok",
+        "signal_status": body.status,
         "signal_body_au": signal,
         "signal_body_csf_ratio": signal / fluid if fluid else None,
         "signal_body_disc_ratio": signal / discs if discs else None,
@@ -110,9 +108,12 @@ def frame_columns(geometry: Geometry, body: Body) -> Row:
 
 
 def axial_rotation_deg(geometry: Geometry, body: Body) -> float | None:
-    """Turn of the unsmoothed anterior direction against the mean of the neighbours'."""
-    near = _neighbours(geometry.bodies, body)
-    if not near:
+    """Turn of the unsmoothed anterior direction against the mean of the neighbours'.
+
+    None without neighbours, and where the body or all of them are cut at a side.
+    """
+    near = [b for b in _neighbours(geometry.bodies, body) if not b.crop.is_lateral_cut]
+    if not near or body.crop.is_lateral_cut:
         return None
     frame = body.frame
     own, mean = frame.own_a, np.mean([other.frame.own_a for other in near], axis=0)
@@ -202,8 +203,10 @@ def _wall_angle(body: Body) -> float | None:
 
 
 def _across(body: Body, slice_mm: float) -> Row:
-    """What depends on the left-right direction, where there are enough slices."""
+    """What depends on the left-right direction, where the sides are seen and slices enough."""
     band, row = body.band, {}
+    if body.crop.is_lateral_cut:
+        return row
     slices = band.width_mm / slice_mm
     if slices >= LEAST_SLICES_WIDTH:
         row["width_mm"] = band.width_mm

@@ -19,6 +19,7 @@ from columna.measure.seams import seam_columns
 from columna.measure.tissue import Tissue
 from columna.measure.vertebra_shape import SHAPE_STATUSES, shape_rows
 from columna.measure.visibility import arch_status, body_status, is_cut
+from columna.tables.common import LATERAL_CUT
 from columna.tables.rows import finish_row
 from columna.tables.vertebrae import VERTEBRAE
 
@@ -142,7 +143,8 @@ class _Measure:
     def columns(self, vertebra: Vertebra, parts: Parts) -> Row:
         """Visibility, place, volumes, shape and signal of one vertebra."""
         limits = (self.fov, self.margin_mm, self.repeated)
-        body = body_status(vertebra, parts, *limits)
+        found = self.geometry.by_label.get(vertebra.label)
+        body = found.status if found else body_status(vertebra, parts, *limits)
         arch = arch_status(vertebra, parts, *limits)
         whole = arch if body == "ok" else body
         row = {
@@ -153,7 +155,6 @@ class _Measure:
             **self._place(parts.body),
             **self._volumes(parts, whole, body, arch),
         }
-        found = self.geometry.by_label.get(vertebra.label)
         if found is None:
             return row | dict.fromkeys(SHAPE_STATUSES, body)
         return row | self._curve(found) | shape_rows(self.geometry, self.tissue, found, row)
@@ -163,7 +164,7 @@ class _Measure:
             return "duplicate"
         if vertebra.level == "C1":  # it has no body to go by
             return "partial" if parts.faces else "complete"
-        return "complete" if body == "ok" else "partial"
+        return {"ok": "complete", LATERAL_CUT: LATERAL_CUT}.get(body, "partial")
 
     def _place(self, body: Region | None) -> Row:
         if body is None:

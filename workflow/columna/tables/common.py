@@ -6,6 +6,7 @@ from columna.tables.schema import REGIONS, Column
 STATUS = {
     "ok": "measured",
     "partial_fov": "cut off by the edge of the field of view, or too close to it",
+    "lateral_cut": "the slices do not reach its sides: what lies in the sagittal plane is measured",
     "outside_fov": "not in the field of view",
     "not_segmented": "expected here, but the masks do not hold it",
     "too_few_voxels": "too small to be measured",
@@ -21,6 +22,10 @@ STATUS = {
     "error": "the measurement failed",
 }
 """Codes of all ``*_status`` columns."""
+
+LATERAL_CUT = "lateral_cut"
+SAGITTAL_CODES = ("ok", LATERAL_CUT)
+"""Codes with which measures of the sagittal plane are there."""
 
 REGION_CODES = {region: f"{region} spine" for region in REGIONS}
 LEVEL_CODES = {v.name: f"level {v.name}" for v in levels().values()}
