@@ -11,10 +11,10 @@ import numpy as np
 
 from columna.measure.crops import Crop
 
-LEAST_DEPTHS = 0.4
+LEAST_DEPTHS = 0.35
 """The part on both sides of the middle is at least so wide, in depths of the structure.
 
-That is 0.30 to 0.37 of the width of a body; below, errors grow (docs/accuracy.md)."""
+That is 0.26 to 0.33 of the width of a body; below, fits fail and errors grow (docs/accuracy.md)."""
 _SLAB_MM = 5.0
 _REACH_MM = 60.0
 
