@@ -8,13 +8,20 @@ OTHER_STATUS = "not_segmented"
 
 
 def fitting_row(table, **values):
-    """A row of `table`: groups whose required columns are all given are ok, others are not."""
+    """A row of `table`: a group of which a value is given is completed, others are missing."""
     row = {}
     for column in table:
         if not column.nullable and column.name not in values:
-            row[column.name] = PLAIN.get(column.type) or next(iter(column.codes), False)
-    for status, required in table.groups().items():
+            row[column.name] = plain(column)
+    for status, governed in table.groups.items():
         if dict(table[status].codes) == dict(STATUS) and status not in values:
-            is_complete = all(values.get(name) is not None for name in required)
-            row[status] = "ok" if is_complete else OTHER_STATUS
+            is_given = any(values.get(name) is not None for name in governed)
+            row[status] = "ok" if is_given else OTHER_STATUS
+            if is_given:
+                row |= {name: plain(table[name]) for name in governed}
     return finish_row(table, row | values)
+
+
+def plain(column):
+    """Some value that fits a column."""
+    return PLAIN.get(column.type) or next(iter(column.codes), False)

@@ -8,7 +8,7 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from table_rows import fitting_row
+from table_rows import fitting_row, plain
 
 from columna import __version__
 from columna.cohort.index import build_index
@@ -42,8 +42,8 @@ def scan_rows(scan_id, **quality):
     participant, session = IDENTITY[scan_id]
     identity = {"participant_id": participant, "session_id": session, "scan_id": scan_id}
     done = {"input_status": "ok", "is_excluded_input": False, "processing_status": "done"}
-    done |= dict.fromkeys(SCANS.groups()["input_status"], 20)
-    done |= dict.fromkeys(SCANS.groups()["processing_status"], 3)
+    for status in ("input_status", "processing_status"):
+        done |= {name: plain(SCANS[name]) for name in SCANS.groups[status]}
     done |= {"has_sacrum": False, "has_c2": False, "enumeration_variant": "indeterminate"}
     done |= {"config_sha256": CONFIG, "measure_version": "1.0.0"}
     vertebrae = [
@@ -107,7 +107,7 @@ def cohort(tmp_path):
         status="refused",
         code="no_spine",
         reason="The network found no spine.",
-        facts={name: scan_rows("s1")["scans"][0][name] for name in SCANS.groups()["input_status"]},
+        facts={name: scan_rows("s1")["scans"][0][name] for name in SCANS.groups["input_status"]},
     )
     batches = [[scan_rows("s3"), scan_rows("s1")], [{"scans": [refused]}, scan_rows("s2")]]
     extra = [

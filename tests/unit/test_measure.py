@@ -94,7 +94,13 @@ def draw(names, has_sacrum=False, margin=4, first_unnamed=2):
         instance=Volume(instance, affine),
         image=Volume(image, affine),
         levels=entries,
-        confidence={49: {"confidence_mean_ratio": 0.9, "entropy_mean_ratio": 0.1}},
+        confidence={
+            49: {
+                "confidence_mean_ratio": 0.9,
+                "confidence_p05_ratio": 0.5,
+                "entropy_mean_ratio": 0.1,
+            }
+        },
         provenance={"pipeline_version": "1", "measure_version": MEASURE_VERSION},
     )
 
@@ -204,7 +210,7 @@ def test_structures_are_those_drawn(lumbar):
     assert (body["extent_lr_mm"], body["extent_ap_mm"]) == (15.0, 10.0)
     assert body["components_n"] == 6
     assert body["largest_component_ratio"] == round(1 / 6, 4)
-    assert (body["confidence_mean_ratio"], body["confidence_p05_ratio"]) == (0.9, None)
+    assert (body["confidence_mean_ratio"], body["confidence_p05_ratio"]) == (0.9, 0.5)
     disc = by_label(rows, "instance")[100 + LABELS["L5"]]
     assert (disc["structure"], disc["level"], disc["level_order"]) == ("disc", "L5", 25)
     assert by_label(rows, "instance")[26]["level"] == "S1"
@@ -266,6 +272,7 @@ def test_body_cut_by_the_upper_edge_is_partial(lumbar):
         "fov_distance_mm",
         "curve_position_mm",
         "crush_neighbours_ratio",
+        "crush_neighbours_status",
         "signal_body_csf_ratio",
     ]
     unaffected = by_vertebra(whole)["L1"] | {name: rows["L1"][name] for name in relative}

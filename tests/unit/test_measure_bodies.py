@@ -22,6 +22,7 @@ from columna.phantom.bodies import (
     true_vertebra,
 )
 from columna.tables.catalogue import MEASURED
+from columna.tables.rows import Missing
 from columna.tables.shards import rows_to_arrow
 from columna.volume import Volume
 
@@ -253,7 +254,7 @@ def test_a_cut_body_is_partial_and_its_neighbour_untouched(tilted):
     assert {upper[s] for s in statuses} == {"partial_fov"}
     assert upper["presence"] == "partial"
     assert 0.3 < upper["visible_fraction_ratio"] < 0.8
-    measures = [c.name for c in MEASURED["vertebrae"] if c.required and c.status in statuses]
+    measures = [c.name for c in MEASURED["vertebrae"] if c.status in statuses]
     assert all(upper[name] is None for name in measures)
     assert plate(cut, "superior", "L2")["endplate_status"] == "partial_fov"
     whole, seen = plate(rows, "inferior", "L2"), plate(cut, "inferior", "L2")
@@ -342,7 +343,10 @@ def test_seams_of_a_stitched_scan(tilted):
         (f"{middle + 60:.1f};{middle + 3:.1f}", True, 0),
         (f"{middle - 40:.1f}", False, pytest.approx(40 - 20, abs=4)),
     ):
-        row = vertebra(measure(replace(context, facts={"stitch_si_mm": seams})))
+        facts = {"stitch_si_mm": seams}
+        if seams is not None:
+            facts |= {"is_stitched": bool(seams), "n_stations_n": seams.count(";") + 2}
+        row = vertebra(measure(replace(context, facts=facts)))
         assert row["is_crossing_stitch"] is crossing
         assert row["stitch_distance_mm"] == near
 
@@ -365,15 +369,16 @@ def test_height_losses_are_against_what_neighbours_lead_one_to_expect():
     for row in (*rows[:3], *rows[4:]):
         assert abs(row["height_loss_middle_pct"]) < 4, "the crushed one counts little"
         assert row["genant_like_grade"] == 0
-    assert rows[0]["crush_neighbours_ratio"] is None, "none above"
+    assert rows[0]["crush_neighbours_ratio"] == Missing("neighbour_missing"), "none above"
 
 
 def test_height_losses_need_four_neighbours_and_grades_a_wish():
     rows = heights(20.0, None, 22.0, 23.0, 24.0)
     add_neighbour_columns(rows, has_grade=False)
-    assert all(row.get("height_loss_anterior_pct") is None for row in rows)
+    assert rows[2]["height_loss_anterior_pct"] == Missing("neighbour_missing")
+    assert "height_loss_anterior_pct" not in rows[1], "it has no height itself"
     assert rows[2]["crush_neighbours_ratio"] == pytest.approx(22 / (20 + 3 * 2 / 3))
-    assert "genant_like_grade" not in rows[2]
+    assert rows[2]["genant_like_grade"] == Missing("disabled")
 
 
 class Turned:
@@ -389,4 +394,6 @@ def test_axial_rotation_is_against_the_neighbours():
     bodies = [Turned(2), Turned(12), Turned(4)]
     turn = axial_rotation_deg(SimpleNamespace(bodies=bodies), bodies[1])
     assert turn == pytest.approx(9, abs=0.01), "front turned to the right"
-    assert axial_rotation_deg(SimpleNamespace(bodies=bodies[:1]), bodies[0]) is None
+    assert axial_rotation_deg(SimpleNamespace(bodies=bodies[:1]), bodies[0]) == Missing(
+        "neighbour_missing"
+    )

@@ -169,16 +169,19 @@ def test_values_are_rounded_counted_and_never_clipped():
 
 def test_round_trip_through_the_readers(tmp_path):
     path = tmp_path / "shard.parquet"
-    rows = [vertebra("L2", 22, centroid_s_mm=1.25), vertebra("L3", 23)]
+    rows = [
+        vertebra("L2", 22, height_loss_middle_pct=1.25),
+        vertebra("L3", 23, height_loss_status="neighbour_missing"),
+    ]
     write_shard(path, "vertebrae", rows)
     assert read_shard(path, "vertebrae").to_pylist() == rows
     level = pq.read_schema(path).field("level").type
     assert pa.types.is_dictionary(level)
     frame = pq.read_table(path).to_pandas()
     assert list(frame["level"].cat.categories)[:3] == ["C1", "C2", "C3"]
-    assert frame["centroid_s_mm"].isna().tolist() == [False, True]
+    assert frame["height_loss_middle_pct"].isna().tolist() == [False, True]
     assert polars.read_parquet(path).to_dicts() == rows
-    query = f"select level, centroid_s_mm, level_order from '{path}' order by level_order"
+    query = f"select level, height_loss_middle_pct, level_order from '{path}' order by level_order"
     assert duckdb.sql(query).fetchall() == [("L2", 1.25, 22), ("L3", None, 23)]
 
 

@@ -51,10 +51,10 @@ def take_masks(
     spine, labels = _spine(grid, semantic, instance)
     if settings.given_levels == "keep":
         facts = {"method": GIVEN, "status": GIVEN}
-        return LabelResult(semantic, instance, _kept_entries(labels), facts)
+        return LabelResult(semantic, instance, _kept_entries(labels, spine), facts)
     naming = NAMERS[settings.naming](spine)
-    renumbered = instance.with_array(_renumbered(instance.array, labels, naming))
-    return LabelResult(semantic, renumbered, level_entries(naming), naming.facts)
+    renumbered = instance.with_array(_renumbered(instance.array, labels, naming, spine))
+    return LabelResult(semantic, renumbered, level_entries(naming, spine), naming.facts)
 
 
 def check_labels(semantic: np.ndarray, instance: np.ndarray) -> None:
@@ -125,7 +125,7 @@ def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[Spine, lis
     return Spine(structures, ordered, spaces, upright, box), labels
 
 
-def _kept_entries(labels: Sequence[int]) -> list[dict[str, Any]]:
+def _kept_entries(labels: Sequence[int], spine: Spine) -> list[dict[str, Any]]:
     """Levels by the numbers of the mask; numbers that stand for no level have none."""
     named = {label: level.name for label, level in levels().items()}
     return [
@@ -135,17 +135,21 @@ def _kept_entries(labels: Sequence[int]) -> list[dict[str, Any]]:
             "level_anchor": GIVEN if label in named else "none",
             "level_confidence": None,
             "index": index,
+            "is_fragment": label not in named and index in spine.pieces,
         }
         for index, label in enumerate(labels, 1)
     ]
 
 
-def _renumbered(instance: np.ndarray, labels: Sequence[int], naming: Naming) -> np.ndarray:
+def _renumbered(
+    instance: np.ndarray, labels: Sequence[int], naming: Naming, spine: Spine
+) -> np.ndarray:
     """Give vertebrae the numbers of `naming`, and discs and endplates those of their vertebrae."""
     new = {labels[named.instance - 1]: named.label for named in naming.instances}
     spaces = dict(new)
-    if labels:  # disc and plates above the topmost vertebra bear the number of the level above
-        spaces.setdefault(level_above(labels[0]), level_above(new[labels[0]]))
+    vertebrae = [old for place, old in enumerate(labels, 1) if place not in spine.pieces]
+    if vertebrae:  # disc and plates above the topmost one bear the number of the level above
+        spaces.setdefault(level_above(vertebrae[0]), level_above(new[vertebrae[0]]))
     table = np.arange(max(int(instance.max(initial=0)), ENDPLATE_OFFSET + 100) + 1)
     for offset, numbers in ((0, new), (DISC_OFFSET, spaces), (ENDPLATE_OFFSET, spaces)):
         for old, number in numbers.items():

@@ -71,7 +71,7 @@ def label_masks(
     return LabelResult(
         _placed(semantic, box, upright, grid),
         _placed(instance, box, upright, grid),
-        level_entries(naming),
+        level_entries(naming, spine),
         naming.facts,
     )
 
@@ -117,7 +117,7 @@ def _placed(array: np.ndarray, box: Box, upright: Volume, grid: Volume) -> Volum
     return Volume(restored.array, grid.affine)
 
 
-def level_entries(naming: Naming) -> list[dict[str, Any]]:
+def level_entries(naming: Naming, spine: Spine) -> list[dict[str, Any]]:
     """Names as `LabelResult.levels` holds them."""
     return [
         {
@@ -126,6 +126,7 @@ def level_entries(naming: Naming) -> list[dict[str, Any]]:
             "level_anchor": named.anchor,
             "level_confidence": named.confidence,
             "index": index,
+            "is_fragment": named.level is None and named.instance in spine.pieces,
         }
         for index, named in enumerate(naming.instances, 1)
     ]

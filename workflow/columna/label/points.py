@@ -70,7 +70,7 @@ def _points(result: LabelResult) -> Iterator[Point]:
     instance = upright.cropped(box)
     semantic = result.semantic.reoriented(PIR).array[box]
     to_grid = np.linalg.inv(result.instance.affine) @ instance.affine
-    levels = [entry["label"] for entry in result.levels]
+    levels = [e["label"] for e in result.levels if not e.get("is_fragment")]
     found = [
         *_structures(semantic, instance.array, levels),
         *_canal(semantic, instance, levels),

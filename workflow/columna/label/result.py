@@ -17,7 +17,8 @@ class LabelResult:
     levels
         One entry per vertebra instance from top to bottom: ``label`` (number in `instance`),
         ``level`` (name or None), ``level_anchor`` (sacrum, c2, both, none),
-        ``level_confidence`` (0 to 1), ``index`` (1 = topmost).
+        ``level_confidence`` (0 to 1), ``index`` (1 = topmost), ``is_fragment`` (a piece of bone
+        that is no vertebra of its own).
     naming
         Method, status, anchors and, where the count is unusual, hypotheses.
     """

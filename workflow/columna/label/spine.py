@@ -102,6 +102,14 @@ class Spine:
         return [i for place, i in enumerate(ordered) if self._is_fragment(ordered, place)]
 
     @cached_property
+    def pieces(self) -> set[int]:
+        """The instances that count as no vertebrae: fragments, specks, and those without a body.
+
+        None in masks that hold no bodies at all: there nothing can be told apart.
+        """
+        return set(range(1, self.count + 1)) - set(self.levels) if self.levels else set()
+
+    @cached_property
     def _with_body(self) -> list[int]:
         sizes = self.body_voxels[1:]
         if not sizes.any():

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from columna.anatomy import SACRUM
+from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM
 from columna.volume import Volume
 
-MEASURE_VERSION = "1.1.1"
+MEASURE_VERSION = "1.2.0"
 """Raised whenever the definition of a measure changes: tables of two versions do not mix."""
 
 
@@ -28,6 +28,9 @@ class Vertebra:
         0 to 1; None without a name.
     position
         1 = topmost.
+    is_fragment
+        Whether it is a piece of bone that is no vertebra of its own (see
+        `columna.label.spine.Spine.pieces`).
     """
 
     label: int
@@ -35,6 +38,12 @@ class Vertebra:
     anchor: str
     confidence: float | None
     position: int
+    is_fragment: bool = False
+
+    @property
+    def is_c2(self) -> bool:
+        """Whether it was recognised as C2 (or given as it), and not just counted to be it."""
+        return self.level == "C2" and self.anchor in ("c2", "both", "given")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +62,8 @@ class MeasureContext:
         The input on the same grid; without it there is no signal and the field of view is the
         whole grid.
     levels
-        One entry per vertebra: label, level, level_anchor, level_confidence, index.
+        One entry per vertebra: label, level, level_anchor, level_confidence, index, and
+        is_fragment (false where it is not said).
     confidence
         Semantic label -> confidence_mean_ratio, confidence_p05_ratio, entropy_mean_ratio.
     provenance
@@ -92,6 +102,22 @@ class MeasureContext:
                 anchor=e["level_anchor"] or "none",
                 confidence=e["level_confidence"] if e["level"] else None,
                 position=place,
+                is_fragment=bool(e.get("is_fragment")) and not e["level"],
             )
             for place, e in enumerate(ordered, start=1)
         )
+
+    @cached_property
+    def fragments(self) -> frozenset[int]:
+        """Instance labels of pieces of bone, of their disc and plates, and of those above C2.
+
+        No spine has a disc above C2; what the masks call so are pieces, too.
+        """
+        spaces = {v.label - 1 for v in self.vertebrae if v.is_c2}
+        pieces = {v.label for v in self.vertebrae if v.is_fragment}
+        beside = {
+            offset + number
+            for number in pieces | spaces
+            for offset in (DISC_OFFSET, ENDPLATE_OFFSET)
+        }
+        return frozenset(pieces | beside)

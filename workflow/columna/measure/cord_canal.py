@@ -11,14 +11,22 @@ from columna.measure.context import MeasureContext
 from columna.measure.geometry import Geometry
 from columna.measure.spaces import Space, disc_above
 from columna.tables.cord_canal import CORD_CANAL, SITES
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row
 
 Row = dict[str, Any]
 
 SLAB_MM = np.linspace(-2.0, 2.0, 5)
 """Places of the planes at the middle of a body or disc."""
 LEVEL_STEP_MM = 1.0
-_FROM_VERTEBRAE = ("vertebra", "level", "region", "level_order", "index_from_top")
+_FROM_VERTEBRAE = (
+    "vertebra",
+    "level_status",
+    "level",
+    "region",
+    "level_order",
+    "index_status",
+    "index_from_top",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +80,7 @@ def cord_canal_rows(
     columns = {key: _columns(site, cord_end_u) for key, site in sites.items()}
     for space in spaces:
         _add_compression(columns, space, spaces)
-        middle = columns[space.row["vertebra"], "mid_body"]
-        depth = space.row["depth_mm"]
-        if depth and middle["canal_status"] == "ok":
-            middle["canal_body_ap_ratio"] = middle["canal_ap_mm"] / depth
+        _add_body_ratio(columns, space)
     return [
         finish_row(
             CORD_CANAL,
@@ -87,6 +92,21 @@ def cord_canal_rows(
         for space in spaces
         for site in SITES
     ]
+
+
+def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> None:
+    """Canal relative to the body in front of it, in place."""
+    row, depth = space.row, space.row["depth_mm"]
+    for site in SITES:
+        canal = columns[row["vertebra"], site]
+        if canal["canal_status"] != "ok":
+            continue
+        if site != "mid_body":
+            canal["canal_body_status"] = "not_applicable"
+        elif depth is None:
+            canal["canal_body_status"] = row["heights_status"]
+        else:
+            canal["canal_body_ap_ratio"] = canal["canal_ap_mm"] / depth
 
 
 def _places(
@@ -177,7 +197,11 @@ def _add_compression(
     for site, upper in (("mid_body", above), ("disc", name), ("level", above)):
         for column, tube in (("mcc_pct", "canal"), ("mscc_pct", "cord")):
             smallest = columns[name, site].get(f"{tube}_ap_min_mm")
+            if smallest is None:
+                continue
             ends = [columns.get((end, "mid_body"), {}) for end in (upper, space.lower_name)]
             normal = [end.get(f"{tube}_ap_mm") for end in ends]
-            if smallest is not None and None not in normal:
-                columns[name, site][column] = 100 * (1 - smallest / np.mean(normal))
+            is_known = None not in normal
+            columns[name, site][column] = (
+                100 * (1 - smallest / np.mean(normal)) if is_known else Missing("neighbour_missing")
+            )

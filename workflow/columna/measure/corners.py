@@ -28,6 +28,11 @@ class Corners:
     lower_posterior: np.ndarray | None
     lower_anterior: np.ndarray | None
 
+    def between(self, wall: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Lower and upper corner of the ``posterior`` or ``anterior`` walls, if both are known."""
+        lower, upper = (getattr(self, f"{side}_{wall}") for side in ("lower", "upper"))
+        return None if lower is None or upper is None else (lower, upper)
+
 
 def disc_corners(space: Space, sacrum: Crop | None) -> Corners:
     """Where endplate lines and wall lines of the neighbours meet."""
@@ -74,8 +79,8 @@ def listhesis_mm(corners: Corners, plate: Line) -> float | None:
 
 def overhang_mm(interspace: Interspace, corners: Corners, wall: str) -> float | None:
     """How far the disc reaches beyond the chord between two corners, at most (median across)."""
-    ends = [getattr(corners, f"{side}_{wall}") for side in ("lower", "upper")]
-    if any(end is None for end in ends):
+    ends = corners.between(wall)
+    if ends is None:
         return None
     frame = interspace.frame
     (_, low_a, low_s), (_, high_a, high_s) = (frame.to_local(end) for end in ends)

@@ -9,7 +9,7 @@ import numpy as np
 from columna.measure.angles import elevation_deg, tilt_deg
 from columna.measure.body import Body, Line
 from columna.measure.context import MeasureContext
-from columna.measure.corners import disc_corners, listhesis_mm, overhang_mm
+from columna.measure.corners import Corners, disc_corners, listhesis_mm, overhang_mm
 from columna.measure.crops import image_under
 from columna.measure.fov import FieldOfView
 from columna.measure.frame import unit
@@ -24,9 +24,9 @@ from columna.measure.interspace import (
 from columna.measure.regions import Region
 from columna.measure.spaces import Space, disc_label
 from columna.measure.tissue import LEAST_VOXELS as LEAST_VALUES
-from columna.measure.tissue import Tissue, eroded_in_plane
+from columna.measure.tissue import Tissue, eroded_in_plane, ratio
 from columna.tables.discs import DISCS
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row, or_missing
 
 Row = dict[str, Any]
 
@@ -35,6 +35,9 @@ _ABSENT = {
     "absent_within_range": "not_segmented",
     "undetermined": "no_anchor",
 }
+_WITHOUT_VOLUME = {"partial": "partial_fov", "duplicate": "duplicate_label"}
+_FROM_VERTEBRAE = ("level_status", "region", "level_order", "index_status", "index_from_top")
+_WALLS = ("posterior", "anterior")
 _CENTRAL_SHARE = 0.25
 """Half axes of the central ellipse, relative to depth and width."""
 
@@ -74,6 +77,13 @@ def lower_plate(space: Space) -> Line | None:
     return None if space.lower is None else space.lower.line
 
 
+def upper_end_failure(body: Body) -> str:
+    """Why the upper endplate of a body with a frame is not known."""
+    if body.level == "C2":
+        return "not_applicable"
+    return "fit_failed" if "superior" in body.masks.sides else "partial_fov"
+
+
 @dataclass(frozen=True, eq=False)
 class _Measure:
     """Measures of one scan's disc spaces."""
@@ -94,15 +104,12 @@ class _Measure:
             "disc": space.name,
             "vertebra_upper": row["vertebra"],
             "level_upper": row["level"],
-            "level_lower": space.lower_level,
-            "region": row["region"],
-            "level_order": row["level_order"],
-            "index_from_top": row["index_from_top"],
+            "level_lower": or_missing(space.lower_level, "no_anchor"),
             "presence": presence,
+            **{name: row[name] for name in _FROM_VERTEBRAE},
         }
-        if presence == "complete":
-            columns["volume_mm3"] = region.voxels_n * self.context.instance.voxel_volume_mm3
         status = self._disc_status(space, region, presence)
+        columns["volume_mm3"] = self._volume(region, presence)
         between = fit_interspace(space, self.geometry) if status == "ok" else None
         tissue = heights_mm(between.disc) if between else None
         if status == "ok" and tissue is None:
@@ -117,6 +124,11 @@ class _Measure:
             | ({"angle_status": "neighbour_missing"} if is_apart else self._angles(space, presence))
             | self._signal(space, between, status)
         )
+
+    def _volume(self, region: Region | None, presence: str) -> float | Missing:
+        if presence == "complete":
+            return region.voxels_n * self.context.instance.voxel_volume_mm3
+        return Missing(_ABSENT.get(presence) or _WITHOUT_VOLUME[presence])
 
     def _presence(self, space: Space, region: Region | None) -> str:
         upper = space.row["presence"]
@@ -151,10 +163,19 @@ class _Measure:
         corners = disc_corners(space, self.geometry.sacrum)
         return {f"disc_height_{name}_mm": value for name, value in heights.items()} | {
             "disc_depth_mm": between.depth_mm,
-            "disc_width_mm": between.width_mm,
-            "posterior_overhang_mm": overhang_mm(between, corners, "posterior"),
-            "anterior_overhang_mm": overhang_mm(between, corners, "anterior"),
+            "disc_width_mm": or_missing(between.width_mm, "too_few_slices"),
+            **{f"{wall}_overhang_mm": self._overhang(between, corners, wall) for wall in _WALLS},
         }
+
+    def _overhang(self, between: Interspace, corners: Corners, wall: str) -> float | Missing:
+        if corners.between(wall) is None:
+            return Missing(self._corner_failure(between.space))
+        return or_missing(overhang_mm(between, corners, wall), "fit_failed")
+
+    def _corner_failure(self, space: Space) -> str:
+        """Why a corner next to a disc is not known."""
+        planes = (space.upper.plate("inferior") if space.upper else None, lower_plate(space))
+        return "fit_failed" if None not in planes else self._angle_failure(space)
 
     def _gap(self, space: Space, between: Interspace | None, disc_status: str) -> Row:
         if between is None:
@@ -173,20 +194,22 @@ class _Measure:
 
     def _relative_gap(self, space: Space, between: Interspace, gap: dict[str, float]) -> Row:
         """Gap relative to the neighbours' sizes, and what no structure claims of it."""
-        row: Row = {}
         upper = space.row
         depths = (upper["depth_inferior_mm"], self._lower_depth(space))
-        if None not in depths:
-            row["height_index_ratio"] = gap["mean"] / np.mean(depths)
-        if upper["height_middle_mm"] is not None:
-            row["height_body_ratio"] = gap["middle"] / upper["height_middle_mm"]
+        height = upper["height_middle_mm"]
         plates = [
             between.plate_thickness_mm(self.geometry.endplates.get(key))
             for key in ((space.upper.label, "inferior"), (space.lower_label, "superior"))
         ]
+        row: Row = {"tiling_residual_mm": Missing("not_segmented")}
         if None not in plates:
             disc = heights_mm(between.disc)["middle"]
             row["tiling_residual_mm"] = gap["middle"] - disc - sum(plates)
+        lack = Missing("neighbour_missing")
+        row["height_index_ratio"] = lack if None in depths else gap["mean"] / np.mean(depths)
+        row["height_body_ratio"] = (
+            Missing(upper["heights_status"]) if height is None else gap["middle"] / height
+        )
         return row
 
     def _lower_depth(self, space: Space) -> float | None:
@@ -214,7 +237,9 @@ class _Measure:
             "disc_lateral_angle_deg": tilts[1] - tilts[0],
         }
         top = space.upper.plate("superior")
-        if top is not None:
+        if top is None:
+            row["segment_angle_deg"] = Missing(upper_end_failure(space.upper))
+        else:
             row["segment_angle_deg"] = elevation_deg(top.direction, right) - lower
         return row | self._listhesis(space, lines[1])
 
@@ -233,7 +258,7 @@ class _Measure:
         offset = listhesis_mm(corners, plate)
         ends = (corners.lower_posterior, corners.lower_anterior)
         if offset is None or ends[1] is None:
-            return {}
+            return {"listhesis_status": "fit_failed"}
         return {
             "listhesis_mm": offset,
             "listhesis_pct": 100 * offset / float(np.linalg.norm(ends[1] - ends[0])),
@@ -248,23 +273,20 @@ class _Measure:
         values, fluid = self.tissue.inside(crop), self.tissue.fluid_near(crop)
         if values is None:
             return {"signal_status": "too_few_voxels"}
-        if fluid is None:
-            return {"signal_status": "neighbour_missing"}
         low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
-        row = {
+        central = self._central(between) if between is not None else Missing(disc_status)
+        is_known = not isinstance(central, Missing)
+        return {
             "signal_status": "ok",
             "signal_disc_au": median,
-            "signal_disc_csf_ratio": median / fluid,
-            "signal_p90_csf_ratio": high / fluid,
-            "signal_p10_csf_ratio": low / fluid,
-            "signal_contrast_ratio": (high - low) / fluid,
+            "signal_disc_csf_ratio": ratio(median, fluid),
+            "signal_p90_csf_ratio": ratio(high, fluid),
+            "signal_p10_csf_ratio": ratio(low, fluid),
+            "signal_contrast_ratio": ratio(high - low, fluid),
+            "signal_central_csf_ratio": ratio(central, fluid) if is_known else central,
         }
-        central = self._central(between) if between is not None else None
-        if central is not None:
-            row["signal_central_csf_ratio"] = central / fluid
-        return row
 
-    def _central(self, between: Interspace) -> float | None:
+    def _central(self, between: Interspace) -> float | Missing:
         """Mean signal in the central ellipse, through all of the thickness."""
         crop = between.space.disc.crop
         local = between.frame.to_local(crop.points_mm)
@@ -275,5 +297,5 @@ class _Measure:
         within[crop.mask] = np.hypot(a, r) <= _CENTRAL_SHARE
         core = within & eroded_in_plane(crop)
         if np.count_nonzero(core) < LEAST_VALUES:
-            return None
+            return Missing("too_few_voxels")
         return float(image_under(self.tissue.image, crop)[core].mean(dtype=float))

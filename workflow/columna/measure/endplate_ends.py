@@ -59,6 +59,11 @@ class Ends:
         line = body.plate(side)
         return End("fit_failed") if line is None else End("ok", line)
 
+    def failure(self, level: str) -> str:
+        """Why a level is not among those with both endplates."""
+        codes = [self.find(level, side).status for side in ("superior", "inferior")]
+        return next((code for code in codes if code != "ok"), "fit_failed")
+
     def _sacral(self) -> End:
         geometry = self.geometry
         if geometry.sacrum is None:

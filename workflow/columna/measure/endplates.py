@@ -12,10 +12,11 @@ from columna.measure.geometry import Geometry
 from columna.measure.heights import Hollow, hollow
 from columna.measure.plate_shape import LEAST_COLUMNS, Surface
 from columna.tables.endplates import ENDPLATES
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row, or_missing
 
 Row = dict[str, Any]
 OUTWARD = {"superior": 1, "inferior": -1}
+_FROM_VERTEBRAE = ("vertebra", "level_status", "level", "region", "level_order")
 
 
 def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[Row]) -> list[Row]:
@@ -28,15 +29,15 @@ def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[R
     geometry
         Its geometry.
     vertebrae
-        Naming and ``body_status`` of the vertebrae found: the columns `vertebra`, `level`,
-        `region`, `level_order`, `spineps_label`, `body_status`.
+        Naming and ``body_status`` of the vertebrae found: the columns `vertebra`, `level_status`,
+        `level`, `region`, `level_order`, `spineps_label`, `body_status`.
     """
     rows = []
     for vertebra in vertebrae:
         body = geometry.by_label.get(vertebra["spineps_label"])  # None: a level not seen
         if body is None:
             continue
-        named = {k: vertebra.get(k) for k in ("vertebra", "level", "region", "level_order")}
+        named = {k: vertebra.get(k) for k in _FROM_VERTEBRAE}
         for side in SIDES:
             status = _status(body, side, vertebra["body_status"])
             measures = _body_plate(geometry, body, side) if status == "ok" else {}
@@ -67,7 +68,7 @@ def _body_plate(geometry: Geometry, body: Body, side: str) -> Row:
         **_directions(geometry, body.region, body.plate(side), plane, outward),
         **_shape(body.hollows[side], plane),
         **_extent(geometry, surface, (body.label, side)),
-        "length_ap_mm": _length(body, side),
+        "length_ap_mm": or_missing(_length(body, side), "fit_failed"),
     }
 
 
@@ -119,16 +120,21 @@ def _extent(geometry: Geometry, surface: Surface, key: tuple[int, str]) -> Row:
     """What is measured over all columns of an endplate; `key` names its voxels."""
     surface = surface.near_plane()
     if len(surface.hits) < LEAST_COLUMNS:
-        return {}
+        return {"extent_status": "too_few_voxels"}
     row: Row = {
         "focal_depression_mm": surface.focal_depression_mm(),
         "area_mm2": surface.area_mm2,
     }
     if geometry.endplate_mask is None:
-        return row
+        return row | {"coverage_status": "not_segmented"}
     plate = geometry.endplates.get(key)
-    thickness, coverage = (None, 0.0) if plate is None else surface.cover(plate)
-    return row | {"thickness_mm": thickness, "coverage_ratio": coverage}
+    if plate is None:
+        return row | {"coverage_ratio": 0.0, "thickness_status": "not_segmented"}
+    thickness, coverage = surface.cover(plate)
+    return row | {
+        "coverage_ratio": coverage,
+        "thickness_mm": or_missing(thickness, "too_few_voxels"),
+    }
 
 
 def _sacral_row(geometry: Geometry) -> Row:
@@ -136,7 +142,7 @@ def _sacral_row(geometry: Geometry) -> Row:
     row: Row = {
         "vertebra": s1.name,
         "level": s1.name,
-        "region": None,
+        "region": Missing("not_applicable"),
         "level_order": s1.level_order,
         "side": "superior",
     }

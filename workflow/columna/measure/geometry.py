@@ -205,7 +205,7 @@ def _discs(
     found = {}
     for level in range(1, 100):
         crop = _instance_crop(context, regions, DISC_OFFSET + level)
-        if crop is not None:
+        if crop is not None and DISC_OFFSET + level not in context.fragments:
             status = cut_status(regions[DISC_OFFSET + level], fov, margin_mm)
             found[level] = Disc(level, crop.largest(), status)
     return found
@@ -258,7 +258,7 @@ def _body_masks(
     masks = []
     for vertebra in context.vertebrae:
         part = parts.get(vertebra.label)
-        if part is None or part.body is None or vertebra.level == "C1":
+        if part is None or part.body is None or vertebra.level == "C1" or vertebra.is_fragment:
             continue
         body, arch = _body_and_arch(context, vertebra, part)
         status = body_status(vertebra, part, fov, margin_mm, repeated)

@@ -7,7 +7,8 @@ import numpy as np
 
 from columna.measure.corners import sacral_corner
 from columna.measure.endplate_ends import S1, Ends
-from columna.measure.regional import lumbar_chain
+from columna.measure.regional import lumbar_chain, total
+from columna.tables.rows import Missing
 
 Row = dict[str, Any]
 End = tuple[str, str]
@@ -25,15 +26,16 @@ def curve_lengths(ends: Ends) -> Row:
     """Arc and chord of the curve between endplates; tortuosity."""
     row: Row = {}
     curve = ends.geometry.curve
-    if curve is None or curve.is_low_support:
-        return row
     for stem, pair in LENGTHS.items():
-        lines = [ends.find(*end).line for end in pair]
-        if None not in lines:
-            u = curve.nearest(np.array([line.point for line in lines]))
-            points = curve.at(u)
-            row[f"length_{stem}_mm"] = float(np.diff(curve.arc_mm(u))[0])
-            row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
+        found = [ends.find(*end) for end in pair]
+        failures = [end.status for end in found if end.status != "ok"]
+        if failures or curve.is_low_support:
+            row[f"length_{stem}_status"] = (*failures, "fit_failed")[0]
+            continue
+        u = curve.nearest(np.array([end.line.point for end in found]))
+        points = curve.at(u)
+        row[f"length_{stem}_mm"] = float(np.diff(curve.arc_mm(u))[0])
+        row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
     if "length_c7_s1_mm" in row:
         row["tortuosity_ratio"] = row["length_c7_s1_mm"] / row["chord_c7_s1_mm"]
     return row
@@ -41,36 +43,50 @@ def curve_lengths(ends: Ends) -> Row:
 
 def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
     """Sums of the heights of lumbar bodies and of the spaces between them."""
-    row: Row = {}
     by_name = {r["vertebra"]: r for r in vertebrae}
-    heights = [by_name[name]["height_mean_mm"] if name in by_name else None for name in LUMBAR]
-    if None not in heights:
-        row["sum_body_height_l1_l5_mm"] = sum(heights)
+    lumbar = [by_name[name] for name in LUMBAR]
+    row: Row = {"sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status")}
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
-        return row
-    heights = [r["height_mean_mm"] for r in chain[0]]
-    gaps = [r["gap_mean_mm"] for r in chain[1]]
-    if None not in gaps:
-        row["sum_gap_l1_s1_mm"] = sum(gaps)
-        if None not in heights:
-            row["disc_fraction_lumbar_ratio"] = sum(gaps) / (sum(gaps) + sum(heights))
-    return row
+        lack = Missing("neighbour_missing")
+        return row | {"sum_gap_l1_s1_mm": lack, "disc_fraction_lumbar_ratio": lack}
+    heights = total(chain[0], "height_mean_mm", "heights_status")
+    gaps = total(chain[1], "gap_mean_mm", "gap_status")
+    lack = next((part for part in (gaps, heights) if isinstance(part, Missing)), None)
+    return row | {
+        "sum_gap_l1_s1_mm": gaps,
+        "disc_fraction_lumbar_ratio": lack or gaps / (gaps + heights),
+    }
 
 
 def sagittal_offsets(ends: Ends) -> Row:
     """Offsets along the scanner's anterior axis between centroids and posterior corners."""
-    row: Row = {}
-    bodies = {b.level: b for b in ends.geometry.bodies if b.level and b.is_complete}
-    c2, c7, sacral = bodies.get("C2"), bodies.get("C7"), ends.geometry.sacral
-    if c7 is None:
-        return row
-    if c2 is not None:
-        corner = c7.corner("superior", "posterior")
-        if corner is not None:
-            row["sagittal_offset_c2_c7_mm"] = float((c2.crop.centroid_mm - corner)[1])
-    if sacral is not None:
-        corner = sacral_corner(sacral, ends.geometry.sacrum, "posterior")
-        if corner is not None:
-            row["sagittal_offset_c7_s1_mm"] = float((c7.crop.centroid_mm - corner)[1])
-    return row
+    geometry = ends.geometry
+    bodies = {b.level: b for b in geometry.bodies if b.level and b.is_complete}
+    c7 = bodies.get("C7")
+    corners = {
+        "sagittal_offset_c2_c7_mm": (
+            bodies.get("C2"),
+            ("C2", "inferior"),
+            ("C7", "superior"),
+            c7 and c7.corner("superior", "posterior"),
+        ),
+        "sagittal_offset_c7_s1_mm": (
+            c7,
+            ("C7", "superior"),
+            (S1, "superior"),
+            geometry.sacral and sacral_corner(geometry.sacral, geometry.sacrum, "posterior"),
+        ),
+    }
+    return {
+        name: Missing(_failure(ends, *pair))
+        if upper is None or corner is None
+        else float((upper.crop.centroid_mm - corner)[1])
+        for name, (upper, *pair, corner) in corners.items()
+    }
+
+
+def _failure(ends: Ends, *pair: End) -> str:
+    """Why two ends cannot be compared: an endplate is missing, or the wall beside it."""
+    codes = [ends.find(*end).status for end in pair]
+    return next((code for code in codes if code != "ok"), "fit_failed")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from columna.measure.robust import huber_fit
+from columna.tables.rows import Missing
 
 Row = dict[str, Any]
 REACH = 4
@@ -35,49 +36,57 @@ def add_neighbour_columns(rows: list[Row], has_grade: bool) -> None:
         row["crush_neighbours_ratio"] = _crush_ratio(rows, measured, place)
         for band in BANDS:
             row[f"height_loss_{band}_pct"] = _loss_pct(rows, measured, place, band)
-        if has_grade:
-            row["genant_like_grade"] = _grade(row)
+        row["genant_like_grade"] = _grade(row) if has_grade else Missing("disabled")
 
 
-def _crush_ratio(rows: list[Row], measured: list[int], place: int) -> float | None:
+def _crush_ratio(rows: list[Row], measured: list[int], place: int) -> float | Missing:
     """Posterior height over that of the nearest complete vertebrae above and below, in between."""
     above = [i for i in measured if i < place]
     below = [i for i in measured if i > place]
     if not above or not below:
-        return None
+        return Missing("neighbour_missing")
     ends = (above[-1], below[0])
     expected = np.interp(place, ends, [rows[i]["height_posterior_mm"] for i in ends])
     return float(rows[place]["height_posterior_mm"] / expected)
 
 
-def _loss_pct(rows: list[Row], measured: list[int], place: int, band: str) -> float | None:
+def _loss_pct(rows: list[Row], measured: list[int], place: int, band: str) -> float | Missing:
     """Percent that a height lacks of what the vertebrae around it lead one to expect."""
     near = [i for i in measured if i != place and abs(i - place) <= REACH]
     if len(near) < LEAST_NEIGHBOURS:
-        return None
+        return Missing("neighbour_missing")
     x = np.array(near, float) - place
     # a parabola must not be drawn on beyond its data: at the ends a straight line
     has_both = min((x < 0).sum(), (x > 0).sum()) >= _EACH_SIDE and len(near) >= _PARABOLA
     design = np.vander(x, 3 if has_both else 2, increasing=True)
     fit = huber_fit(design, np.array([rows[i][f"height_{band}_mm"] for i in near]), _HUBER_MM)
     if fit is None:
-        return None
+        return Missing("fit_failed")
     return float(100 * (1 - rows[place][f"height_{band}_mm"] / fit.coefficients[0]))
 
 
-def _grade(row: Row) -> int | None:
+def _grade(row: Row) -> int | Missing:
     losses = [row[f"height_loss_{band}_pct"] for band in BANDS]
-    if None in losses:
-        return None
+    lack = next((loss for loss in losses if isinstance(loss, Missing)), None)
+    if lack is not None:
+        return lack
     return int(np.searchsorted(GENANT_PCT, max(losses), side="right"))
 
 
-def add_visible_fraction(rows: list[Row]) -> None:
-    """Compare cut bodies with their two nearest complete neighbours, in place."""
-    visible = [row.pop("visible_voxels_n", 0) for row in rows]
+def add_visible_fraction(rows: list[Row], visible: list[int]) -> None:
+    """Compare cut bodies with their two nearest complete neighbours, in place.
+
+    `visible` are the voxels of the body of each row; 0 where it has none.
+    """
     complete = [i for i, row in enumerate(rows) if row["body_status"] == "ok"]
     for place, row in enumerate(rows):
         nearest = sorted(complete, key=lambda other: abs(other - place))[:2]
-        if row["presence"] == "partial" and visible[place] and len(nearest) == 2:
+        if row["presence"] == "duplicate":
+            row["visible_fraction_ratio"] = Missing("duplicate_label")
+        elif row["presence"] != "partial":
+            row["visible_fraction_ratio"] = Missing("not_applicable")
+        elif visible[place] and len(nearest) == 2:
             whole = median(visible[other] for other in nearest)
             row["visible_fraction_ratio"] = visible[place] / whole
+        elif visible[place]:
+            row["visible_fraction_ratio"] = Missing("neighbour_missing")

@@ -8,6 +8,7 @@ import numpy as np
 from columna.measure.angles import elevation_deg, sagittal_axes
 from columna.measure.body import Body, Line
 from columna.measure.endplate_ends import ORDER, S1, Ends, lordosis_deg
+from columna.tables.rows import Missing
 
 Row = dict[str, Any]
 End = tuple[str, str]
@@ -29,6 +30,7 @@ SLOPES: dict[str, End] = {
     "sacral_slope_scanner": (S1, "superior"),
 }
 ARC_FROM = "T8"
+_APEX_LEVELS = tuple(f"T{n}" for n in range(4, 13))
 LEAST_VERTEBRAE = 3
 LEAST_LORDOSIS_DEG = 15.0
 
@@ -47,23 +49,36 @@ def regional_angles(ends: Ends) -> Row:
             row[f"{stem}_deg"] = -elevation_deg(end.line.direction, right)
     codes = [code for name, code in row.items() if name.endswith("_status")]
     row["angles_status"] = "ok" if "ok" in codes else row["lumbar_lordosis_l1_s1_status"]
-    whole, lower = row.get("lumbar_lordosis_l1_s1_deg"), row.get("lordosis_l4_s1_deg")
-    if whole is not None and lower is not None and abs(whole) >= LEAST_LORDOSIS_DEG:
-        row["lordosis_distribution_ratio"] = lower / whole
+    row["lordosis_distribution_ratio"] = _distribution(row)
     return row
 
 
-def closure(lordosis: float | None, vertebrae: Sequence[Row], discs: Sequence[Row]) -> float | None:
-    """L1-S1 lordosis minus (sum of disc angles minus sum of wedge angles) on the way."""
+def _distribution(angles: Row) -> float | Missing:
+    """Share of the lordosis below L4, of a spine that is lordotic at all."""
+    for stem in ("lumbar_lordosis_l1_s1", "lordosis_l4_s1"):
+        if angles[f"{stem}_status"] != "ok":
+            return Missing(angles[f"{stem}_status"])
+    whole, lower = angles["lumbar_lordosis_l1_s1_deg"], angles["lordosis_l4_s1_deg"]
+    return lower / whole if abs(whole) >= LEAST_LORDOSIS_DEG else Missing("not_applicable")
+
+
+def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> float | Missing:
+    """L1-S1 lordosis of `angles` minus (sum of disc angles minus sum of wedge angles)."""
+    if angles["lumbar_lordosis_l1_s1_status"] != "ok":
+        return Missing(angles["lumbar_lordosis_l1_s1_status"])
     chain = lumbar_chain(vertebrae, discs)
-    if lordosis is None or chain is None:
-        return None
-    bodies, spaces = chain
-    wedges = [row["wedge_angle_deg"] for row in bodies]
-    angles = [row["disc_angle_deg"] for row in spaces]
-    if None in wedges or None in angles:
-        return None
-    return lordosis - (sum(angles) - sum(wedges))
+    if chain is None:
+        return Missing("neighbour_missing")
+    wedges = total(chain[0], "wedge_angle_deg", "heights_status")
+    discs_sum = total(chain[1], "disc_angle_deg", "angle_status")
+    lack = next((part for part in (wedges, discs_sum) if isinstance(part, Missing)), None)
+    return lack or angles["lumbar_lordosis_l1_s1_deg"] - (discs_sum - wedges)
+
+
+def total(rows: Sequence[Row], column: str, status: str) -> float | Missing:
+    """Sum of a column, or the status of the first row that has no value in it."""
+    lack = next((row for row in rows if row[column] is None), None)
+    return sum(row[column] for row in rows) if lack is None else Missing(lack[status])
 
 
 def lumbar_chain(
@@ -111,12 +126,13 @@ def largest_arc(ends: Ends) -> Row:
     }
 
 
-def thoracic_apex(ends: Ends) -> str | None:
-    """Vertebra of T1 to T12 farthest behind the chord of those; None unless all from T4 are ok."""
-    needed = {f"T{n}" for n in range(4, 13)}
+def thoracic_apex(ends: Ends) -> str | Missing:
+    """Vertebra of T1 to T12 farthest behind the chord of those; only if all from T4 are ok."""
     chest = [b for b in ends.complete if b.region == "thoracic" and b.level != "T13"]
-    if not needed <= {b.level for b in chest}:
-        return None
+    known = {b.level for b in chest}
+    lack = next((level for level in _APEX_LEVELS if level not in known), None)
+    if lack is not None:
+        return Missing(ends.failure(lack))
     chord = chest[0].crop.centroid_mm, chest[-1].crop.centroid_mm
     behind = -sagittal_axes(ends.right(chest[0].level, chest[-1].level))[0]
     return _farthest(chest, chord, behind).level

@@ -8,7 +8,7 @@ from columna.measure.kinds import instance_kind
 from columna.tables.rows import finish_row
 from columna.tables.scans import SCANS
 from columna.tables.schema import REGIONS
-from columna.tables.unmeasured import UNKNOWN_COUNTS, known_facts
+from columna.tables.unmeasured import UNKNOWN_COUNTS, input_facts, known_facts
 
 Row = dict[str, Any]
 
@@ -41,30 +41,39 @@ def measured_scan_row(
     has_sacrum
         Whether enough of the sacrum was found.
     """
+    discs = [
+        label
+        for label in instance_labels
+        if instance_kind(label) == "disc" and label not in context.fragments
+    ]
     return finish_row(
         SCANS,
         context.identity
-        | known_facts(context.facts)
+        | UNKNOWN_COUNTS
+        | input_facts(context.facts)
         | known_facts(context.provenance)
         | {"is_excluded_input": False, "input_status": "ok", "processing_status": "done"}
-        | {"has_sacrum": has_sacrum}
-        | _counts(vertebrae, instance_labels),
+        | {"has_sacrum": has_sacrum, "n_discs_n": len(discs)}
+        | _counts(vertebrae),
     )
 
 
-def _counts(vertebrae: list[Row], instance_labels: Collection[int]) -> Row:
-    seen = [row for row in vertebrae if row["spineps_label"] is not None]
+def _counts(vertebrae: list[Row]) -> Row:
+    """Counts of vertebrae; fragments are none."""
+    found = [row for row in vertebrae if row["spineps_label"] is not None]
+    seen = [row for row in found if row["presence"] != "fragment"]
     named = sorted((r for r in seen if r["level"]), key=lambda row: row["level_order"])
-    counts = {
+    counts: Row = {
         "n_vertebrae_n": len(seen),
+        "n_fragments_n": len(found) - len(seen),
         "n_bodies_complete_n": sum(row["body_status"] == "ok" for row in seen),
-        "n_discs_n": sum(instance_kind(label) == "disc" for label in instance_labels),
-        "level_first": named[0]["level"] if named else None,
-        "level_last": named[-1]["level"] if named else None,
         "has_c2": any(row["index_from_c2"] == 1 for row in seen),
-    } | UNKNOWN_COUNTS
+    }
+    if not named:
+        return counts | {"levels_status": "no_anchor" if seen else "not_segmented"}
+    counts |= {"level_first": named[0]["level"], "level_last": named[-1]["level"]}
     if len(named) < len(seen):
-        return counts
+        return counts | {"counts_status": "no_anchor"}
     by_region = {region: sum(row["region"] == region for row in named) for region in REGIONS}
     counts |= {f"n_{region}_n": n for region, n in by_region.items()}
     if _is_counted_out(named):

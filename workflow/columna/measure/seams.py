@@ -3,6 +3,7 @@
 from typing import Any
 
 from columna.measure.regions import Region
+from columna.tables.rows import Missing
 
 
 def seam_columns(body: Region, seams_si_mm: str | None) -> dict[str, Any]:
@@ -17,10 +18,10 @@ def seam_columns(body: Region, seams_si_mm: str | None) -> dict[str, Any]:
         empty for a scan of one station, None where that is not known.
     """
     if seams_si_mm is None:
-        return {}
+        return {"is_crossing_stitch": Missing("not_recorded")}
     seams = [float(place) for place in seams_si_mm.split(";") if place]
     if not seams:
-        return {"is_crossing_stitch": False}
+        return {"is_crossing_stitch": False, "stitch_distance_mm": Missing("not_applicable")}
     centre, half = float(body.centre_mm[2]), float(body.extent_mm[2]) / 2
     distance = min(max(abs(seam - centre) - half, 0.0) for seam in seams)
     return {"is_crossing_stitch": distance == 0, "stitch_distance_mm": distance}

@@ -60,14 +60,14 @@ class Space:
 
 
 def scan_spaces(vertebrae: Sequence[Row], geometry: Geometry) -> tuple[Space, ...]:
-    """Spaces below all vertebrae but C1, in the order of the rows of `vertebrae`."""
+    """Spaces below all vertebrae but C1 and fragments, in the order of the rows of `vertebrae`."""
     seen = sorted((r for r in vertebrae if r["index_from_top"]), key=lambda r: r["index_from_top"])
     by_level = {r["level"]: r for r in reversed(seen) if r["level"]}
     after = {upper["vertebra"]: lower for upper, lower in pairwise(seen)}
     unseen = _disc_above_all(seen, geometry)
     spaces = []
     for row in vertebrae:
-        if row["level"] == "C1":
+        if row["level"] == "C1" or row["presence"] == "fragment":
             continue
         if row["index_from_top"]:
             spaces.append(_below_seen(row, after.get(row["vertebra"]), geometry))

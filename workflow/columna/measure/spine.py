@@ -1,6 +1,7 @@
 """The row of the table `spine`."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from columna.measure.context import MeasureContext
@@ -10,7 +11,7 @@ from columna.measure.endplate_ends import Ends
 from columna.measure.geometry import Geometry
 from columna.measure.lengths import composition, curve_lengths, sagittal_offsets
 from columna.measure.regional import closure, largest_arc, regional_angles, thoracic_apex
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row, or_missing
 from columna.tables.spine import SPINE
 
 Row = dict[str, Any]
@@ -39,12 +40,11 @@ def spine_row(
     """
     ends = Ends(vertebrae, geometry)
     angles = regional_angles(ends)
-    lordosis = angles.get("lumbar_lordosis_l1_s1_deg")
     return finish_row(
         SPINE,
         context.identity
         | angles
-        | {"lordosis_closure_deg": closure(lordosis, vertebrae, discs)}
+        | {"lordosis_closure_deg": closure(angles, vertebrae, discs)}
         | largest_arc(ends)
         | {"apex_thoracic": thoracic_apex(ends)}
         | coronal_curve(ends)
@@ -53,10 +53,12 @@ def spine_row(
         | sagittal_offsets(ends)
         | _listhesis(discs)
         | _lumbar_canal(cord_canal)
-        | _cord_end(end, geometry, vertebrae)
+        | _cord_end(end, geometry, vertebrae, cord_canal)
         | {
             "n_complete_bodies_n": sum(row["body_status"] == "ok" for row in vertebrae),
-            "is_curve_low_support": geometry.curve and geometry.curve.is_low_support,
+            "is_curve_low_support": geometry.curve.is_low_support
+            if geometry.curve
+            else Missing("not_segmented"),
         },
     )
 
@@ -64,7 +66,7 @@ def spine_row(
 def _listhesis(discs: Sequence[Row]) -> Row:
     known = [row for row in discs if row["listhesis_mm"] is not None]
     if not known:
-        return {}
+        return {"listhesis_status": commonest(row["listhesis_status"] for row in discs)}
     largest = max(known, key=lambda row: abs(row["listhesis_mm"]))
     return {
         "listhesis_max_mm": largest["listhesis_mm"],
@@ -74,9 +76,10 @@ def _listhesis(discs: Sequence[Row]) -> Row:
 
 
 def _lumbar_canal(cord_canal: Sequence[Row]) -> Row:
-    lumbar = [r for r in cord_canal if r["region"] == "lumbar" and r["canal_status"] == "ok"]
+    sites = [row for row in cord_canal if row["region"] == "lumbar"]
+    lumbar = [row for row in sites if row["canal_status"] == "ok"]
     if not lumbar:
-        return {}
+        return {"lumbar_canal_status": commonest(row["canal_status"] for row in sites)}
     narrowest = min(lumbar, key=lambda row: row["canal_area_min_mm2"])
     return {
         "canal_area_min_mm2": narrowest["canal_area_min_mm2"],
@@ -85,13 +88,27 @@ def _lumbar_canal(cord_canal: Sequence[Row]) -> Row:
     }
 
 
-def _cord_end(end: CordEnd | None, geometry: Geometry, vertebrae: Sequence[Row]) -> Row:
+def _cord_end(
+    end: CordEnd | None,
+    geometry: Geometry,
+    vertebrae: Sequence[Row],
+    cord_canal: Sequence[Row],
+) -> Row:
+    if geometry.cord is None:
+        return {"cord_end_status": "not_segmented"}
     if end is None:
-        return {}
+        has_cord = any(row["cord_status"] == "ok" for row in cord_canal)
+        return {"cord_end_status": "outside_fov" if has_cord else "fit_failed"}
     level = next(row["level"] for row in vertebrae if row["vertebra"] == end.vertebra)
     first = geometry.bodies[0].crop.centroid_mm
     place, start = (geometry.curve.nearest(point) for point in (end.point_mm, first))
     return {
-        "cord_end_level": level,
+        "cord_end_level": or_missing(level, "no_anchor"),
         "cord_end_position_mm": float(geometry.curve.arc_mm(place) - geometry.curve.arc_mm(start)),
     }
+
+
+def commonest(codes: Iterable[str]) -> str:
+    """The most frequent of some status codes, the first of those that are equally frequent."""
+    counts = Counter(codes)
+    return counts.most_common(1)[0][0] if counts else "not_segmented"

@@ -18,6 +18,7 @@ from columna.tables.structures import STRUCTURES
 from columna.volume import Volume, bounding_box
 
 Row = dict[str, Any]
+_NO_MESH = {"volume_mesh_status": "disabled"}
 
 
 def structure_rows(
@@ -49,6 +50,8 @@ def structure_rows(
     shapes = topology(volume.array[box]) if box else {}
     signal = signals(voxels, context.image.array) if context.image else {}
     confidence = context.confidence if mask == "semantic" else {}
+    # the network answers by kind of structure, and given masks come without its answer
+    lack = "not_recorded" if mask == "semantic" else "not_applicable"
     name = _semantic_entry if mask == "semantic" else _instance_namer(context)
     return [
         finish_row(
@@ -58,9 +61,10 @@ def structure_rows(
             | name(label)
             | region_columns(region, volume.voxel_volume_mm3, fov)
             | vars(shapes[label])
-            | (_mesh_columns(volume, label, region) if has_mesh else {})
-            | signal.get(label, {})
-            | dict(confidence.get(label, {})),
+            | (_mesh_columns(volume, label, region) if has_mesh else _NO_MESH)
+            | signal.get(label, {"signal_status": "no_image"})
+            | (confidence.get(label) or {"confidence_status": lack})
+            | {"fold_dice_status": "not_recorded"},
         )
         for label, region in regions.items()
     ]
@@ -90,7 +94,10 @@ def region_columns(region: Region, voxel_volume_mm3: float, fov: FieldOfView) ->
 
 
 def _semantic_entry(label: int) -> Row:
-    return {"structure": semantic_names().get(label, "unknown")}
+    return {
+        "structure": semantic_names().get(label, "unknown"),
+        "level_status": "not_applicable",
+    }
 
 
 def _instance_namer(context: MeasureContext) -> Callable[[int], Row]:
@@ -103,8 +110,13 @@ def _instance_namer(context: MeasureContext) -> Callable[[int], Row]:
     named[SACRUM] = levels()[SACRUM].name
 
     def entry(label: int) -> Row:
-        kind = instance_kind(label)
-        level = None if kind in ("metal", "unknown") else named.get(label % DISC_OFFSET)
-        return {"structure": kind, "level": level, "level_order": orders.get(level)}
+        kind = "fragment" if label in context.fragments else instance_kind(label)
+        if kind in ("metal", "unknown", "fragment"):
+            lack = "fragment" if kind == "fragment" else "not_applicable"
+            return {"structure": kind, "level_status": lack}
+        level = named.get(label % DISC_OFFSET)
+        if level is None:
+            return {"structure": kind, "level_status": "no_anchor"}
+        return {"structure": kind, "level": level, "level_order": orders[level]}
 
     return entry

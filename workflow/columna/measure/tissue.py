@@ -8,6 +8,7 @@ from scipy import ndimage
 from columna.measure.band import through_plane_axis
 from columna.measure.crops import Crop, image_under
 from columna.measure.geometry import Geometry
+from columna.tables.rows import Missing
 from columna.volume import Volume
 
 LEAST_VOXELS = 20
@@ -57,7 +58,10 @@ class Tissue:
         return np.sort(image_under(self.image, core)[core.mask]).astype(float)
 
     def fluid_near(self, crop: Crop) -> float | None:
-        """Signal of the fluid around a structure: robust upper mode; None with too little."""
+        """Signal of the fluid around a structure: robust upper mode; None with too little.
+
+        It may be negative, where an image is: `ratio` sees to that.
+        """
         if not len(self.fluid_u):
             return None
         u = float(self.geometry.curve.nearest(crop.centroid_mm))
@@ -66,8 +70,16 @@ class Tissue:
         if len(values) < LEAST_VOXELS:
             return None
         ends = np.quantile(values, FLUID_MODE)
-        mode = values[(values >= ends[0]) & (values <= ends[1])].mean(dtype=float)
-        return float(mode) if mode > 0 else None
+        return float(values[(values >= ends[0]) & (values <= ends[1])].mean(dtype=float))
+
+
+def ratio(signal: float, reference: float | None) -> float | Missing:
+    """Signal over that of a reference, neither of which may be negative, or why there is none."""
+    if reference is None:
+        return Missing("neighbour_missing")
+    if signal < 0 or reference <= 0:
+        return Missing("not_positive")
+    return signal / reference
 
 
 def eroded_in_plane(crop: Crop) -> np.ndarray:

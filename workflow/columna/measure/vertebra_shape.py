@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from columna.measure.body import Body
+from columna.measure.body import SIDES, Body
 from columna.measure.frame import Frame
 from columna.measure.geometry import Geometry
 from columna.measure.heights import BANDS, side_height_mm
 from columna.measure.robust import finite_median
-from columna.measure.tissue import Tissue
+from columna.measure.tissue import Tissue, ratio
+from columna.tables.common import LATERAL_CUT
+from columna.tables.rows import Missing, or_missing
 
 Row = dict[str, Any]
 LEAST_SLICES_SIDE = 3
@@ -22,6 +24,7 @@ _INSET_MM = 2.0
 
 SHAPE_STATUSES = ("frame_status", "heights_status", "signal_status")
 _C2 = "C2"
+_ACROSS = ("width_mm", "body_compactness_ratio", "height_left_mm", "height_right_mm")
 
 
 def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) -> Row:
@@ -53,17 +56,28 @@ def _frame_group(geometry: Geometry, body: Body) -> Row:
 def _height_group(geometry: Geometry, body: Body, volume_mm3: float | None) -> Row:
     if body.frame.status != "ok":
         return {"heights_status": body.frame.status}
-    edges = {"depth_inferior_mm": inset_depth_mm(body, "inferior")}
-    edges |= {f"{side}_concavity_mm": h.depth_mm for side, h in body.hollows.items()}
+    edges: Row = {}
+    for side in SIDES:
+        edges |= _edge_columns(body, side)
     if body.level == _C2:
         return edges | {"heights_status": "not_applicable"}
     measures = height_columns(body, geometry.slice_mm)
     if measures is None:
         return edges | {"heights_status": "fit_failed"}
-    if "width_mm" in measures:
+    if not isinstance(measures["width_mm"], Missing):
         box = measures["depth_mm"] * measures["width_mm"] * measures["height_mean_mm"]
         measures["body_compactness_ratio"] = volume_mm3 / box
     return edges | measures | {"heights_status": body.fit_status}
+
+
+def _edge_columns(body: Body, side: str) -> Row:
+    """Depth and concavity of one end of a body; the upper end of C2 bears the dens."""
+    lack = Missing("not_applicable" if (side, body.level) == ("superior", _C2) else "fit_failed")
+    hollow, depth = body.hollows.get(side), inset_depth_mm(body, side)
+    return {
+        f"depth_{side}_mm": lack if depth is None else depth,
+        f"{side}_concavity_mm": lack if hollow is None else hollow.depth_mm,
+    }
 
 
 def signal_columns(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row:
@@ -74,14 +88,12 @@ def signal_columns(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row
     if values is None:
         return {"signal_status": "too_few_voxels"}
     signal, mean = float(np.median(values)), float(values.mean())
-    fluid = tissue.fluid_near(body.crop)
-    discs = _disc_signal(geometry, tissue, body)
     return {
         "signal_status": body.status,
         "signal_body_au": signal,
-        "signal_body_csf_ratio": signal / fluid if fluid else None,
-        "signal_body_disc_ratio": signal / discs if discs else None,
-        "signal_body_cv_ratio": float(values.std()) / mean if mean > 0 else None,
+        "signal_body_csf_ratio": ratio(signal, tissue.fluid_near(body.crop)),
+        "signal_body_disc_ratio": ratio(signal, _disc_signal(geometry, tissue, body)),
+        "signal_body_cv_ratio": ratio(float(values.std()), mean),
     }
 
 
@@ -91,8 +103,7 @@ def _disc_signal(geometry: Geometry, tissue: Tissue, body: Body) -> float | None
     above = [geometry.bodies[place - 1].label] if place else []
     discs = [geometry.discs[label] for label in (*above, body.label) if label in geometry.discs]
     values = [inside for inside in (tissue.inside(d.crop) for d in discs) if inside is not None]
-    mean = float(np.mean([np.median(v) for v in values])) if values else 0.0
-    return mean if mean > 0 else None
+    return float(np.mean([np.median(v) for v in values])) if values else None
 
 
 def frame_columns(geometry: Geometry, body: Body) -> Row:
@@ -107,14 +118,16 @@ def frame_columns(geometry: Geometry, body: Body) -> Row:
     }
 
 
-def axial_rotation_deg(geometry: Geometry, body: Body) -> float | None:
+def axial_rotation_deg(geometry: Geometry, body: Body) -> float | Missing:
     """Turn of the unsmoothed anterior direction against the mean of the neighbours'.
 
-    None without neighbours, and where the body or all of them are cut at a side.
+    Bodies that are cut at a side know little of their rotation, and are left out.
     """
+    if body.crop.is_lateral_cut:
+        return Missing(LATERAL_CUT)
     near = [b for b in _neighbours(geometry.bodies, body) if not b.crop.is_lateral_cut]
-    if not near or body.crop.is_lateral_cut:
-        return None
+    if not near:
+        return Missing("neighbour_missing")
     frame = body.frame
     own, mean = frame.own_a, np.mean([other.frame.own_a for other in near], axis=0)
     to_right = np.array([own @ frame.r, mean @ frame.r])
@@ -158,10 +171,9 @@ def height_columns(body: Body, slice_mm: float) -> Row | None:
         "biconcavity_ratio": heights["middle"] / heights["posterior"],
         "n_native_slices_in_band_n": body.band.slices_n,
         "depth_mm": body.band.depth_mm,
-        "depth_superior_mm": inset_depth_mm(body, "superior"),
         "wedge_angle_deg": wedge_angle_deg(body),
         "lateral_wedge_deg": lateral_wedge_deg(body.frame),
-        "posterior_wall_deg": _wall_angle(body),
+        "posterior_wall_deg": or_missing(_wall_angle(body), "fit_failed"),
         **_across(body, slice_mm),
     }
 
@@ -204,13 +216,15 @@ def _wall_angle(body: Body) -> float | None:
 
 def _across(body: Body, slice_mm: float) -> Row:
     """What depends on the left-right direction, where the sides are seen and slices enough."""
-    band, row = body.band, {}
     if body.crop.is_lateral_cut:
-        return row
+        return dict.fromkeys(_ACROSS, Missing(LATERAL_CUT))
+    band, too_few = body.band, Missing("too_few_slices")
     slices = band.width_mm / slice_mm
-    if slices >= LEAST_SLICES_WIDTH:
-        row["width_mm"] = band.width_mm
-    if slices / 2 >= LEAST_SLICES_SIDE:
-        for side, towards in (("left", -1), ("right", 1)):
-            row[f"height_{side}_mm"] = side_height_mm(body.crop, body.frame, band, towards)
+    row = {"width_mm": band.width_mm if slices >= LEAST_SLICES_WIDTH else too_few}
+    for side, towards in (("left", -1), ("right", 1)):
+        if slices / 2 < LEAST_SLICES_SIDE:
+            row[f"height_{side}_mm"] = too_few
+        else:
+            height = side_height_mm(body.crop, body.frame, band, towards)
+            row[f"height_{side}_mm"] = or_missing(height, "fit_failed")
     return row

@@ -20,7 +20,7 @@ from columna.measure.tissue import Tissue
 from columna.measure.vertebra_shape import SHAPE_STATUSES, shape_rows
 from columna.measure.visibility import arch_status, body_status, is_cut
 from columna.tables.common import LATERAL_CUT
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row, or_missing
 from columna.tables.vertebrae import VERTEBRAE
 
 Row = dict[str, Any]
@@ -45,6 +45,9 @@ _ABSENT_STATUS = {
     "not_segmented": "not_segmented",
     "undetermined": "no_anchor",
 }
+_WHOLE_STATUSES = ("confidence_status", "fold_dice_status", *SHAPE_STATUSES)
+_PART_STATUSES = ("vertebra_status", "body_status", "arch_status")
+"""Statuses that say of a vertebra without measures why it has none."""
 
 
 def vertebra_rows(
@@ -74,22 +77,23 @@ def vertebra_rows(
     has_sacrum
         Whether the sacrum was found.
     """
-    seen = [v for v in context.vertebrae if v.label in parts]
-    unlisted = set(parts) - {v.label for v in seen}
+    found = [v for v in context.vertebrae if v.label in parts]
+    unlisted = set(parts) - {v.label for v in found}
     if unlisted:
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
+    seen, pieces = ([v for v in found if v.is_fragment == side] for side in (False, True))
     repeated = repeated_levels(context, parts)
     measure = _Measure(context, fov, settings.fov_margin_mm, geometry, tissue, repeated)
     rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
-    add_visible_fraction(rows)
+    bodies = [parts[v.label].body for v in seen]
+    add_visible_fraction(rows, [body.voxels_n if body else 0 for body in bodies])
     add_neighbour_columns(rows, settings.genant_like_grade)
+    rows += [
+        _fragment_naming(v, number) | measure.fragment(parts[v.label])
+        for number, v in enumerate(pieces, start=1)
+    ]
     rows += _absent_rows(seen, has_sacrum)
     return [finish_row(VERTEBRAE, context.identity | row) for row in rows]
-
-
-def is_anchored_c2(vertebra: Vertebra) -> bool:
-    """Whether a vertebra was recognised as C2 (or given as it), and not just counted to be it."""
-    return vertebra.level == "C2" and vertebra.anchor in ("c2", "both", "given")
 
 
 def is_sacrum_anchor(seen: Iterable[Vertebra], has_sacrum: bool) -> bool:
@@ -101,7 +105,8 @@ def is_sacrum_anchor(seen: Iterable[Vertebra], has_sacrum: bool) -> bool:
 def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
     """Name and place in the row of vertebrae of one of them."""
     place = seen.index(vertebra)
-    c2 = next((i for i, v in enumerate(seen) if is_anchored_c2(v)), None)
+    c2 = next((i for i, v in enumerate(seen) if v.is_c2), None)
+    is_counted = is_sacrum_anchor(seen, has_sacrum)
     same = [v for v in seen if v.level == vertebra.level]
     name = vertebra.level or f"unnamed_{place + 1:02d}"
     if vertebra.level and same.index(vertebra):
@@ -110,12 +115,32 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
         "vertebra": name,
         "level_status": "ok" if vertebra.level else "no_anchor",
         "level_anchor": vertebra.anchor,
-        "level_confidence_ratio": vertebra.confidence,
+        "level_confidence_ratio": or_missing(
+            vertebra.confidence, "not_recorded" if vertebra.level else "no_anchor"
+        ),
         "index_from_top": place + 1,
-        "index_from_c2": place - c2 + 1 if c2 is not None and place >= c2 else None,
-        "index_from_sacrum": len(seen) - place if is_sacrum_anchor(seen, has_sacrum) else None,
+        "index_from_c2": _index_from_c2(place, c2),
+        "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
         "spineps_label": vertebra.label,
     } | _level_columns(vertebra.level)
+
+
+def _index_from_c2(place: int, c2: int | None) -> int | Missing:
+    if c2 is None:
+        return Missing("no_anchor")
+    return place - c2 + 1 if place >= c2 else Missing("not_applicable")
+
+
+def _fragment_naming(piece: Vertebra, number: int) -> Row:
+    """A fragment has a number of its own, from the top, and neither level nor place."""
+    return {
+        "vertebra": f"fragment_{number:02d}",
+        "level_status": "fragment",
+        "level_anchor": piece.anchor,
+        "level_confidence_status": "fragment",
+        "index_status": "fragment",
+        "spineps_label": piece.label,
+    }
 
 
 def _level_columns(name: str | None) -> Row:
@@ -152,11 +177,13 @@ class _Measure:
             "vertebra_status": whole,
             "body_status": body,
             "arch_status": arch,
-            **self._place(parts.body),
+            "confidence_status": "not_recorded",
+            "fold_dice_status": "not_recorded",
+            **self._place(parts, body),
             **self._volumes(parts, whole, body, arch),
         }
         if found is None:
-            return row | dict.fromkeys(SHAPE_STATUSES, body)
+            return row | dict.fromkeys((*SHAPE_STATUSES, "curve_position_status"), body)
         return row | self._curve(found) | shape_rows(self.geometry, self.tissue, found, row)
 
     def _presence(self, vertebra: Vertebra, parts: Parts, body: str) -> str:
@@ -166,15 +193,26 @@ class _Measure:
             return "partial" if parts.faces else "complete"
         return {"ok": "complete", LATERAL_CUT: LATERAL_CUT}.get(body, "partial")
 
-    def _place(self, body: Region | None) -> Row:
-        if body is None:
-            return {}
+    def fragment(self, parts: Parts) -> Row:
+        """A piece of bone: where it is, and nothing else."""
+        lacks = ("visible_fraction_status", "curve_position_status", *_PART_STATUSES)
+        subregions = (f"{name}_status" for name in SUBREGIONS)
+        return {
+            "presence": "fragment",
+            **dict.fromkeys((*lacks, *subregions, *_WHOLE_STATUSES), "fragment"),
+            **self._place(parts, "fragment"),
+        }
+
+    def _place(self, parts: Parts, status: str) -> Row:
+        body = parts.body
+        if body is None or status == "not_applicable":
+            lack = "outside_fov" if parts.faces else "not_segmented"
+            return {"place_status": status if status == "not_applicable" else lack}
         faces = self.fov.faces(body)
         return {
             "touches_fov": bool(faces),
             "edge_faces": faces,
             "fov_distance_mm": self.fov.distance_mm(body),
-            "visible_voxels_n": body.voxels_n,
             **{f"centroid_{a}_mm": v for a, v in zip("ras", body.centroid_mm, strict=True)},
             **seam_columns(body, self.context.facts.get("stitch_si_mm")),
         }
@@ -187,7 +225,9 @@ class _Measure:
         return {"curve_position_mm": float(places[1] - places[0])}
 
     def _volumes(self, parts: Parts, whole: str, body: str, arch: str) -> Row:
-        row: Row = {}
+        row = {
+            f"{name}_volume_mm3": self._part(parts, part, arch) for name, part in SUBREGIONS.items()
+        }
         if body == "ok":
             row["body_volume_mm3"] = self._mm3(parts.body)
         if arch == "ok":
@@ -195,12 +235,18 @@ class _Measure:
         if whole == "ok":
             row["vertebra_volume_mm3"] = parts.voxels_n * self.context.instance.voxel_volume_mm3
             row["body_share_ratio"] = parts.body.voxels_n / parts.voxels_n
-        if arch != "duplicate_label":
-            for name, part in SUBREGIONS.items():
-                region = parts.posterior.get(part)
-                if region is not None and not is_cut(region, self.fov, self.margin_mm):
-                    row[f"{name}_volume_mm3"] = self._mm3(region)
         return row
+
+    def _part(self, parts: Parts, part: Semantic, arch: str) -> float | Missing:
+        """Volume of one process, which may be whole where others are cut."""
+        region = parts.posterior.get(part)
+        if arch == "duplicate_label":
+            return Missing(arch)
+        if region is None:
+            return Missing(arch if not parts.posterior else "not_segmented")
+        if is_cut(region, self.fov, self.margin_mm):
+            return Missing("partial_fov")
+        return self._mm3(region)
 
     def _mm3(self, region: Region) -> float:
         return region.voxels_n * self.context.instance.voxel_volume_mm3
@@ -220,12 +266,14 @@ def _absent_rows(seen: list[Vertebra], has_sacrum: bool) -> list[Row]:
             {
                 "vertebra": name,
                 "level_status": "ok",
+                "found_status": status,
                 "presence": presence,
-                "vertebra_status": "not_applicable" if name == "C1" else status,
-                "body_status": "not_applicable" if name == "C1" else status,
                 "arch_status": status,
             }
-            | dict.fromkeys(SHAPE_STATUSES, "not_applicable" if name == "C1" else status)
+            | dict.fromkeys(
+                ("vertebra_status", "body_status", *_WHOLE_STATUSES),
+                "not_applicable" if name == "C1" else status,
+            )
             | _level_columns(name)
         )
     return rows

@@ -11,17 +11,12 @@ import duckdb
 from columna.quality.rules import Rule, cohort_rules, scan_failures
 from columna.tables.catalogue import SHARDED
 from columna.tables.quality import QUALITY
+from columna.tables.rows import NOT_MEASURED
+from columna.tables.scans import HEADLINES
 
 MIN_SCANS = 500
 """Values that a median over the cohort needs before anything is compared with it."""
 MAD_TO_SD = 1.4826
-
-HEADLINES = {
-    "snr_csf_ratio": "snr_csf",
-    "cnr_body_csf_ratio": "cnr_body_csf",
-    "cnr_cord_csf_ratio": "cnr_cord_csf",
-}
-"""Column of `scans` -> rule whose value it shows."""
 
 _VALUES = {
     "vertebrae": """
@@ -126,11 +121,17 @@ def scans_query() -> str:
     """Rows of the delivered table `scans`: those of the shards, and what `quality` says of them."""
     whole = ", ".join(f"'{rule_id}'" for rule_id in scan_failures())
     headlines = ", ".join(
-        f"max(value) FILTER (rule_id = '{rule_id}') AS {column}"
-        for column, rule_id in HEADLINES.items()
+        f"max({of}) FILTER (rule_id = '{rule_id}') AS {rule_id}_{of}"
+        for rule_id in HEADLINES
+        for of in ("value", "value_status")
+    )
+    shown = ", ".join(
+        f"{rule_id}_value AS {rule_id}_ratio, "
+        f"coalesce({rule_id}_value_status, '{NOT_MEASURED}') AS {rule_id}_status"
+        for rule_id in HEADLINES
     )
     return f"""
-        SELECT s.*, {", ".join(HEADLINES)},
+        SELECT s.*, {shown},
                CASE WHEN processing_status != 'done' OR coalesce(is_failed, false) THEN 'fail'
                     WHEN coalesce(is_suspect, false) THEN 'review'
                     ELSE 'pass' END AS qc_verdict,

@@ -34,7 +34,7 @@ class LabelStage(Stage):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
 
     name = "label"
-    version = 2
+    version = 3
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings, and masks that the cohort gives."""

@@ -45,6 +45,12 @@ COLUMNS = Table(
         _text("codes", "Allowed codes, separated by ;.", "no category"),
         _text("definition_id", "Geometric definition, G1 to G15.", "none needed"),
         _text("status_column", "Column that says why it is NULL.", "none"),
+        _text(
+            "value_codes",
+            "Of a status column: the codes under which the columns that it governs hold values, "
+            "separated by ;.",
+            "no status column",
+        ),
         *_regional_columns(),
         _text("sign_convention", "What positive values mean.", "not signed"),
         _text("source", "Where the value comes from."),

@@ -10,9 +10,10 @@ from columna.tables.measures import (
     count,
     in_group,
     measure,
-    missing_if,
+    sagittal,
     since,
     status_column,
+    with_status,
 )
 from columna.tables.schema import Column, Table
 
@@ -26,7 +27,6 @@ CORD_AREA_TIERS = {"cervical": "B", "thoracic": "C", "lumbar": "C"}
 
 
 def _place_columns() -> tuple[Column, ...]:
-    unnamed = "the vertebra has no name"
     return (
         Column(
             "vertebra",
@@ -34,19 +34,21 @@ def _place_columns() -> tuple[Column, ...]:
             "Vertebra, as the table vertebrae names it.",
             nullable=False,
         ),
-        Column("level", "category", "Level.", codes=VERTEBRA_CODES, null_rule=unnamed),
-        Column("region", "category", "Region of it.", codes=REGION_CODES, null_rule=unnamed),
-        Column(
-            "level_order",
-            "int32",
-            "Anatomical rank of the level: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
-            null_rule=unnamed,
+        *with_status(
+            "level_status",
+            "the vertebra has no name",
+            Column("level", "category", "Level.", codes=VERTEBRA_CODES),
+            Column("region", "category", "Region of it.", codes=REGION_CODES),
+            Column(
+                "level_order",
+                "int32",
+                "Anatomical rank of the level: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
+            ),
         ),
-        Column(
-            "index_from_top",
-            "int32",
-            "That of the vertebra (table vertebrae).",
-            null_rule="the vertebra was not found",
+        *with_status(
+            "index_status",
+            "the vertebra was not found",
+            Column("index_from_top", "int32", "That of the vertebra (table vertebrae)."),
         ),
         Column(
             "site",
@@ -82,7 +84,8 @@ def _canal_columns() -> tuple[Column, ...]:
                 "G11",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "canal_body_status",
             "canal_status is not ok, the site is not mid_body, or the body's depth is missing",
             measure(
                 "canal_body_ap_ratio",
@@ -90,9 +93,10 @@ def _canal_columns() -> tuple[Column, ...]:
                 (0.2, 1.6),
                 "A",
             ),
-            status="canal_status",
+            within="canal_status",
         ),
-        *missing_if(
+        *with_status(
+            "mcc_status",
             "canal_status is not ok, or a mid_body site above or below is missing",
             measure(
                 "mcc_pct",
@@ -101,7 +105,7 @@ def _canal_columns() -> tuple[Column, ...]:
                 (-60, 95),
                 "A",
             ),
-            status="canal_status",
+            within="canal_status",
         ),
     )
 
@@ -137,7 +141,8 @@ def _cord_columns() -> tuple[Column, ...]:
             ),
             measure("posterior_csf_mm", "The same, behind the cord.", (0, 20), "B", "G11"),
         ),
-        *missing_if(
+        *with_status(
+            "mscc_status",
             "cord_status is not ok, or there is no cord at a mid_body site above or below",
             measure(
                 "mscc_pct",
@@ -146,7 +151,7 @@ def _cord_columns() -> tuple[Column, ...]:
                 (-30, 95),
                 "B",
             ),
-            status="cord_status",
+            within="cord_status",
         ),
     )
 
@@ -175,8 +180,8 @@ CORD_CANAL = Table(
         "1.1.0",
         *identity_columns(),
         *_place_columns(),
-        *_canal_columns(),
-        *_cord_columns(),
+        *sagittal(*_canal_columns()),
+        *sagittal(*_cord_columns()),
         implausible_count_column(),
     ),
 )

@@ -46,6 +46,7 @@ def _dictionary_row(table: Table, place: int, column: Column) -> dict[str, Any]:
         "codes": ";".join(column.codes) or None,
         "definition_id": column.definition,
         "status_column": column.status,
+        "value_codes": ";".join(column.value_codes) if column.name in table.groups else None,
         "sign_convention": column.sign,
         "source": column.source,
         "since_version": column.since_version,

@@ -10,10 +10,11 @@ from columna.tables.common import (
 from columna.tables.measures import (
     in_group,
     measure,
-    missing_if,
     regional,
+    sagittal,
     since,
     status_column,
+    with_status,
 )
 from columna.tables.schema import Column, Table
 
@@ -39,7 +40,6 @@ _SAGITTAL = {"cervical": "B", "thoracic": "A", "lumbar": "A"}
 
 
 def _place_columns() -> tuple[Column, ...]:
-    unnamed = "the vertebra above has no name"
     return (
         Column(
             "disc",
@@ -53,32 +53,31 @@ def _place_columns() -> tuple[Column, ...]:
             "Vertebra above, as the table vertebrae names it (column vertebra).",
             nullable=False,
         ),
-        Column("level_upper", "category", "Level above.", codes=VERTEBRA_CODES, null_rule=unnamed),
-        Column(
-            "level_lower",
-            "category",
-            "Level below: the next one found, otherwise the next one of normal anatomy.",
-            codes=LEVEL_CODES,
-            null_rule="the vertebra below has no name",
+        *with_status(
+            "level_status",
+            "the vertebra above has no name",
+            Column("level_upper", "category", "Level above.", codes=VERTEBRA_CODES),
+            Column("region", "category", "Region of the level above.", codes=REGION_CODES),
+            Column(
+                "level_order",
+                "int32",
+                "Anatomical rank of the level above: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
+            ),
         ),
-        Column(
-            "region",
-            "category",
-            "Region of the level above.",
-            codes=REGION_CODES,
-            null_rule=unnamed,
+        *with_status(
+            "level_lower_status",
+            "the vertebra below has no name",
+            Column(
+                "level_lower",
+                "category",
+                "Level below: the next one found, otherwise the next one of normal anatomy.",
+                codes=LEVEL_CODES,
+            ),
         ),
-        Column(
-            "level_order",
-            "int32",
-            "Anatomical rank of the level above: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
-            null_rule=unnamed,
-        ),
-        Column(
-            "index_from_top",
-            "int32",
-            "That of the vertebra above (table vertebrae).",
-            null_rule="the vertebra above was not found",
+        *with_status(
+            "index_status",
+            "the vertebra above was not found",
+            Column("index_from_top", "int32", "That of the vertebra above (table vertebrae)."),
         ),
         Column(
             "presence",
@@ -88,7 +87,8 @@ def _place_columns() -> tuple[Column, ...]:
             nullable=False,
             definition="G15",
         ),
-        *missing_if(
+        *with_status(
+            "volume_status",
             "presence is not complete",
             measure(
                 "volume_mm3",
@@ -103,7 +103,7 @@ def _place_columns() -> tuple[Column, ...]:
 
 def _tissue_columns() -> tuple[Column, ...]:
     return (
-        status_column("disc_status", "Disc tissue."),
+        *sagittal(status_column("disc_status", "Disc tissue.")),
         *in_group(
             "disc_status",
             "the disc is not complete, or too thin or too bent for the columns",
@@ -125,7 +125,8 @@ def _tissue_columns() -> tuple[Column, ...]:
                 "G9",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "disc_width_status",
             "disc_status is not ok, or fewer than four slices meet the disc",
             measure(
                 "disc_width_mm",
@@ -134,29 +135,27 @@ def _tissue_columns() -> tuple[Column, ...]:
                 "C",
                 "G9",
             ),
-            status="disc_status",
+            within="disc_status",
         ),
-        *missing_if(
-            "disc_status is not ok, or a corner of a vertebra is not known",
-            measure(
-                "posterior_overhang_mm",
-                "How far the disc reaches behind the line between the neighbouring posterior "
-                "corners, at most.",
-                (-6, 15),
-                "B",
-                "G10",
-                "+ = beyond the line",
+        *sagittal(
+            *(
+                column
+                for side, where in (("posterior", "behind"), ("anterior", "in front of"))
+                for column in with_status(
+                    f"{side}_overhang_status",
+                    "disc_status is not ok, or a corner of a vertebra is not known",
+                    measure(
+                        f"{side}_overhang_mm",
+                        f"How far the disc reaches {where} the line between the neighbouring "
+                        f"{side} corners, at most.",
+                        (-6, 15),
+                        "B",
+                        "G10",
+                        "+ = beyond the line",
+                    ),
+                    within="disc_status",
+                )
             ),
-            measure(
-                "anterior_overhang_mm",
-                "How far the disc reaches in front of the line between the neighbouring anterior "
-                "corners, at most.",
-                (-6, 15),
-                "B",
-                "G10",
-                "+ = beyond the line",
-            ),
-            status="disc_status",
         ),
     )
 
@@ -185,8 +184,9 @@ def _gap_columns() -> tuple[Column, ...]:
                 "A",
             ),
         ),
-        *missing_if(
-            "gap_status is not ok, or a measure of a neighbouring body is missing",
+        *with_status(
+            "height_index_status",
+            "gap_status is not ok, or the length of a neighbouring endplate is missing",
             measure(
                 "height_index_ratio",
                 "gap_mean_mm over the mean of the neighbouring endplates' lengths "
@@ -194,19 +194,29 @@ def _gap_columns() -> tuple[Column, ...]:
                 (0.03, 0.8),
                 "A",
             ),
+            within="gap_status",
+        ),
+        *with_status(
+            "height_body_status",
+            "gap_status is not ok, or the height of the vertebra above is missing",
             measure(
                 "height_body_ratio",
                 "gap_middle_mm over height_middle_mm of the vertebra above.",
                 (0.03, 1),
                 "A",
             ),
+            within="gap_status",
+        ),
+        *with_status(
+            "tiling_status",
+            "gap_status is not ok, or an endplate next to the disc is not segmented",
             measure(
                 "tiling_residual_mm",
                 "gap_middle_mm minus disc_height_middle_mm minus the thicknesses of both "
                 "endplates: space between the bodies that no structure claims.",
                 (-2, 4),
             ),
-            status="gap_status",
+            within="gap_status",
         ),
     )
 
@@ -235,7 +245,8 @@ def _angle_columns() -> tuple[Column, ...]:
                 "+ = opens to the right",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "segment_angle_status",
             "angle_status is not ok, or the upper endplate of the vertebra above is not seen",
             measure(
                 "segment_angle_deg",
@@ -245,9 +256,10 @@ def _angle_columns() -> tuple[Column, ...]:
                 "G12",
                 "+ = lordotic",
             ),
-            status="angle_status",
+            within="angle_status",
         ),
-        *missing_if(
+        *with_status(
+            "listhesis_status",
             "angle_status is not ok, or a posterior wall is not seen",
             measure(
                 "listhesis_mm",
@@ -266,7 +278,7 @@ def _angle_columns() -> tuple[Column, ...]:
                 "G10",
                 "+ = the vertebra above lies anterior",
             ),
-            status="angle_status",
+            within="angle_status",
         ),
     )
 
@@ -276,8 +288,12 @@ def _signal_columns() -> tuple[Column, ...]:
         status_column("signal_status", "Signal."),
         *in_group(
             "signal_status",
-            "no image, no fluid nearby, or the disc is not complete or too small",
+            "no image, or the disc is not complete or too small",
             measure("signal_disc_au", "Median signal of the disc.", None, "B", "G14"),
+        ),
+        *with_status(
+            "disc_csf_status",
+            "signal_status is not ok, there is too little fluid nearby, or a signal is negative",
             measure("signal_disc_csf_ratio", "Median over fluid.", _RATIO, "B", "G14"),
             measure("signal_p90_csf_ratio", "90th percentile over fluid.", _RATIO, "B", "G14"),
             measure("signal_p10_csf_ratio", "10th percentile over fluid.", _RATIO, "B", "G14"),
@@ -288,9 +304,11 @@ def _signal_columns() -> tuple[Column, ...]:
                 "B",
                 "G14",
             ),
+            within="signal_status",
         ),
-        *missing_if(
-            "signal_status or disc_status is not ok",
+        *with_status(
+            "signal_central_status",
+            "disc_csf_status or disc_status is not ok, or the ellipse is too small",
             measure(
                 "signal_central_csf_ratio",
                 "Mean over fluid in the central ellipse (half the depth, half the width).",
@@ -298,7 +316,7 @@ def _signal_columns() -> tuple[Column, ...]:
                 "B",
                 "G14",
             ),
-            status="signal_status",
+            within="disc_csf_status",
         ),
     )
 
@@ -320,9 +338,9 @@ DISCS = Table(
         *identity_columns(),
         *_place_columns(),
         *_tissue_columns(),
-        *_gap_columns(),
-        *_angle_columns(),
-        *_signal_columns(),
+        *sagittal(*_gap_columns()),
+        *sagittal(*_angle_columns()),
+        *sagittal(*_signal_columns()),
         implausible_count_column(),
     ),
 )

@@ -1,7 +1,14 @@
 """Table `endplates`: two rows per vertebral body, and the superior endplate of S1."""
 
-from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, identity_columns
+from columna.tables.common import (
+    LEVEL_CODES,
+    REGION_CODES,
+    SAGITTAL_CODES,
+    STATUS,
+    identity_columns,
+)
 from columna.tables.common import implausible_count_column as count_column
+from columna.tables.measures import sagittal, with_status
 from columna.tables.schema import Column, Table
 
 SIDES = {
@@ -9,12 +16,12 @@ SIDES = {
     "inferior": "lower endplate of the vertebra's body",
 }
 DEPTH = {"cervical": (10, 26), "thoracic": (11, 44), "lumbar": (22, 52)}
-_GROUP = {"status": "endplate_status", "since_version": "1.1.0"}
+_NEW = {"since_version": "1.1.0"}
+_GROUP = {"status": "endplate_status", **_NEW}
 _MISSING = "the endplate could not be measured"
 
 
 def _name_columns() -> tuple[Column, ...]:
-    unnamed = "the level has no name"
     return (
         Column(
             "vertebra",
@@ -23,28 +30,22 @@ def _name_columns() -> tuple[Column, ...]:
             nullable=False,
             since_version="1.1.0",
         ),
-        Column(
-            "level",
-            "category",
-            "Level.",
-            codes=LEVEL_CODES,
-            null_rule=unnamed,
-            since_version="1.1.0",
+        *with_status(
+            "level_status",
+            "the level has no name",
+            Column("level", "category", "Level.", codes=LEVEL_CODES, **_NEW),
+            Column(
+                "level_order",
+                "int32",
+                "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27.",
+                **_NEW,
+            ),
         ),
-        Column(
-            "region",
-            "category",
-            "Region of the level.",
-            codes=REGION_CODES,
-            null_rule=f"{unnamed}, or S1",
-            since_version="1.1.0",
-        ),
-        Column(
-            "level_order",
-            "int32",
-            "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27.",
-            null_rule=unnamed,
-            since_version="1.1.0",
+        *with_status(
+            "region_status",
+            "the level has no name, or is S1",
+            Column("region", "category", "Region of the level.", codes=REGION_CODES, **_NEW),
+            within="level_status",
         ),
         Column(
             "side",
@@ -60,6 +61,7 @@ def _name_columns() -> tuple[Column, ...]:
             "Endplate.",
             codes=STATUS,
             nullable=False,
+            value_codes=SAGITTAL_CODES,
             since_version="1.1.0",
         ),
     )
@@ -72,7 +74,6 @@ def _direction_columns() -> tuple[Column, ...]:
             "float64",
             "Angle of the endplate line against the scanner's anterior-posterior axis, in the mean "
             "sagittal plane of the region (S1: of the last vertebra's region).",
-            required=True,
             null_rule=_MISSING,
             plausible=(-90, 90),
             reliability="A",
@@ -85,7 +86,6 @@ def _direction_columns() -> tuple[Column, ...]:
             "float64",
             "Angle of the endplate plane against the spine's chord (from the lowest to the "
             "uppermost body seen) in the mean coronal plane.",
-            required=True,
             null_rule=_MISSING,
             plausible=(-45, 45),
             reliability="B",
@@ -98,7 +98,6 @@ def _direction_columns() -> tuple[Column, ...]:
                 f"normal_{axis}_ratio",
                 "float64",
                 f"Part along the scanner's {name} axis of the outward unit normal of the plane.",
-                required=True,
                 null_rule=_MISSING,
                 plausible=(-1, 1),
                 reliability=tier,
@@ -117,16 +116,22 @@ def _direction_columns() -> tuple[Column, ...]:
 
 def _shape_columns() -> tuple[Column, ...]:
     return (
-        Column(
-            "length_ap_mm",
-            "float64",
-            "Length of the endplate line between the lines of the walls (S1: what lies below the "
-            "disc).",
-            null_rule=f"{_MISSING}, or a wall was not found",
-            plausible=DEPTH,
-            reliability="A",
-            definition="G7",
-            **_GROUP,
+        *sagittal(
+            *with_status(
+                "length_status",
+                f"{_MISSING}, or a wall was not found",
+                Column(
+                    "length_ap_mm",
+                    "float64",
+                    "Length of the endplate line between the lines of the walls (S1: what lies "
+                    "below the disc).",
+                    plausible=DEPTH,
+                    reliability="A",
+                    definition="G7",
+                    **_NEW,
+                ),
+                within="endplate_status",
+            )
         ),
         Column(
             "concavity_mm",
@@ -134,7 +139,6 @@ def _shape_columns() -> tuple[Column, ...]:
             "Largest depth below the chord that joins the rims (0.10 and 0.90 of the depth of the "
             "body), of the profile that is the median over the mid-sagittal band, smoothed over "
             "three columns.",
-            required=True,
             null_rule=_MISSING,
             plausible=(-3, 12),
             reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
@@ -145,59 +149,73 @@ def _shape_columns() -> tuple[Column, ...]:
             "concavity_position_ratio",
             "float64",
             "Where it is deepest: fraction of the depth of the body from its posterior wall.",
-            required=True,
             null_rule=_MISSING,
             plausible=(0, 1),
             reliability="B",
-            **_GROUP,
-        ),
-        Column(
-            "focal_depression_mm",
-            "float64",
-            "Largest depth below the fitted plane, less the 90th percentile, over the central 60 % "
-            "of the width and 76 % of the depth: large for narrow dents (Schmorl's nodes).",
-            null_rule=f"{_MISSING}, or too few columns meet it",
-            plausible=(0, 10),
-            reliability="C",
             **_GROUP,
         ),
         Column(
             "plane_rms_mm",
             "float64",
             "Root mean square distance of the endplate from its fitted plane.",
-            required=True,
             null_rule=_MISSING,
             plausible=(0, 3),
             definition="G3",
             **_GROUP,
         ),
-        Column(
-            "thickness_mm",
-            "float64",
-            "Median thickness of the endplate (labels 52, 53, 62) along its normal.",
-            null_rule=f"{_MISSING}, or endplates are not segmented here",
-            plausible=(0.3, 4),
-            reliability="B",
-            **_GROUP,
+        *with_status(
+            "extent_status",
+            f"{_MISSING}, or too few columns meet it",
+            Column(
+                "focal_depression_mm",
+                "float64",
+                "Largest depth below the fitted plane, less the 90th percentile, over the central "
+                "60 % of the width and 76 % of the depth: large for narrow dents (Schmorl's "
+                "nodes).",
+                plausible=(0, 10),
+                reliability="C",
+                **_NEW,
+            ),
+            Column(
+                "area_mm2",
+                "float64",
+                "Area of the body's end: columns that meet it within 3 mm of its plane (S1: those "
+                "through the disc above).",
+                plausible=(80, 3500),
+                reliability="C",
+                **_NEW,
+            ),
+            within="endplate_status",
         ),
-        Column(
-            "area_mm2",
-            "float64",
-            "Area of the body's end: columns that meet it within 3 mm of its plane (S1: those "
-            "through the disc above).",
-            null_rule=f"{_MISSING}, or too few columns meet it",
-            plausible=(80, 3500),
-            reliability="C",
-            **_GROUP,
+        *sagittal(
+            *with_status(
+                "coverage_status",
+                f"{_MISSING}, too few columns meet it, or the mask has no endplates",
+                Column(
+                    "coverage_ratio",
+                    "float64",
+                    "Share of these columns that meet endplate voxels.",
+                    plausible=(0, 1),
+                    reliability="B",
+                    **_NEW,
+                ),
+                within="extent_status",
+            )
         ),
-        Column(
-            "coverage_ratio",
-            "float64",
-            "Share of these columns that meet endplate voxels.",
-            null_rule=f"{_MISSING}, or the mask has no endplates",
-            plausible=(0, 1),
-            reliability="B",
-            **_GROUP,
+        *sagittal(
+            *with_status(
+                "thickness_status",
+                f"{_MISSING}, or its voxels are not segmented, or too few",
+                Column(
+                    "thickness_mm",
+                    "float64",
+                    "Median thickness of the endplate (labels 52, 53, 62) along its normal.",
+                    plausible=(0.3, 4),
+                    reliability="B",
+                    **_NEW,
+                ),
+                within="coverage_status",
+            )
         ),
     )
 

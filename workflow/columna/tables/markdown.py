@@ -15,8 +15,12 @@ sorted by participant, session, scan and anatomical level. The same dictionary c
 
 ## Conventions
 
-* **Missing is NULL**: never NaN, 0, -1 or 999. Measures come in groups; the group's `*_status` says
-  why they are missing, and is `ok` exactly where all required columns of the group are present.
+* **Missing is NULL**: never NaN, 0, -1 or 999. Every measure names the `*_status` column that
+  governs it (`status_column` of `columns.parquet`): the measure is there if and only if that column
+  holds one of its value codes (`ok`, and `lateral_cut` where the sagittal plane is enough),
+  otherwise the code says why it is missing. What the codes mean, and what to do, is in
+  `resources/reasons.tsv`. Only what the cohort, the sidecar or the run says (and not columna
+  measures) has no status: there NULL means that it was not said.
 * **The denominator is in the table**: every input of the cohort has its row in `scans`, every level
   C1 to L5 of every measured scan its row in `vertebrae`.
 * **Units are in the names**: `_mm`, `_mm2`, `_mm3`, `_deg`, `_ratio` (1), `_pct` (%), `_au`

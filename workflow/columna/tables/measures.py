@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from columna.tables.common import LEVEL_CODES, STATUS
+from columna.tables.common import LEVEL_CODES, SAGITTAL_CODES, STATUS
 from columna.tables.schema import Column, Range
 
 Ranges = Range | Mapping[str, Range] | None
@@ -23,7 +23,7 @@ def measure(
     definition: str | None = None,
     sign: str | None = None,
 ) -> Column:
-    """A float column that may be missing; `in_group` or `missing_if` says when."""
+    """A float column that may be missing; `in_group` or `with_status` says when."""
     return Column(
         name,
         "float64",
@@ -40,9 +40,9 @@ def count(name: str, description: str) -> Column:
     return Column(name, "int32", description)
 
 
-def status_column(name: str, description: str) -> Column:
+def status_column(name: str, description: str, within: str | None = None) -> Column:
     """The column that says why a group of measures is missing."""
-    return Column(name, "category", description, codes=STATUS, nullable=False)
+    return Column(name, "category", description, codes=STATUS, nullable=False, within=within)
 
 
 def level_column(name: str, description: str) -> Column:
@@ -51,15 +51,41 @@ def level_column(name: str, description: str) -> Column:
 
 
 def in_group(status: str, rule: str, *columns: Column) -> tuple[Column, ...]:
-    """`columns` are present exactly where `status` is ok; `rule` says when it is not."""
-    return tuple(replace(c, status=status, required=True, null_rule=rule) for c in columns)
-
-
-def missing_if(rule: str, *columns: Column, status: str | None = None) -> tuple[Column, ...]:
-    """`columns` are missing on their own account, as `rule` says; `status` may say more."""
+    """`columns` are there exactly where `status` is ok; `rule` says when it is not."""
     return tuple(replace(c, status=status, null_rule=rule) for c in columns)
 
 
+def with_status(
+    status: str, rule: str, *columns: Column, within: str | None = None
+) -> tuple[Column, ...]:
+    """A status column and the `columns` that it governs.
+
+    Parameters
+    ----------
+    status
+        Its name; it came with schema version 1.2.0.
+    rule
+        When the columns are missing.
+    columns
+        Measures that are there, or missing for the same reason, together.
+    within
+        Status of what they are made from (`Column.within`).
+    """
+    names = ", ".join(c.name for c in columns)
+    own = replace(status_column(status, f"{names}.", within), since_version="1.2.0")
+    return (own, *in_group(status, rule, *columns))
+
+
+def sagittal(*columns: Column) -> tuple[Column, ...]:
+    """`columns` of the sagittal plane: they are there, too, where the sides are cut off."""
+    return tuple(
+        replace(c, value_codes=SAGITTAL_CODES) if c.codes == STATUS else c for c in columns
+    )
+
+
 def since(version: str, *columns: Column) -> tuple[Column, ...]:
-    """`columns` of a table that came with a version of the schema."""
-    return tuple(replace(c, since_version=version) for c in columns)
+    """`columns`; those that do not say which version of the schema they came with say `version`."""
+    first = Column.since_version
+    return tuple(
+        replace(c, since_version=version) if c.since_version == first else c for c in columns
+    )

@@ -34,8 +34,16 @@ STRUCTURE_CODES = {name: f"semantic label {label}" for label, name in semantic_n
 
 def _level_columns(rule: str) -> tuple[Column, ...]:
     return (
-        Column("level", "category", "Level.", codes=LEVEL_CODES, null_rule=rule),
-        Column("level_order", "int32", "Anatomical rank of the level.", null_rule=rule),
+        Column(
+            "level", "category", "Level.", codes=LEVEL_CODES, null_rule=rule, source="quality rules"
+        ),
+        Column(
+            "level_order",
+            "int32",
+            "Anatomical rank of the level.",
+            null_rule=rule,
+            source="quality rules",
+        ),
     )
 
 
@@ -46,7 +54,6 @@ def _value_columns() -> tuple[Column, ...]:
             "float64",
             "What was found, in the rule's unit.",
             status="value_status",
-            required=True,
             null_rule="value_status is not ok",
         ),
         Column(
@@ -63,6 +70,7 @@ def _value_columns() -> tuple[Column, ...]:
                 "float64",
                 f"{end.capitalize()}est value whose verdict is ok.",
                 null_rule="no such limit",
+                source="quality rules",
             )
             for end in ("low", "high")
         ),
@@ -72,7 +80,6 @@ def _value_columns() -> tuple[Column, ...]:
             "What the rule says.",
             codes=VERDICTS,
             status="value_status",
-            required=True,
             null_rule="value_status is not ok",
         ),
     )
@@ -106,6 +113,7 @@ QUALITY = Table(
             "Structure.",
             codes=STRUCTURE_CODES,
             null_rule="the item is no structure",
+            source="quality rules",
         ),
         *_value_columns(),
         Column("comparator", "category", "Kind of limits.", codes=COMPARATORS, nullable=False),

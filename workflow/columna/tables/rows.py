@@ -1,7 +1,8 @@
-"""Finish a row of a measured table: all columns, rounded floats, implausible values counted."""
+"""Finish a row of a measured table: columns, statuses, rounded floats, implausible values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,28 +11,92 @@ from columna.errors import TableError
 from columna.tables.schema import Column, Table
 
 IMPLAUSIBLE = "n_implausible_n"
+UNEXPLAINED = "error"
+"""The status of a value that is missing without a reason: a defect of the measuring code."""
+NOT_MEASURED = "not_measured"
+"""The status of values of a scan that was not measured at all."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What stands in a row for a value that could not be measured.
+
+    Parameters
+    ----------
+    code
+        Why, a code of all ``*_status`` columns; `finish_row` moves it to the status column of the
+        value.
+    """
+
+    code: str
+
+
+def or_missing(value: Any, code: str) -> Any:
+    """`value`, or why there is none."""
+    return Missing(code) if value is None else value
 
 
 def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     """Make `values` a complete row of `table`.
 
-    Columns that `values` leaves out become NULL, floats are rounded as their unit says, and
-    values outside their plausible range are counted (never changed).
+    Columns that `values` leaves out become NULL, and the status of each group of columns follows
+    from what is there (see `_status`). Floats are rounded as their unit says, and values outside
+    their plausible range are counted (never changed).
 
     Raises
     ------
     TableError
-        For a column that the table does not have, or a value that is NaN or infinite.
+        For a column that the table does not have, a value that is NaN or infinite, or one that is
+        there although its status says otherwise.
     """
     unknown = set(values) - set(table.names)
     if unknown:
         raise TableError(f"{table.name}: no such columns: {', '.join(sorted(unknown))}")
-    row = {c.name: _plain(table, c, values.get(c.name)) for c in table}
+    settled = dict(values)
+    for status, governed in table.shard.groups.items():
+        settled[status] = _status(table, table[status], governed, settled)
+        if settled[status] not in table[status].value_codes:
+            settled |= dict.fromkeys(governed)
+    row = {c.name: _plain(table, c, settled.get(c.name)) for c in table}
     if IMPLAUSIBLE in row:
         row[IMPLAUSIBLE] = sum(
             is_implausible(c, row[c.name], row.get("region")) for c in table if c.plausible
         )
     return row
+
+
+def _status(
+    table: Table, column: Column, governed: Sequence[str], values: Mapping[str, Any]
+) -> str | None:
+    """Why the values of a group are missing, or that they are there.
+
+    The first that applies: what the row says itself; the code of the group that it is made from
+    (`Column.within`), where that has no values; the code of a `Missing` in it, which holds for
+    the whole group. A value that is just not there has the status `UNEXPLAINED`.
+    """
+    found = [values.get(name) for name in governed]
+    code, outer = values.get(column.name), None
+    if column.within:
+        outer = values.get(column.within)
+        if code is None and outer not in table[column.within].value_codes:
+            code = outer if outer in column.codes else NOT_MEASURED
+    if code is not None and code not in column.value_codes:
+        _refuse_values(table, governed, found, f"{column.name} is {code}")
+        return code
+    reasons = [value.code for value in found if isinstance(value, Missing)]
+    if reasons:
+        return reasons[0]
+    if None in found and UNEXPLAINED in column.codes:
+        return UNEXPLAINED
+    if code is not None:
+        return code
+    return outer if outer in column.value_codes else column.value_codes[0]
+
+
+def _refuse_values(table: Table, governed: Sequence[str], found: list[Any], why: str) -> None:
+    for name, value in zip(governed, found, strict=True):
+        if value is not None and not isinstance(value, Missing):
+            raise TableError(f"{table.name}.{name}: there is a value, although {why}")
 
 
 def is_implausible(column: Column, value: float | None, region: str | None) -> bool:
@@ -47,6 +112,8 @@ def _plain(table: Table, column: Column, value: Any) -> Any:
     """`value` as a plain Python object; floats finite and rounded."""
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, Missing):
+        raise TableError(f"{table.name}.{column.name}: no status column can say {value.code!r}")
     if column.type != "float64" or value is None:
         return value
     if not math.isfinite(value):

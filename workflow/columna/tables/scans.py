@@ -1,38 +1,21 @@
 """Table `scans`: one row per input image, also for those that were not processed."""
 
-import csv
-from functools import cache
+from dataclasses import replace
 
-from columna.anatomy import RESOURCES
 from columna.layout import STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
-from columna.tables.measures import since
+from columna.tables.measures import since, with_status
 from columna.tables.quality import QC_VERDICTS
+from columna.tables.reasons import reason_table, reasons_of
 from columna.tables.schema import Column, Table
 
 NOT_CHECKED = "not_checked"
 
 
-@cache
-def reason_table() -> dict[str, dict[str, str]]:
-    """Code -> row of ``resources/reasons.tsv``."""
-    with open(RESOURCES / "reasons.tsv", newline="", encoding="utf-8") as stream:
-        return {row["code"]: row for row in csv.DictReader(stream, delimiter="\t")}
-
-
-def _input_codes() -> dict[str, str]:
-    codes = {"ok": "read and accepted"}
-    for code, row in reason_table().items():
-        if {"index", "prepare"} & set(row["stage"].split(",")):
-            codes[code] = row["meaning"]
-    return codes | {NOT_CHECKED: "a failure came before the input was checked"}
-
-
-INPUT_CODES = _input_codes()
+INPUT_CODES = {"ok": "read and accepted"} | reasons_of("index", "prepare")
 PROCESSING_CODES = {
     "done": "all stages ended; the other tables hold the scan",
-    "refused": "the scan cannot be processed; see processing_code",
-    "failed": "a stage failed on this scan: a defect, see the logs",
+    **{code: reason_table()[code]["meaning"] for code in ("refused", "failed")},
 }
 STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in STAGES}}
 VARIANTS = {
@@ -52,7 +35,8 @@ def _input_columns() -> tuple[Column, ...]:
             "input_sha256",
             "string",
             "SHA-256 of voxels and affine.",
-            null_rule="the input could not be read",
+            status="input_status",
+            null_rule="the input was not accepted",
         ),
         Column("is_excluded_input", "bool", "Whether the input was not accepted.", nullable=False),
         Column(
@@ -67,6 +51,7 @@ def _input_columns() -> tuple[Column, ...]:
             "string",
             "Why the input was not accepted, in words.",
             null_rule="the input was accepted",
+            source="processing",
         ),
         Column(
             "processing_status",
@@ -74,7 +59,7 @@ def _input_columns() -> tuple[Column, ...]:
             "How far processing came.",
             codes=PROCESSING_CODES,
             nullable=False,
-            ok_code="done",
+            value_codes=("done",),
         ),
         Column(
             "processing_stage",
@@ -82,14 +67,22 @@ def _input_columns() -> tuple[Column, ...]:
             "The stage that refused the scan or failed.",
             codes=STAGE_CODES,
             null_rule="done",
+            source="processing",
         ),
         Column(
             "processing_code",
             "string",
             "Why, as a code of resources/reasons.tsv.",
             null_rule="done, or failed without a code",
+            source="processing",
         ),
-        Column("processing_reason", "string", "Why, in words, without paths.", null_rule="done"),
+        Column(
+            "processing_reason",
+            "string",
+            "Why, in words, without paths.",
+            null_rule="done",
+            source="processing",
+        ),
     )
 
 
@@ -105,6 +98,7 @@ def _acquisition_columns() -> tuple[Column, ...]:
             "Kind of scan, by name or sidecar.",
             codes=MODALITIES,
             null_rule="neither name nor sidecar says",
+            source="BIDS name and sidecar",
         ),
         Column("field_strength_t", "float64", "Field strength.", plausible=(0.05, 14), **sidecar),
         Column("manufacturer", "string", "Manufacturer of the scanner.", **sidecar),
@@ -117,7 +111,6 @@ def _acquisition_columns() -> tuple[Column, ...]:
 def _grid_columns() -> tuple[Column, ...]:
     read = {
         "status": "input_status",
-        "required": True,
         "null_rule": "the input was not accepted",
         "source": "image header",
     }
@@ -149,6 +142,7 @@ def _grid_columns() -> tuple[Column, ...]:
             "support_fraction_ratio",
             "float64",
             "Share of the voxels outside constant padding.",
+            status="input_status",
             null_rule="the input was not accepted",
             plausible=(0.2, 1),
         ),
@@ -157,20 +151,28 @@ def _grid_columns() -> tuple[Column, ...]:
 
 def _station_columns() -> tuple[Column, ...]:
     return (
-        Column(
-            "is_stitched",
-            "bool",
-            "Whether the image was composed of stations: the sidecar's ImageType says so, or the "
-            "part with signal steps from one row to the next.",
-            null_rule="unknown",
+        *with_status(
+            "stitched_status",
+            "the input was not accepted, or neither image nor sidecar tells",
+            Column(
+                "is_stitched",
+                "bool",
+                "Whether the image was composed of stations: the sidecar's ImageType says so, or "
+                "the part with signal steps from one row to the next.",
+            ),
+            within="input_status",
         ),
-        Column("n_stations_n", "int32", "Stations.", null_rule="not known"),
-        Column(
-            "stitch_si_mm",
-            "string",
-            "Seams from the top down: world S coordinates in mm, separated by ;; empty for one "
-            "station.",
-            null_rule="no seam found, though there may be some",
+        *with_status(
+            "stations_status",
+            "stitched_status is not ok, or no seam was found, though there may be some",
+            Column("n_stations_n", "int32", "Stations."),
+            Column(
+                "stitch_si_mm",
+                "string",
+                "Seams from the top down: world S coordinates in mm, separated by ;; empty for "
+                "one station.",
+            ),
+            within="stitched_status",
         ),
     )
 
@@ -178,12 +180,19 @@ def _station_columns() -> tuple[Column, ...]:
 def _count_columns() -> tuple[Column, ...]:
     done = {
         "status": "processing_status",
-        "required": True,
         "null_rule": "processing_status is not done",
     }
-    unnamed = "not done, or a vertebra has no name"
     return (
-        Column("n_vertebrae_n", "int32", "Vertebrae found, named or not.", **done),
+        Column(
+            "n_vertebrae_n", "int32", "Vertebrae found, named or not, without fragments.", **done
+        ),
+        Column(
+            "n_fragments_n",
+            "int32",
+            "Pieces of bone that are no vertebrae of their own.",
+            since_version="1.2.0",
+            **done,
+        ),
         Column(
             "n_bodies_complete_n",
             "int32",
@@ -192,25 +201,33 @@ def _count_columns() -> tuple[Column, ...]:
             **done,
         ),
         Column("n_discs_n", "int32", "Discs found.", **done),
-        *(
-            Column(
-                f"level_{end}",
-                "category",
-                f"Most {where} vertebra found.",
-                codes=VERTEBRA_CODES,
-                null_rule="not done, or no vertebra has a name",
-            )
-            for end, where in (("first", "cranial"), ("last", "caudal"))
+        *with_status(
+            "levels_status",
+            "not done, or no vertebra has a name",
+            *(
+                Column(
+                    f"level_{end}",
+                    "category",
+                    f"Most {where} vertebra found.",
+                    codes=VERTEBRA_CODES,
+                )
+                for end, where in (("first", "cranial"), ("last", "caudal"))
+            ),
+            within="processing_status",
         ),
-        *(
-            Column(
-                f"n_{region}_n",
-                "int32",
-                f"Vertebrae named {region}. Counts what is seen: no finding unless "
-                "is_thoracic_count_known or is_lumbar_count_known says so.",
-                null_rule=unnamed,
-            )
-            for region in ("cervical", "thoracic", "lumbar")
+        *with_status(
+            "counts_status",
+            "not done, or a vertebra has no name",
+            *(
+                Column(
+                    f"n_{region}_n",
+                    "int32",
+                    f"Vertebrae named {region}. Counts what is seen: no finding unless "
+                    "is_thoracic_count_known or is_lumbar_count_known says so.",
+                )
+                for region in ("cervical", "thoracic", "lumbar")
+            ),
+            within="levels_status",
         ),
         *(
             Column(
@@ -234,13 +251,26 @@ def _count_columns() -> tuple[Column, ...]:
     )
 
 
+HEADLINES = {
+    "snr_csf": "Signal to noise of spinal fluid.",
+    "cnr_body_csf": "Contrast of bodies and fluid.",
+    "cnr_cord_csf": "Contrast of cord and fluid.",
+}
+"""Rules whose value and status the table shows."""
+
+
 def _quality_columns() -> tuple[Column, ...]:
-    summary = {"null_rule": "not done, or the signal cannot be had (see quality)"}
-    summary |= {"plausible": (0, None), "at_collect": True, "source": "quality"}
+    headlines = (
+        replace(column, at_collect=True, source="quality")
+        for rule_id, description in HEADLINES.items()
+        for column in with_status(
+            f"{rule_id}_status",
+            "not done, or the signal cannot be had",
+            Column(f"{rule_id}_ratio", "float64", description, plausible=(0, None)),
+        )
+    )
     return (
-        Column("snr_csf_ratio", "float64", "Signal to noise of spinal fluid.", **summary),
-        Column("cnr_body_csf_ratio", "float64", "Contrast of bodies and fluid.", **summary),
-        Column("cnr_cord_csf_ratio", "float64", "Contrast of cord and fluid.", **summary),
+        *headlines,
         Column(
             "qc_verdict",
             "category",
@@ -274,39 +304,44 @@ def _mask_source_column() -> Column:
         "Where the masks come from.",
         codes=MASK_SOURCES,
         null_rule="the cohort index left the input out",
+        source="provenance",
     )
 
 
 def _provenance_columns() -> tuple[Column, ...]:
     unknown = "the scan did not reach processing"
     no_model = f"{unknown}, or its masks were given"
-    return (
-        Column("pipeline_version", "string", "Version of columna.", null_rule=unknown),
-        Column("git_commit", "string", "Commit of columna.", null_rule="not run from a checkout"),
-        Column("model_semantic", "string", "Phase-1 model.", null_rule=no_model),
-        Column(
-            "model_semantic_sha256", "string", "Digest of the phase-1 model.", null_rule=no_model
-        ),
-        Column("model_instance", "string", "Phase-2 model.", null_rule=no_model),
-        Column(
-            "model_instance_sha256", "string", "Digest of the phase-2 model.", null_rule=no_model
-        ),
-        Column(
+    texts = (
+        ("pipeline_version", "Version of columna.", unknown),
+        ("git_commit", "Commit of columna.", "not run from a checkout"),
+        ("model_semantic", "Phase-1 model.", no_model),
+        ("model_semantic_sha256", "Digest of the phase-1 model.", no_model),
+        ("model_instance", "Phase-2 model.", no_model),
+        ("model_instance_sha256", "Digest of the phase-2 model.", no_model),
+        (
             "model_labeling",
-            "string",
             "What named the levels: the rules anchored or top_down, given (numbers of the mask).",
-            null_rule="not labelled",
-            since_version="1.1.0",
+            "not labelled",
         ),
-        Column(
+        (
             "container_digest",
-            "string",
             "Digest of the container that columna ran in.",
-            null_rule="COLUMNA_CONTAINER_DIGEST is not set in the environment",
-            since_version="1.1.0",
+            "COLUMNA_CONTAINER_DIGEST is not set in the environment",
         ),
-        Column("config_sha256", "string", "Digest of the settings.", null_rule=unknown),
-        Column("measure_version", "string", "Version of the measures.", null_rule=unknown),
+        ("config_sha256", "Digest of the settings.", unknown),
+        ("measure_version", "Version of the measures.", unknown),
+    )
+    later = ("model_labeling", "container_digest")
+    return tuple(
+        Column(
+            name,
+            "string",
+            text,
+            null_rule=rule,
+            source="provenance",
+            since_version="1.1.0" if name in later else "1.0.0",
+        )
+        for name, text, rule in texts
     )
 
 

@@ -7,12 +7,13 @@ fixed number of decimals per unit, NULL for every missing value.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1.1.0"
+SCHEMA_VERSION = "1.2.0"
 """Raised whenever a column is added, dropped or redefined in any table."""
 
 ColumnType = Literal["string", "category", "bool", "int32", "float64"]
@@ -49,12 +50,13 @@ class Column:
     nullable
         Whether the value may be missing; `null_rule` says when it is.
     status
-        Name of the column that says why the value is missing.
-    required
-        With `status`: the value is present exactly where the status is its `ok_code`. Otherwise
-        it may be missing on its own account.
-    ok_code
-        For a status column: the code that stands for "measured".
+        Name of the column that says why the value is missing: it is there exactly where that
+        column holds one of its `value_codes`.
+    value_codes
+        For a status column: the codes under which its values are there.
+    within
+        For a status column: the status column of what its values are made from. Where that has
+        no values, this one takes over its code.
     plausible
         Lowest and highest plausible value, one range or one per region; values outside are kept
         and counted in ``n_implausible_n``.
@@ -75,8 +77,8 @@ class Column:
     nullable: bool = True
     null_rule: str = ""
     status: str | None = None
-    required: bool = False
-    ok_code: str = "ok"
+    value_codes: tuple[str, ...] = ("ok",)
+    within: str | None = None
     plausible: Range | Mapping[str, Range] | None = None
     reliability: str | Mapping[str, str] | None = None
     definition: str | None = None
@@ -149,10 +151,17 @@ class Table:
         missing = {*self.key, *self.sort, *(c.status for c in self.columns if c.status)} - {*names}
         if missing:
             raise ValueError(f"{self.name}: unknown columns {sorted(missing)}")
+        for place, column in enumerate(self.columns):
+            if column.within and column.within not in names[:place]:
+                raise ValueError(f"{self.name}: {column.within} must come before {column.name}")
 
     def __getitem__(self, name: str) -> Column:
         """Return a column by name."""
-        return next(c for c in self.columns if c.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
 
     def __iter__(self) -> Iterator[Column]:
         """Iterate over the columns, in order."""
@@ -163,18 +172,19 @@ class Table:
         """Column names, in order."""
         return tuple(c.name for c in self.columns)
 
-    @property
+    @cached_property
     def shard(self) -> "Table":
         """The table as shards hold it."""
         return replace(self, columns=tuple(c for c in self.columns if not c.at_collect))
 
-    def groups(self) -> dict[str, list[str]]:
-        """Status column -> columns that are present exactly where it says ok."""
-        groups: dict[str, list[str]] = {}
-        for column in self.columns:
-            if column.status and column.required:
-                groups.setdefault(column.status, []).append(column.name)
-        return groups
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Status column -> the columns that it governs, in order of the status columns."""
+        return {
+            status.name: tuple(c.name for c in self.columns if c.status == status.name)
+            for status in self.columns
+            if any(c.status == status.name for c in self.columns)
+        }
 
     def arrow_schema(
         self, pipeline_version: str | None = None, config_sha256: str | None = None

@@ -6,9 +6,10 @@ from columna.tables.measures import (
     in_group,
     level_column,
     measure,
-    missing_if,
+    sagittal,
     since,
     status_column,
+    with_status,
 )
 from columna.tables.schema import Column, Range, Table
 
@@ -69,7 +70,8 @@ def _sagittal_columns() -> tuple[Column, ...]:
             "Sagittal angles: ok where any is measured, else as lumbar_lordosis_l1_s1_status.",
         ),
         *angles,
-        *missing_if(
+        *with_status(
+            "lordosis_distribution_status",
             "either angle is missing, or lumbar_lordosis_l1_s1_deg is less than 15 deg",
             measure(
                 "lordosis_distribution_ratio",
@@ -78,7 +80,8 @@ def _sagittal_columns() -> tuple[Column, ...]:
                 "B",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "lordosis_closure_status",
             "lumbar_lordosis_l1_s1_deg, or an angle of a disc or body between, is missing",
             measure(
                 "lordosis_closure_deg",
@@ -115,7 +118,8 @@ def _arc_columns() -> tuple[Column, ...]:
             ),
             level_column("apex_lumbar", "Vertebra farthest in front of the chord of that arc."),
         ),
-        *missing_if(
+        *with_status(
+            "apex_thoracic_status",
             "not all of T4 to T12 are measured",
             level_column("apex_thoracic", "Vertebra of T1 to T12 farthest behind their chord."),
         ),
@@ -170,7 +174,8 @@ def _length_columns() -> tuple[Column, ...]:
     lengths = [
         column
         for stem, (ends, arc, chord) in LENGTHS.items()
-        for column in missing_if(
+        for column in with_status(
+            f"length_{stem}_status",
             rule,
             measure(f"length_{stem}_mm", f"Length of the curve, {ends}.", arc, "A", "G2"),
             measure(f"chord_{stem}_mm", f"Straight distance, {ends}.", chord, "A", "G2"),
@@ -178,15 +183,18 @@ def _length_columns() -> tuple[Column, ...]:
     ]
     return (
         *lengths,
-        *missing_if(
+        *in_group(
+            "length_c7_s1_status",
             "length_c7_s1_mm is missing",
             measure("tortuosity_ratio", "length_c7_s1_mm over chord_c7_s1_mm.", (1, 1.4), "A"),
         ),
-        *missing_if(
+        *with_status(
+            "sum_body_height_status",
             "the height of one of L1 to L5 is missing",
             measure("sum_body_height_l1_l5_mm", "Sum of height_mean_mm.", (80, 200), "A"),
         ),
-        *missing_if(
+        *with_status(
+            "sum_gap_status",
             "the gap of a disc space between L1 and S1 is missing",
             measure(
                 "sum_gap_l1_s1_mm",
@@ -195,7 +203,8 @@ def _length_columns() -> tuple[Column, ...]:
                 "A",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "disc_fraction_status",
             "a gap or the height of a body between L1 and S1 is missing",
             measure(
                 "disc_fraction_lumbar_ratio",
@@ -204,7 +213,8 @@ def _length_columns() -> tuple[Column, ...]:
                 "A",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "sagittal_offset_c7_s1_status",
             "the body of C7, or S1, is missing or cut off",
             measure(
                 "sagittal_offset_c7_s1_mm",
@@ -215,7 +225,8 @@ def _length_columns() -> tuple[Column, ...]:
                 sign="+ = C7 anterior",
             ),
         ),
-        *missing_if(
+        *with_status(
+            "sagittal_offset_c2_c7_status",
             "the body of C2 or C7 is missing or cut off",
             measure(
                 "sagittal_offset_c2_c7_mm",
@@ -230,7 +241,8 @@ def _length_columns() -> tuple[Column, ...]:
 
 def _summary_columns() -> tuple[Column, ...]:
     return (
-        *missing_if(
+        *with_status(
+            "listhesis_status",
             "no listhesis was measured",
             measure(
                 "listhesis_max_mm",
@@ -243,7 +255,8 @@ def _summary_columns() -> tuple[Column, ...]:
             Column("listhesis_level", "string", "Disc space of it, as in the table discs."),
             count("n_listhesis_3mm_n", "Disc spaces with at least 3 mm either way."),
         ),
-        *missing_if(
+        *with_status(
+            "lumbar_canal_status",
             "no lumbar site was measured",
             measure(
                 "canal_area_min_mm2", "Smallest area of the lumbar canal.", (30, 500), "B", "G11"
@@ -257,27 +270,36 @@ def _summary_columns() -> tuple[Column, ...]:
             ),
             level_column("canal_min_level", "Lumbar level of the smallest area."),
         ),
-        *missing_if(
+        *with_status(
+            "cord_end_status",
             "there is no cord, or it is not seen to end inside the canal",
-            level_column(
-                "cord_end_level", "Level at which the cord ends (area below 15 mm2): the conus."
-            ),
             measure(
                 "cord_end_position_mm",
-                "Place of it along the curve, from the first body of the scan.",
+                "Place along the curve, from the first body of the scan, where the cord ends.",
                 (0, None),
                 "B",
                 "G11",
                 "+ = caudal",
             ),
         ),
+        *with_status(
+            "cord_end_level_status",
+            "cord_end_status is not ok, or the level has no name",
+            level_column(
+                "cord_end_level", "Level at which the cord ends (area below 15 mm2): the conus."
+            ),
+            within="cord_end_status",
+        ),
         Column("n_complete_bodies_n", "int32", "Complete bodies.", nullable=False),
-        Column(
-            "is_curve_low_support",
-            "bool",
-            "Whether the curve is a straight line, for want of points.",
-            null_rule="no vertebra was found",
-            definition="G2",
+        *with_status(
+            "curve_status",
+            "no vertebra was found",
+            Column(
+                "is_curve_low_support",
+                "bool",
+                "Whether the curve is a straight line, for want of points.",
+                definition="G2",
+            ),
         ),
     )
 
@@ -295,11 +317,11 @@ SPINE = Table(
     columns=since(
         "1.1.0",
         *identity_columns(),
-        *_sagittal_columns(),
-        *_arc_columns(),
+        *sagittal(*_sagittal_columns()),
+        *sagittal(*_arc_columns()),
         *_coronal_columns(),
-        *_length_columns(),
-        *_summary_columns(),
+        *sagittal(*_length_columns()),
+        *sagittal(*_summary_columns()),
         implausible_count_column(),
     ),
 )

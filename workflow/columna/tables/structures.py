@@ -5,9 +5,10 @@ from columna.tables.common import (
     FACES,
     LEVEL_CODES,
     confidence_columns,
-    fold_dice_column,
+    fold_dice_columns,
     identity_columns,
 )
+from columna.tables.measures import with_status
 from columna.tables.schema import Column, Table
 
 MASKS = {
@@ -18,7 +19,8 @@ KINDS = {
     **{name: f"semantic label {label}" for label, name in semantic_names().items()},
     "sacrum": "semantic and instance label 26",
     "metal": "semantic and instance label 80",
-    "vertebra": "instance labels 1 to 25 and 28",
+    "vertebra": "instance labels 1 to 25 and 28, and of vertebrae without a known level",
+    "fragment": "a piece of bone that is no vertebra of its own, and disc or plates above C2",
     "disc": "semantic label 100, instance labels 100 + X: the disc below vertebra X",
     "endplate_pair": "instance labels 200 + X: the endplates on both sides of the disc 100 + X",
     "unknown": "a label that labels.tsv does not list",
@@ -35,14 +37,18 @@ def _size_columns() -> tuple[Column, ...]:
             nullable=False,
             reliability="B",
         ),
-        Column(
-            "volume_mesh_mm3",
-            "float64",
-            "Volume within the surface half-way between voxels (marching cubes); off by default.",
-            null_rule="switched off (measure.mesh_volume)",
-            reliability="B",
-            since_version="1.1.0",
-            is_default=False,
+        *with_status(
+            "volume_mesh_status",
+            "switched off (measure.mesh_volume)",
+            Column(
+                "volume_mesh_mm3",
+                "float64",
+                "Volume within the surface half-way between voxels (marching cubes); off by "
+                "default.",
+                reliability="B",
+                since_version="1.1.0",
+                is_default=False,
+            ),
         ),
         *(
             Column(
@@ -110,14 +116,18 @@ def _signal_columns() -> tuple[Column, ...]:
         "p05": "5th percentile",
         "p95": "95th percentile",
     }
-    return tuple(
-        Column(
-            f"signal_{name}_au",
-            "float64",
-            f"{text} of the input image over the label's voxels; comparable within a scan only.",
-            null_rule="the input image was not at hand",
-        )
-        for name, text in texts.items()
+    return with_status(
+        "signal_status",
+        "the input image was not at hand",
+        *(
+            Column(
+                f"signal_{name}_au",
+                "float64",
+                f"{text} of the input image over the label's voxels; comparable within a scan "
+                "only.",
+            )
+            for name, text in texts.items()
+        ),
     )
 
 
@@ -132,23 +142,25 @@ STRUCTURES = Table(
         Column("mask", "category", "Mask that holds the label.", codes=MASKS, nullable=False),
         Column("label", "int32", "Label number, as in the mask.", nullable=False),
         Column("structure", "category", "Structure.", codes=KINDS, nullable=False),
-        Column(
-            "level",
-            "category",
-            "Level; of discs and endplate pairs the level above.",
-            codes=LEVEL_CODES,
-            null_rule="semantic label, or the level has no name",
-        ),
-        Column(
-            "level_order",
-            "int32",
-            "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27.",
-            null_rule="level is NULL",
+        *with_status(
+            "level_status",
+            "not the structure of a level, or the level has no name",
+            Column(
+                "level",
+                "category",
+                "Level; of discs and endplate pairs the level above.",
+                codes=LEVEL_CODES,
+            ),
+            Column(
+                "level_order",
+                "int32",
+                "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27.",
+            ),
         ),
         *_size_columns(),
         *_shape_columns(),
         *_signal_columns(),
         *confidence_columns("the label"),
-        fold_dice_column("the label"),
+        *fold_dice_columns("the label"),
     ),
 )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from columna.tables.rows import finish_row
+from columna.tables.rows import Missing, finish_row
 from columna.tables.scans import NOT_CHECKED, SCANS
 
 UNKNOWN_COUNTS = {
@@ -14,6 +14,8 @@ UNKNOWN_COUNTS = {
 }
 """Columns of `scans` where the vertebrae cannot be counted out."""
 
+STATIONS = ("is_stitched", "n_stations_n", "stitch_si_mm")
+"""Facts that neither image nor sidecar may tell."""
 _INPUT_STAGES = ("index", "prepare")
 _PATH = re.compile(r"\S*[/\\]\S*|\S+\.nii(?:\.gz)?\b")
 
@@ -53,7 +55,7 @@ def unmeasured_scan_row(
     return finish_row(
         SCANS,
         {"scan_id": scan_id, "participant_id": participant_id, "session_id": session_id}
-        | known_facts(facts)
+        | input_facts(facts)
         | known_facts(provenance or {})
         | outcome
         | {
@@ -65,6 +67,12 @@ def unmeasured_scan_row(
         }
         | UNKNOWN_COUNTS,
     )
+
+
+def input_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What `prepare` says of an input, as columns; what it could not tell has its reason."""
+    unknown = [name for name in STATIONS if facts.get(name) is None]
+    return known_facts(facts) | dict.fromkeys(unknown, Missing("not_recorded"))
 
 
 def known_facts(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def conform(table: Table, data: pa.Table, schema: pa.Schema | None = None) -> pa
     _check_names(table, data)
     arrays = [_conform_column(table, column, data) for column in table]
     conformed = pa.Table.from_arrays(arrays, schema=schema)
-    for status, required in table.groups().items():
-        _check_status(table, conformed, status, required)
+    for status, governed in table.groups.items():
+        _check_status(table, conformed, status, governed)
     return conformed
 
 
@@ -90,10 +90,11 @@ def _encode(table: Table, column: Column, data: pa.Table, array: pa.Array) -> pa
     return pa.DictionaryArray.from_arrays(indices, codes)
 
 
-def _check_status(table: Table, data: pa.Table, status: str, required: list[str]) -> None:
-    is_ok = pc.fill_null(pc.equal(data[status].cast(pa.string()), table[status].ok_code), False)
-    for name in required:
-        wrong = pc.xor(pc.is_valid(data[name]), is_ok)
+def _check_status(table: Table, data: pa.Table, status: str, governed: Sequence[str]) -> None:
+    codes = pa.array(table[status].value_codes, pa.string())
+    has_value = pc.is_in(data[status].cast(pa.string()), codes)
+    for name in governed:
+        wrong = pc.xor(pc.is_valid(data[name]), has_value)
         _refuse(
             table, table[name], data, wrong, f"present although {status} says otherwise, or not"
         )

@@ -4,13 +4,15 @@ from typing import Any
 
 from columna.tables.common import (
     REGION_CODES,
+    SAGITTAL_CODES,
     STATUS,
     VERTEBRA_CODES,
     confidence_columns,
-    fold_dice_column,
+    fold_dice_columns,
     identity_columns,
     implausible_count_column,
 )
+from columna.tables.measures import sagittal, with_status
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -21,6 +23,7 @@ PRESENCE = {
     "absent_within_range": "not found although levels above and below are",
     "not_segmented": "C1 where C2 is seen: models of T2w MRI do not segment it",
     "undetermined": "no vertebra could be named; the level may be among those found",
+    "fragment": "no vertebra of its own: too small beside its neighbours, or without a body",
 }
 
 ANCHORS = {
@@ -53,13 +56,13 @@ BODY_VOLUME = {"cervical": (1.5e3, 1e4), "thoracic": (4e3, 4e4), "lumbar": (1.5e
 
 
 def _level_columns() -> tuple[Column, ...]:
-    named = {"status": "level_status", "required": True, "null_rule": "the level has no name"}
+    named = {"status": "level_status", "null_rule": "the level has no name"}
     return (
         Column(
             "vertebra",
             "string",
             "Unique name within the scan: the level, or unnamed_ and index_from_top (two digits); "
-            "a second vertebra of the same level is <level>_2.",
+            "a second vertebra of the same level is <level>_2, and a fragment fragment_<number>.",
             nullable=False,
         ),
         Column("level", "category", "Level.", codes=VERTEBRA_CODES, **named),
@@ -71,44 +74,50 @@ def _level_columns() -> tuple[Column, ...]:
             **named,
         ),
         Column("level_status", "category", "Naming.", codes=STATUS, nullable=False),
-        Column(
-            "level_anchor",
-            "category",
-            "What the name was counted from.",
-            codes=ANCHORS,
-            null_rule="no vertebra",
+        *with_status(
+            "found_status",
+            "no vertebra",
+            Column("level_anchor", "category", "What the name was counted from.", codes=ANCHORS),
+            Column("spineps_label", "int32", "Label in the instance mask."),
         ),
-        Column(
-            "level_confidence_ratio",
-            "float64",
-            "How sure the name is, 0 to 1, by the rules of naming (not a calibrated probability).",
-            null_rule="no vertebra, no name, or given with the mask",
-            plausible=(0, 1),
+        *with_status(
+            "level_confidence_status",
+            "no vertebra, no name, or given with the mask",
+            Column(
+                "level_confidence_ratio",
+                "float64",
+                "How sure the name is, 0 to 1, by the rules of naming (not a calibrated "
+                "probability).",
+                plausible=(0, 1),
+            ),
+            within="found_status",
         ),
-        Column("index_from_top", "int32", "1 = topmost vertebra found.", null_rule="no vertebra"),
-        Column(
-            "index_from_c2",
-            "int32",
-            "1 = C2, counting the vertebrae found.",
-            null_rule="no vertebra, or C2 is not recognised",
+        *with_status(
+            "index_status",
+            "no vertebra, or a fragment",
+            Column("index_from_top", "int32", "1 = topmost vertebra found."),
+            within="found_status",
         ),
-        Column(
-            "index_from_sacrum",
-            "int32",
-            "1 = last vertebra above the sacrum, counting the vertebrae found.",
-            null_rule="no vertebra, or the sacrum is not seen well enough to count from",
+        *with_status(
+            "index_from_c2_status",
+            "no vertebra, above C2, or C2 is not recognised",
+            Column("index_from_c2", "int32", "1 = C2, counting the vertebrae found."),
+            within="index_status",
         ),
-        Column(
-            "spineps_label",
-            "int32",
-            "Label in the instance mask.",
-            null_rule="no vertebra",
+        *with_status(
+            "index_from_sacrum_status",
+            "no vertebra, or the sacrum is not seen well enough to count from",
+            Column(
+                "index_from_sacrum",
+                "int32",
+                "1 = last vertebra above the sacrum, counting the vertebrae found.",
+            ),
+            within="index_status",
         ),
     )
 
 
 def _visibility_columns() -> tuple[Column, ...]:
-    absent = "no body was found"
     return (
         Column(
             "presence",
@@ -118,37 +127,55 @@ def _visibility_columns() -> tuple[Column, ...]:
             nullable=False,
             definition="G15",
         ),
-        Column(
-            "touches_fov",
-            "bool",
-            "Whether the body touches the edge of the field of view.",
-            null_rule=absent,
-            definition="G15",
+        *with_status(
+            "place_status",
+            "no body was found",
+            Column(
+                "touches_fov",
+                "bool",
+                "Whether the body touches the edge of the field of view.",
+                definition="G15",
+            ),
+            Column(
+                "edge_faces",
+                "string",
+                "Faces of the field of view that the body touches, letters of SIAPLR; empty: none.",
+                definition="G15",
+            ),
+            Column(
+                "fov_distance_mm",
+                "float64",
+                "Smaller distance of the body to the superior and inferior edge of the field of "
+                "view.",
+                plausible=(0, None),
+                reliability="A",
+                definition="G15",
+            ),
+            *(
+                Column(
+                    f"centroid_{axis}_mm",
+                    "float64",
+                    f"Centroid of the visible body along the scanner's {name} axis (RAS+).",
+                    reliability="A",
+                    sign=f"+ = {name}",
+                )
+                for axis, name in (("r", "right"), ("a", "anterior"), ("s", "superior"))
+            ),
+            within="found_status",
         ),
-        Column(
-            "edge_faces",
-            "string",
-            "Faces of the field of view that the body touches, letters of SIAPLR; empty: none.",
-            null_rule=absent,
-            definition="G15",
-        ),
-        Column(
-            "fov_distance_mm",
-            "float64",
-            "Smaller distance of the body to the superior and inferior edge of the field of view.",
-            null_rule=absent,
-            plausible=(0, None),
-            reliability="A",
-            definition="G15",
-        ),
-        Column(
-            "visible_fraction_ratio",
-            "float64",
-            "Visible volume of a cut body over the median of its two nearest complete neighbours.",
-            null_rule="presence is not partial, or there are fewer than two complete bodies",
-            plausible=(0, 1.3),
-            reliability="C",
-            definition="G15",
+        *with_status(
+            "visible_fraction_status",
+            "presence is not partial, or there are fewer than two complete bodies",
+            Column(
+                "visible_fraction_ratio",
+                "float64",
+                "Visible volume of a cut body over the median of its two nearest complete "
+                "neighbours.",
+                plausible=(0, 1.3),
+                reliability="C",
+                definition="G15",
+            ),
+            within="place_status",
         ),
     )
 
@@ -161,7 +188,6 @@ def _volume_columns() -> tuple[Column, ...]:
             "float64",
             "Volume of the vertebra: body, arch and processes, without endplates.",
             status="vertebra_status",
-            required=True,
             null_rule="body or arch is not ok",
             plausible=VERTEBRA_VOLUME,
             reliability="B",
@@ -172,7 +198,6 @@ def _volume_columns() -> tuple[Column, ...]:
             "float64",
             "Volume of the body over volume of the vertebra.",
             status="vertebra_status",
-            required=True,
             null_rule="body or arch is not ok",
             plausible=(0.2, 0.9),
             reliability="B",
@@ -183,7 +208,6 @@ def _volume_columns() -> tuple[Column, ...]:
             "float64",
             "Volume of the body (labels 49 and 50), without endplates.",
             status="body_status",
-            required=True,
             null_rule="the body is not complete",
             plausible=BODY_VOLUME,
             reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
@@ -195,37 +219,26 @@ def _volume_columns() -> tuple[Column, ...]:
             "float64",
             "Volume of arch and processes (labels 41 to 48).",
             status="arch_status",
-            required=True,
             null_rule="any of them is cut off by the field of view",
             plausible=(0, None),
             reliability="C",
         ),
         *(
-            Column(
-                f"{name}_volume_mm3",
-                "float64",
-                f"Volume of the {text}.",
-                status="arch_status",
-                null_rule="not segmented, or cut off by the field of view",
-                plausible=(0, None),
-                reliability="C",
-            )
+            column
             for name, text in SUBREGIONS.items()
+            for column in with_status(
+                f"{name}_status",
+                "not segmented, or cut off by the field of view",
+                Column(
+                    f"{name}_volume_mm3",
+                    "float64",
+                    f"Volume of the {text}.",
+                    plausible=(0, None),
+                    reliability="C",
+                ),
+                within="found_status",
+            )
         ),
-    )
-
-
-def _place_columns() -> tuple[Column, ...]:
-    return tuple(
-        Column(
-            f"centroid_{axis}_mm",
-            "float64",
-            f"Centroid of the visible body along the scanner's {name} axis (RAS+).",
-            null_rule="no body was found",
-            reliability="A",
-            sign=f"+ = {name}",
-        )
-        for axis, name in (("r", "right"), ("a", "anterior"), ("s", "superior"))
     )
 
 
@@ -235,37 +248,38 @@ WIDTH = {"cervical": (12, 34), "thoracic": (16, 56), "lumbar": (28, 68)}
 _NEW = "1.1.0"
 
 
-def _measure(name: str, description: str, group: str, **options: Any) -> Column:
-    """A measure of the group whose status column is `group`."""
-    rule = f"{group} is not ok" if options.get("required") else options.pop("null_rule")
-    return Column(
-        name,
-        "float64",
-        description,
-        status=group,
-        null_rule=rule,
-        since_version=_NEW,
-        **options,
-    )
+def _measure(name: str, description: str, group: str | None = None, **options: Any) -> Column:
+    """A measure of the group whose status column is `group`; without one, `with_status` has it."""
+    if group:
+        options |= {"status": group, "null_rule": f"{group} is not ok"}
+    return Column(name, "float64", description, since_version=_NEW, **options)
 
 
 def _seam_columns() -> tuple[Column, ...]:
     rule = "no body was found, or the stations of the scan are not known"
     return (
-        Column(
-            "is_crossing_stitch",
-            "bool",
-            "Whether a seam between stations runs through the body.",
-            null_rule=rule,
-            since_version=_NEW,
+        *with_status(
+            "stitch_status",
+            rule,
+            Column(
+                "is_crossing_stitch",
+                "bool",
+                "Whether a seam between stations runs through the body.",
+                since_version=_NEW,
+            ),
+            within="place_status",
         ),
-        Column(
-            "stitch_distance_mm",
-            "float64",
-            "Distance of the body to the nearest seam between stations.",
-            null_rule=f"{rule}, or it has one station",
-            plausible=(0, None),
-            since_version=_NEW,
+        *with_status(
+            "stitch_distance_status",
+            f"{rule}, or it has one station",
+            Column(
+                "stitch_distance_mm",
+                "float64",
+                "Distance of the body to the nearest seam between stations.",
+                plausible=(0, None),
+                since_version=_NEW,
+            ),
+            within="stitch_status",
         ),
     )
 
@@ -273,12 +287,25 @@ def _seam_columns() -> tuple[Column, ...]:
 def _frame_columns() -> tuple[Column, ...]:
     group = "frame_status"
     return (
+        *with_status(
+            "curve_position_status",
+            "no body was found, or a fragment",
+            _measure(
+                "curve_position_mm",
+                "Place of the body along the curve of the spine, from the uppermost body found.",
+                reliability="A",
+                definition="G2",
+                sign="+ = caudal",
+            ),
+            within="place_status",
+        ),
         Column(
             group,
             "category",
             "Direction of the body.",
             codes=STATUS,
             nullable=False,
+            value_codes=SAGITTAL_CODES,
             definition="G3",
             since_version=_NEW,
         ),
@@ -288,25 +315,14 @@ def _frame_columns() -> tuple[Column, ...]:
             "What tells anterior from posterior.",
             codes=FRAME_SOURCES,
             status=group,
-            required=True,
             null_rule=f"{group} is not ok",
             definition="G3",
             since_version=_NEW,
         ),
         _measure(
-            "curve_position_mm",
-            "Place of the body along the curve of the spine, from the uppermost body found.",
-            group,
-            null_rule="no body was found",
-            reliability="A",
-            definition="G2",
-            sign="+ = caudal",
-        ),
-        _measure(
             "axis_sagittal_deg",
             "Tilt of the body's upward axis against the scanner's, seen from the side.",
             group,
-            required=True,
             plausible=(-90, 90),
             reliability="A",
             definition="G3",
@@ -316,32 +332,33 @@ def _frame_columns() -> tuple[Column, ...]:
             "axis_coronal_deg",
             "Tilt of the body's upward axis against the scanner's, seen from the front.",
             group,
-            required=True,
             plausible=(-45, 45),
             reliability="B",
             definition="G3",
             sign="+ = upper end to the patient's right",
-        ),
-        _measure(
-            "axial_rotation_deg",
-            "Turn about its own axis against the mean of the vertebrae above and below.",
-            group,
-            null_rule=f"{group} is not ok, or it has no neighbours",
-            plausible=(-30, 30),
-            reliability="C",
-            definition="G3",
-            sign="+ = front turned to the patient's right",
         ),
         Column(
             "bodies_touching_n",
             "int32",
             "Neighbours whose body lies on at least a fifth of an endplate (suspected fusion).",
             status=group,
-            required=True,
             null_rule=f"{group} is not ok",
             plausible=(0, 2),
             reliability="B",
             since_version=_NEW,
+        ),
+        *with_status(
+            "axial_rotation_status",
+            f"{group} is not ok, or it has no neighbours",
+            _measure(
+                "axial_rotation_deg",
+                "Turn about its own axis against the mean of the vertebrae above and below.",
+                plausible=(-30, 30),
+                reliability="C",
+                definition="G3",
+                sign="+ = front turned to the patient's right",
+            ),
+            within=group,
         ),
     )
 
@@ -356,6 +373,7 @@ def _height_columns() -> tuple[Column, ...]:
             "Heights, depths and wedges of the body (C2: not applicable, it bears the dens).",
             codes=STATUS,
             nullable=False,
+            value_codes=SAGITTAL_CODES,
             definition="G6",
             since_version=_NEW,
         ),
@@ -364,7 +382,6 @@ def _height_columns() -> tuple[Column, ...]:
                 f"height_{name}_mm",
                 f"Height of the body in its {name} band, at {where} of its depth from the "
                 "posterior wall; without endplates.",
-                required=True,
                 reliability="A",
                 definition="G6",
                 **size,
@@ -378,7 +395,6 @@ def _height_columns() -> tuple[Column, ...]:
         _measure(
             "height_mean_mm",
             "Mean height between 0.12 and 0.88 of the depth.",
-            required=True,
             reliability="A",
             definition="G6",
             **size,
@@ -386,54 +402,97 @@ def _height_columns() -> tuple[Column, ...]:
         _measure(
             "height_min_mm",
             "Smallest height between 0.12 and 0.88 of the depth, of medians over the band.",
-            required=True,
             reliability="A",
             definition="G6",
             **size,
-        ),
-        *(
-            _measure(
-                f"height_{side}_mm",
-                f"Height at 0.30 of the width to the patient's {side}.",
-                null_rule=f"{group} is not ok, or fewer than 3 slices on a side",
-                reliability="B",
-                definition="G6",
-                **size,
-            )
-            for side in ("left", "right")
         ),
         _measure(
             "depth_mm",
             "Anterior-posterior depth at mid-height.",
             group,
-            required=True,
             plausible=DEPTH,
             reliability="A",
             definition="G5",
         ),
+        *_across_columns(group),
+        *sagittal(*_edge_columns("frame_status")),
+        *sagittal(*_band_columns(group)),
+        *sagittal(*_wedge_columns(group)),
+    )
+
+
+def _across_columns(group: str) -> tuple[Column, ...]:
+    """What needs enough slices from side to side."""
+    return (
         *(
-            _measure(
-                f"depth_{side}_mm",
-                f"Anterior-posterior depth 2 mm inside of the {side} endplate line.",
-                group,
-                null_rule="it could not be measured (of C2, the inferior one is)",
-                plausible=DEPTH,
-                reliability="B",
-                definition="G5",
+            column
+            for side in ("left", "right")
+            for column in with_status(
+                f"height_{side}_status",
+                f"{group} is not ok, or fewer than 3 slices on a side",
+                _measure(
+                    f"height_{side}_mm",
+                    f"Height at 0.30 of the width to the patient's {side}.",
+                    plausible=HEIGHT,
+                    reliability="B",
+                    definition="G6",
+                ),
+                within=group,
             )
-            for side in ("superior", "inferior")
         ),
-        _measure(
-            "width_mm",
-            "Left-right width at mid-height.",
-            group,
-            null_rule=f"{group} is not ok, or it is narrower than 4 slices",
-            plausible=WIDTH,
-            reliability="C",
-            definition="G5",
+        *with_status(
+            "width_status",
+            f"{group} is not ok, or it is narrower than 4 slices",
+            _measure(
+                "width_mm",
+                "Left-right width at mid-height.",
+                plausible=WIDTH,
+                reliability="C",
+                definition="G5",
+            ),
+            _measure(
+                "body_compactness_ratio",
+                "Volume of the body over depth x width x mean height.",
+                plausible=(0.4, 1.2),
+                reliability="C",
+            ),
+            within=group,
         ),
-        *_band_columns(group),
-        *_wedge_columns(group),
+    )
+
+
+def _edge_columns(group: str) -> tuple[Column, ...]:
+    """What is measured of each end of the body, also of the lower one of C2."""
+    rule = f"{group} is not ok, it is the upper end of C2, or it could not be measured"
+    return tuple(
+        column
+        for side in ("superior", "inferior")
+        for column in (
+            *with_status(
+                f"depth_{side}_status",
+                rule,
+                _measure(
+                    f"depth_{side}_mm",
+                    f"Anterior-posterior depth 2 mm inside of the {side} endplate line.",
+                    plausible=DEPTH,
+                    reliability="B",
+                    definition="G5",
+                ),
+                within=group,
+            ),
+            *with_status(
+                f"{side}_concavity_status",
+                rule,
+                _measure(
+                    f"{side}_concavity_mm",
+                    f"Concavity of the {side} endplate (concavity_mm of the table endplates).",
+                    plausible=(-3, 12),
+                    reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
+                    sign="+ = concave",
+                ),
+                within=group,
+            ),
+        )
     )
 
 
@@ -444,52 +503,32 @@ def _band_columns(group: str) -> tuple[Column, ...]:
             "int32",
             "Slices of the scan whose middle lies in the mid-sagittal band of the body.",
             status=group,
-            required=True,
             null_rule=f"{group} is not ok",
             definition="G4",
             since_version=_NEW,
         ),
-        _measure(
-            "body_compactness_ratio",
-            "Volume of the body over depth x width x mean height.",
-            group,
-            null_rule="width or heights are missing",
-            plausible=(0.4, 1.2),
-            reliability="C",
-        ),
-        *(
+        *with_status(
+            "posterior_wall_status",
+            f"{group} is not ok, or the wall was not found",
             _measure(
-                f"{side}_concavity_mm",
-                f"Concavity of the {side} endplate (concavity_mm of the table endplates).",
-                group,
-                null_rule="it could not be measured (of C2, the inferior one is)",
-                plausible=(-3, 12),
-                reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
-                sign="+ = concave",
-            )
-            for side in ("superior", "inferior")
-        ),
-        _measure(
-            "posterior_wall_deg",
-            "Angle of the posterior wall against the body's upward axis.",
-            group,
-            null_rule=f"{group} is not ok, or the wall was not found",
-            plausible=(-40, 40),
-            reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
-            definition="G10",
-            sign="+ = upper end anterior",
+                "posterior_wall_deg",
+                "Angle of the posterior wall against the body's upward axis.",
+                plausible=(-40, 40),
+                reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
+                definition="G10",
+                sign="+ = upper end anterior",
+            ),
+            within=group,
         ),
     )
 
 
 def _wedge_columns(group: str) -> tuple[Column, ...]:
-    loss = "fewer than 4 complete bodies within 4 levels"
     return (
         _measure(
             "wedge_angle_deg",
             "Angle between the endplate lines.",
             group,
-            required=True,
             plausible=(-30, 45),
             reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
             definition="G7",
@@ -499,7 +538,6 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
             "lateral_wedge_deg",
             "Angle between the endplate planes, seen from the front.",
             group,
-            required=True,
             plausible=(-20, 20),
             reliability={"cervical": "C", "thoracic": "B", "lumbar": "B"},
             definition="G3",
@@ -509,7 +547,6 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
             "wedge_ratio",
             "Anterior over posterior height.",
             group,
-            required=True,
             plausible=(0.2, 1.8),
             reliability="A",
         ),
@@ -517,43 +554,51 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
             "biconcavity_ratio",
             "Middle over posterior height.",
             group,
-            required=True,
             plausible=(0.3, 1.4),
             reliability="A",
         ),
-        _measure(
-            "crush_neighbours_ratio",
-            "Posterior height over that of the nearest complete bodies above and below, "
-            "interpolated.",
-            group,
-            null_rule=f"{group} is not ok, or no complete body on one side",
-            plausible=(0.3, 1.7),
-            reliability="A",
-        ),
-        *(
+        *with_status(
+            "crush_neighbours_status",
+            f"{group} is not ok, or no complete body on one side",
             _measure(
-                f"height_loss_{name}_pct",
-                f"What the {name} height lacks of the height that the complete bodies within 4 "
-                "levels lead one to expect (robust parabola; straight line at the ends and with "
-                "fewer than 6).",
-                group,
-                null_rule=f"{group} is not ok, or {loss}",
-                plausible=(-60, 90),
+                "crush_neighbours_ratio",
+                "Posterior height over that of the nearest complete bodies above and below, "
+                "interpolated.",
+                plausible=(0.3, 1.7),
                 reliability="A",
-            )
-            for name in ("anterior", "middle", "posterior")
+            ),
+            within=group,
         ),
-        Column(
-            "genant_like_grade",
-            "int32",
-            "Grade 0 to 3 by the largest height loss: up to 20, 25, 40 % and above. A surrogate "
-            "from measures, not a reading.",
-            status=group,
-            null_rule="switched off (measure.genant_like_grade), or a height loss is missing",
-            plausible=(0, 3),
-            reliability="B",
-            since_version=_NEW,
-            is_default=False,
+        *with_status(
+            "height_loss_status",
+            f"{group} is not ok, or fewer than 4 complete bodies within 4 levels",
+            *(
+                _measure(
+                    f"height_loss_{name}_pct",
+                    f"What the {name} height lacks of the height that the complete bodies within "
+                    "4 levels lead one to expect (robust parabola; straight line at the ends and "
+                    "with fewer than 6).",
+                    plausible=(-60, 90),
+                    reliability="A",
+                )
+                for name in ("anterior", "middle", "posterior")
+            ),
+            within=group,
+        ),
+        *with_status(
+            "genant_like_status",
+            "switched off (measure.genant_like_grade), or height_loss_status is not ok",
+            Column(
+                "genant_like_grade",
+                "int32",
+                "Grade 0 to 3 by the largest height loss: up to 20, 25, 40 % and above. A "
+                "surrogate from measures, not a reading.",
+                plausible=(0, 3),
+                reliability="B",
+                since_version=_NEW,
+                is_default=False,
+            ),
+            within="height_loss_status",
         ),
     )
 
@@ -574,37 +619,46 @@ def _signal_columns() -> tuple[Column, ...]:
             "signal_body_au",
             "Median signal of the body without its outermost voxels; comparable within a scan.",
             group,
-            required=True,
             reliability="B",
             definition="G14",
         ),
-        _measure(
-            "signal_body_csf_ratio",
-            "signal_body_au over the signal of the fluid within 15 mm along the spine. Not the VBQ "
-            "score, which is defined on T1w images.",
-            group,
-            null_rule=f"{group} is not ok, or there is too little fluid",
-            plausible=(0.02, 3),
-            reliability="B",
-            definition="G14",
+        *with_status(
+            "body_csf_status",
+            f"{group} is not ok, there is too little fluid, or a signal is not positive",
+            _measure(
+                "signal_body_csf_ratio",
+                "signal_body_au over the signal of the fluid within 15 mm along the spine. Not "
+                "the VBQ score, which is defined on T1w images.",
+                plausible=(0.02, 3),
+                reliability="B",
+                definition="G14",
+            ),
+            within=group,
         ),
-        _measure(
-            "signal_body_disc_ratio",
-            "signal_body_au over the mean of the median signals of the discs above and below.",
-            group,
-            null_rule=f"{group} is not ok, or both discs are missing",
-            plausible=(0.02, 3),
-            reliability="B",
-            definition="G14",
+        *with_status(
+            "body_disc_status",
+            f"{group} is not ok, both discs are missing, or a signal is not positive",
+            _measure(
+                "signal_body_disc_ratio",
+                "signal_body_au over the mean of the median signals of the discs above and below.",
+                plausible=(0.02, 3),
+                reliability="B",
+                definition="G14",
+            ),
+            within=group,
         ),
-        _measure(
-            "signal_body_cv_ratio",
-            "Standard deviation over mean of the signal of the body without its outermost voxels.",
-            group,
-            null_rule=f"{group} is not ok, or the mean is not positive",
-            plausible=(0, 1.5),
-            reliability="B",
-            definition="G14",
+        *with_status(
+            "signal_cv_status",
+            f"{group} is not ok, or the mean is not positive",
+            _measure(
+                "signal_body_cv_ratio",
+                "Standard deviation over mean of the signal of the body without its outermost "
+                "voxels.",
+                plausible=(0, 1.5),
+                reliability="B",
+                definition="G14",
+            ),
+            within=group,
         ),
     )
 
@@ -632,13 +686,12 @@ VERTEBRAE = Table(
         *_level_columns(),
         *_visibility_columns(),
         *_volume_columns(),
-        *_place_columns(),
         *_seam_columns(),
         *_frame_columns(),
         *_height_columns(),
-        *_signal_columns(),
+        *sagittal(*_signal_columns()),
         *confidence_columns("the body"),
-        fold_dice_column("the body"),
+        *fold_dice_columns("the body"),
         implausible_count_column(),
     ),
 )
