@@ -1,12 +1,14 @@
 """Phantoms with their true masks, measured and assessed, and tables collected from such rows."""
 
+from pathlib import Path
+
 import pyarrow as pa
 
 from columna.config import LabelSettings, MeasureSettings
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
-from columna.prepare.facts import geometry_facts
+from columna.prepare.facts import scan_facts
 from columna.quality import QualityContext, assess_scan, quality_rows
 from columna.tables.catalogue import SHARDED
 from columna.tables.collect import collect
@@ -22,7 +24,7 @@ def assessable(image, semantic, instance, scan_id="s"):
         scan_id=scan_id,
         participant_id=scan_id,
         session_id=None,
-        facts=geometry_facts(image),
+        facts=scan_facts(image, Path(f"{scan_id}_T2w.nii.gz"), {}),
         semantic=taken.semantic,
         instance=taken.instance,
         image=image,

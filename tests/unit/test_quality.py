@@ -273,7 +273,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
     rows = findings_as_rows(assessable(phantom.image, nothing, nothing))
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
-    assert answered == {"efc"}
+    assert answered == {"efc", "implausible_scan_value"}
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from columna.measure.body import Body
 from columna.measure.canal import Canal, SectionMeasures
 from columna.measure.context import MeasureContext
 from columna.measure.geometry import Geometry
@@ -125,17 +126,24 @@ def _places(
             return Site("partial_fov")
         return float(canal.line.nearest(body.crop.centroid_mm)) + SLAB_MM
     if space.disc is None:
-        return Site("neighbour_missing")
+        return Site("outside_fov" if space.lower_label is None else "not_segmented")
     end = float(canal.line.nearest(space.disc.crop.centroid_mm))
     if site == "disc":
         return end + SLAB_MM
     above = disc_above(spaces, body, geometry)
     if above is None:
-        return Site("neighbour_missing")
+        return Site(_above_failure(body, geometry))
     start = float(canal.line.nearest(above.crop.centroid_mm))
     if end - start < LEVEL_STEP_MM:
         return Site("fit_failed")
     return np.linspace(start, end, round((end - start) / LEVEL_STEP_MM) + 1)
+
+
+def _above_failure(body: Body, geometry: Geometry) -> str:
+    """Why there is no disc above a body."""
+    if body.level == "C2":
+        return "not_applicable"
+    return "outside_fov" if body is geometry.bodies[0] else "not_segmented"
 
 
 def _cut(canal: Canal, u: np.ndarray) -> Site:

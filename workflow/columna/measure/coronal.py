@@ -21,7 +21,7 @@ def coronal_curve(ends: Ends) -> Row:
     """Largest Cobb angle, its ends and side, noise of the tilts, deviation and rotation."""
     bodies = [b for b in ends.complete if b.plane("superior") and b.plane("inferior")]
     if len(bodies) < LEAST_VERTEBRAE:
-        return {"coronal_status": _failure(ends)}
+        return {"coronal_status": ends.few_failure(ends.geometry.bodies, LEAST_VERTEBRAE)}
     superior = ends.geometry.chord
     right = ends.geometry.mean_right(None)
     right = unit(right - (right @ superior) * superior)
@@ -90,10 +90,3 @@ def _rotation_range(bodies: Sequence[Body], right: np.ndarray, superior: np.ndar
     anterior = np.cross(superior, right)
     turns = [np.arctan2(b.frame.own_a @ right, b.frame.own_a @ anterior) for b in bodies]
     return float(np.rad2deg(np.ptp(turns)))
-
-
-def _failure(ends: Ends) -> str:
-    bodies = ends.geometry.bodies
-    if bodies and not any(b.level for b in bodies):
-        return "no_anchor"
-    return "fit_failed" if len(bodies) > LEAST_VERTEBRAE + 1 else "outside_fov"

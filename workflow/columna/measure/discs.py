@@ -195,7 +195,6 @@ class _Measure:
     def _relative_gap(self, space: Space, between: Interspace, gap: dict[str, float]) -> Row:
         """Gap relative to the neighbours' sizes, and what no structure claims of it."""
         upper = space.row
-        depths = (upper["depth_inferior_mm"], self._lower_depth(space))
         height = upper["height_middle_mm"]
         plates = [
             between.plate_thickness_mm(self.geometry.endplates.get(key))
@@ -205,17 +204,23 @@ class _Measure:
         if None not in plates:
             disc = heights_mm(between.disc)["middle"]
             row["tiling_residual_mm"] = gap["middle"] - disc - sum(plates)
-        lack = Missing("neighbour_missing")
-        row["height_index_ratio"] = lack if None in depths else gap["mean"] / np.mean(depths)
+        row["height_index_ratio"] = self._height_index(space, gap["mean"])
         row["height_body_ratio"] = (
             Missing(upper["heights_status"]) if height is None else gap["middle"] / height
         )
         return row
 
-    def _lower_depth(self, space: Space) -> float | None:
+    def _height_index(self, space: Space, gap_mm: float) -> float | Missing:
+        """Gap over the mean length of the endplates next to it."""
+        rows = [(space.row, "inferior")]
+        lengths = [] if isinstance(space.lower, Body) else [space.lower.length_mm]
         if isinstance(space.lower, Body):
-            return space.lower_row["depth_superior_mm"]
-        return space.lower.length_mm
+            rows.append((space.lower_row, "superior"))
+        for row, side in rows:
+            if row[f"depth_{side}_mm"] is None:
+                return Missing(row[f"depth_{side}_status"])
+            lengths.append(row[f"depth_{side}_mm"])
+        return gap_mm / float(np.mean(lengths))
 
     def _angles(self, space: Space, presence: str) -> Row:
         planes = (space.upper.plane("inferior") if space.upper else None, lower_plane(space))

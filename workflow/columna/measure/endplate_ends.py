@@ -11,6 +11,7 @@ from columna.measure.angles import elevation_deg
 from columna.measure.body import Body, Line
 from columna.measure.frame import unit
 from columna.measure.geometry import Geometry
+from columna.measure.statuses import commonest
 
 Row = dict[str, Any]
 S1 = levels()[SACRUM].name
@@ -58,6 +59,22 @@ class Ends:
             return End(body.frame.status)
         line = body.plate(side)
         return End("fit_failed") if line is None else End("ok", line)
+
+    def few_failure(self, bodies: Sequence[Body], least: int) -> str:
+        """Why fewer than `least` of `bodies` are complete."""
+        if len(bodies) < least:
+            return "outside_fov"
+        complete = self.complete
+        return commonest((self._lack(b) for b in bodies if b not in complete), "outside_fov")
+
+    def _lack(self, body: Body) -> str:
+        if body.level is None:
+            return "no_anchor"
+        if not body.is_complete:
+            return next(
+                row["body_status"] for row in self.vertebrae if row["spineps_label"] == body.label
+            )
+        return "fit_failed" if body.frame.status == "ok" else body.frame.status
 
     def failure(self, level: str) -> str:
         """Why a level is not among those with both endplates."""

@@ -149,11 +149,8 @@ def _angle(stem: str, sign: float, upper: End, lower: End, ends: Ends) -> Row:
 
 
 def _arc_failure(ends: Ends) -> str:
-    bodies = ends.geometry.bodies
-    if bodies and not any(b.level for b in bodies):
-        return "no_anchor"
-    below = [b for b in bodies if b.level and ORDER[b.level] >= ORDER[ARC_FROM]]
-    return "fit_failed" if len(below) > LEAST_VERTEBRAE + 1 else "outside_fov"
+    below = [b for b in ends.geometry.bodies if not b.level or ORDER[b.level] >= ORDER[ARC_FROM]]
+    return ends.few_failure(below, LEAST_VERTEBRAE)
 
 
 def _farthest(

@@ -1,7 +1,6 @@
 """The row of the table `spine`."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from columna.measure.context import MeasureContext
@@ -11,6 +10,7 @@ from columna.measure.endplate_ends import Ends
 from columna.measure.geometry import Geometry
 from columna.measure.lengths import composition, curve_lengths, sagittal_offsets
 from columna.measure.regional import closure, largest_arc, regional_angles, thoracic_apex
+from columna.measure.statuses import commonest
 from columna.tables.rows import Missing, finish_row, or_missing
 from columna.tables.spine import SPINE
 
@@ -66,7 +66,11 @@ def spine_row(
 def _listhesis(discs: Sequence[Row]) -> Row:
     known = [row for row in discs if row["listhesis_mm"] is not None]
     if not known:
-        return {"listhesis_status": commonest(row["listhesis_status"] for row in discs)}
+        return {
+            "listhesis_status": commonest(
+                (row["listhesis_status"] for row in discs), "not_segmented"
+            )
+        }
     largest = max(known, key=lambda row: abs(row["listhesis_mm"]))
     return {
         "listhesis_max_mm": largest["listhesis_mm"],
@@ -79,7 +83,9 @@ def _lumbar_canal(cord_canal: Sequence[Row]) -> Row:
     sites = [row for row in cord_canal if row["region"] == "lumbar"]
     lumbar = [row for row in sites if row["canal_status"] == "ok"]
     if not lumbar:
-        return {"lumbar_canal_status": commonest(row["canal_status"] for row in sites)}
+        return {
+            "lumbar_canal_status": commonest((row["canal_status"] for row in sites), "no_anchor")
+        }
     narrowest = min(lumbar, key=lambda row: row["canal_area_min_mm2"])
     return {
         "canal_area_min_mm2": narrowest["canal_area_min_mm2"],
@@ -97,8 +103,9 @@ def _cord_end(
     if geometry.cord is None:
         return {"cord_end_status": "not_segmented"}
     if end is None:
-        has_cord = any(row["cord_status"] == "ok" for row in cord_canal)
-        return {"cord_end_status": "outside_fov" if has_cord else "fit_failed"}
+        found = [row["cord_status"] for row in cord_canal if row["index_from_top"] is not None]
+        lacks = commonest(found, "not_segmented")
+        return {"cord_end_status": "outside_fov" if "ok" in found else lacks}
     level = next(row["level"] for row in vertebrae if row["vertebra"] == end.vertebra)
     first = geometry.bodies[0].crop.centroid_mm
     place, start = (geometry.curve.nearest(point) for point in (end.point_mm, first))
@@ -106,9 +113,3 @@ def _cord_end(
         "cord_end_level": or_missing(level, "no_anchor"),
         "cord_end_position_mm": float(geometry.curve.arc_mm(place) - geometry.curve.arc_mm(start)),
     }
-
-
-def commonest(codes: Iterable[str]) -> str:
-    """The most frequent of some status codes, the first of those that are equally frequent."""
-    counts = Counter(codes)
-    return counts.most_common(1)[0][0] if counts else "not_segmented"

@@ -1,5 +1,6 @@
 """Assess one scan: every rule that a scan alone can answer."""
 
+from columna.quality.canal import canal_findings
 from columna.quality.context import QualityContext
 from columna.quality.finding import Finding
 from columna.quality.image import image_findings
@@ -30,6 +31,7 @@ def assess_scan(context: QualityContext) -> list[Finding]:
         *mask_findings(context),
         *vertebra_findings(context),
         *measure_findings(context),
+        *canal_findings(context),
     ]
     # + 0.0 turns -0.0 into 0
     rounded = [

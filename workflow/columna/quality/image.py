@@ -62,8 +62,11 @@ def _robust_sd(values: np.ndarray) -> float:
     return MAD_TO_SD * float(np.median(np.abs(values - np.median(values))))
 
 
-def _ratio(rule_id: str, above: float, below: float) -> Finding:
-    return found(rule_id, above / below) if below > 0 else found(rule_id, None, "fit_failed")
+def _ratio(rule_id: str, above: float, below: float, lack: str = "fit_failed") -> Finding:
+    """A ratio that cannot be negative; `lack`: why there is none if `below` is not positive."""
+    if above < 0:
+        return found(rule_id, None, "not_positive")
+    return found(rule_id, above / below) if below > 0 else found(rule_id, None, lack)
 
 
 def _lack(*tissues: np.ndarray) -> str | None:
@@ -126,7 +129,9 @@ def _bias_gradient(context: QualityContext, crop: Crop) -> Finding:
     steps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
     along = np.concatenate([[0], np.cumsum(steps)])
     levels = np.array([np.median(signals[row["spineps_label"]]) for row in rows])
-    if along[-1] <= 0 or levels.mean() <= 0:
+    if levels.mean() <= 0:
+        return found(rule_id, None, "not_positive")
+    if along[-1] <= 0:
         return found(rule_id, None, "fit_failed")
     return found(rule_id, 100 * 100 * np.polyfit(along, levels, 1)[0] / levels.mean())
 
@@ -183,4 +188,4 @@ def _sharpness(crop: Crop, csf: np.ndarray) -> Finding:
         return found("sharpness", None, lack)
     slopes = np.gradient(crop.image.astype(np.float32), *crop.spacing_mm[:2], axis=IN_PLANE)
     steep = float(np.median(np.hypot(*(slope[border] for slope in slopes))))
-    return _ratio("sharpness", steep, float(np.median(csf)))
+    return _ratio("sharpness", steep, float(np.median(csf)), "not_positive")

@@ -1,6 +1,6 @@
 """Rules about the measures: neighbours within the scan, identities, implausible values."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +10,7 @@ from columna.measure.robust import huber_fit
 from columna.quality.context import QualityContext, Row, centroid_mm
 from columna.quality.finding import Finding, found
 from columna.quality.rules import all_rules
+from columna.tables.rows import IMPLAUSIBLE
 from columna.tables.vertebrae import VERTEBRAE
 
 MIN_COMPLETE = 7
@@ -34,6 +35,7 @@ def measure_findings(context: QualityContext) -> Iterator[Finding]:
     yield _closure(context)
     yield from _implausible(context)
     yield from _holes(context)
+    yield _fragments(context)
 
 
 def _neighbour_z(context: QualityContext, rule_id: str) -> Iterator[Finding]:
@@ -99,41 +101,64 @@ def _discs_between(context: QualityContext) -> Iterator[Finding]:
 
 
 def _endplates(context: QualityContext) -> Iterator[Finding]:
-    coverage = defaultdict(list)
+    coverage: defaultdict[str, list[Row]] = defaultdict(list)
     for row in context.rows.get("endplates", ()):
-        if row.get("coverage_ratio") is not None:
-            coverage[row.get("vertebra", row.get("level"))].append(row["coverage_ratio"])
-    for row in context.vertebrae:
-        known = coverage.get(row["vertebra"])
-        lack = "not_segmented" if row["body_status"] == "ok" else row["body_status"]
-        yield found("endplate_coverage", min(known) if known else None, lack, row["vertebra"])
+        coverage[row["vertebra"]].append(row)
+    for vertebra in context.vertebrae:
+        rows = coverage[vertebra["vertebra"]]
+        known = [row["coverage_ratio"] for row in rows if row["coverage_ratio"] is not None]
+        lack = rows[-1]["coverage_status"] if rows else vertebra["body_status"]
+        yield found("endplate_coverage", min(known) if known else None, lack, vertebra["vertebra"])
 
 
 def _tiling(context: QualityContext) -> Iterator[Finding]:
-    known = {
-        row.get("vertebra_upper", row.get("level_upper")): row.get("tiling_residual_mm")
-        for row in context.rows.get("discs", ())
-    }
+    known = {row["vertebra_upper"]: row for row in context.rows.get("discs", ())}
     for row in context.vertebrae:
-        value = known.get(row["vertebra"])
-        yield found("tiling_residual", value, "neighbour_missing", row["vertebra"])
+        disc = known.get(row["vertebra"])
+        value, lack = (
+            (disc["tiling_residual_mm"], disc["tiling_status"])
+            if disc
+            else (None, "not_applicable")
+        )
+        yield found("tiling_residual", value, lack, row["vertebra"])
 
 
 def _closure(context: QualityContext) -> Finding:
-    [spine] = context.rows.get("spine") or [{}]
-    return found("lordosis_closure", spine.get("lordosis_closure_deg"), "neighbour_missing")
+    [spine] = context.rows["spine"]
+    value, lack = spine["lordosis_closure_deg"], spine["lordosis_closure_status"]
+    return found("lordosis_closure", value, lack)
+
+
+OWNERS = {
+    "vertebrae": "vertebra",
+    "endplates": "vertebra",
+    "discs": "vertebra_upper",
+    "cord_canal": "vertebra",
+}
+"""Table -> column that names the vertebra whose row it is."""
 
 
 def _implausible(context: QualityContext) -> Iterator[Finding]:
-    """Add up what the rows of a vertebra, its endplates and the disc below count."""
-    counts: defaultdict[str, int] = defaultdict(int)
-    keys = {"vertebrae": "level", "endplates": "level", "discs": "level_upper"}
-    for table, key in keys.items():
+    """Add up what all rows of a vertebra count; and those of the scan as a whole.
+
+    Levels that were not found have rows, too (of the disc above the uppermost vertebra), as has
+    S1: they have a finding where something is implausible.
+    """
+    counts = Counter({row["vertebra"]: 0 for row in context.vertebrae})
+    for table, owner in OWNERS.items():
         for row in context.rows.get(table, ()):
-            name = row.get(key.replace("level", "vertebra")) or row.get(key)
-            counts[name] += row.get("n_implausible_n") or 0
-    for row in context.vertebrae:
-        yield found("implausible_value", counts[row["vertebra"]], item=row["vertebra"])
+            if row[IMPLAUSIBLE]:
+                counts[row[owner]] += row[IMPLAUSIBLE]
+    for name, count in counts.items():
+        yield found("implausible_value", count, item=name)
+    whole = [row for table in ("scans", "spine") for row in context.rows.get(table, ())]
+    yield found("implausible_scan_value", sum(row[IMPLAUSIBLE] for row in whole))
+
+
+def _fragments(context: QualityContext) -> Finding:
+    fragments_n = context.scan_row["n_fragments_n"]
+    is_empty = not context.vertebrae and not fragments_n
+    return found("fragments", None if is_empty else fragments_n, "not_segmented")
 
 
 def _holes(context: QualityContext) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from columna.anatomy import levels
+from columna.anatomy import SACRUM, levels
 from columna.quality.finding import Finding
 from columna.quality.rules import all_rules
 from columna.tables.quality import QUALITY
@@ -26,7 +26,8 @@ def quality_rows(
     vertebrae
         The scan's rows of the table `vertebrae`: they know the level of every vertebra.
     """
-    level_of = {row["vertebra"]: row["level"] for row in vertebrae}
+    sacrum = levels()[SACRUM].name
+    level_of = {sacrum: sacrum} | {row["vertebra"]: row["level"] for row in vertebrae}
     return [finish_row(QUALITY, {**identity, **_columns(f, level_of)}) for f in findings]
 
 
