@@ -105,6 +105,24 @@ class Geometry:
             return None
         return sacral_plate(self.sacrum, disc.crop, last, self.slice_mm, FRACTIONS)
 
+    @property
+    def sacral_status(self) -> str:
+        """Status of what is measured of the endplate of S1: cut as the disc on it is."""
+        if self.sacral is None:
+            return self.sacral_failure
+        last = self.bodies[-1]
+        crops = (last.crop, self.discs[last.label].crop)
+        return LATERAL_CUT if any(crop.is_lateral_cut for crop in crops) else "ok"
+
+    @property
+    def sacral_failure(self) -> str:
+        """Why there is no endplate of S1 although there is a sacrum."""
+        if self.bodies and self.bodies[-1].label not in self.discs:
+            return "neighbour_missing"
+        if self.bodies and self.bodies[-1].frame.status == "partial_fov":
+            return "partial_fov"
+        return "fit_failed"
+
     @cached_property
     def endplates(self) -> dict[tuple[int, str], Crop]:
         """(Instance label, side) -> endplate voxels on that side of that bone (26: the sacrum)."""

@@ -37,6 +37,12 @@ def canal_behind(origin: np.ndarray, s: np.ndarray, canal_mm: np.ndarray) -> np.
     return canal_mm[is_near].mean(axis=0) if is_near.any() else None
 
 
+def middle_width_mm(crop: Crop) -> float:
+    """Width of what `middle_part` kept of a structure, across its slices."""
+    first, last = crop.known_slices
+    return (last - first + 1) * float(np.linalg.norm(crop.affine[:3, 0]))
+
+
 def middle_part(crop: Crop, middle_mm: np.ndarray) -> Crop | None:
     """Keep the slices that are seen as far to the left of the middle as to the right.
 

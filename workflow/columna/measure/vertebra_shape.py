@@ -24,7 +24,13 @@ _INSET_MM = 2.0
 
 SHAPE_STATUSES = ("frame_status", "heights_status", "signal_status")
 _C2 = "C2"
-_ACROSS = ("width_mm", "body_compactness_ratio", "height_left_mm", "height_right_mm")
+_ACROSS = (
+    "width_mm",
+    "body_compactness_ratio",
+    "height_left_mm",
+    "height_right_mm",
+    "lateral_wedge_deg",
+)
 
 
 def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) -> Row:
@@ -113,19 +119,23 @@ def frame_columns(geometry: Geometry, body: Body) -> Row:
         "frame_source": body.frame.source,
         "axis_sagittal_deg": float(np.rad2deg(np.arctan2(a, s))),
         "axis_coronal_deg": float(np.rad2deg(np.arctan2(r, s))),
-        "axial_rotation_deg": axial_rotation_deg(geometry, body),
+        "axial_rotation_deg": _rotation(geometry, body),
         "bodies_touching_n": _touching(geometry, body),
     }
 
 
-def axial_rotation_deg(geometry: Geometry, body: Body) -> float | Missing:
-    """Turn of the unsmoothed anterior direction against the mean of the neighbours'.
-
-    Bodies that are cut at a side know little of their rotation, and are left out.
-    """
+def _rotation(geometry: Geometry, body: Body) -> float | Missing:
+    """Axial rotation where it is known: bodies that are cut at a side know little of theirs."""
     if body.crop.is_lateral_cut:
         return Missing(LATERAL_CUT)
-    near = [b for b in _neighbours(geometry.bodies, body) if not b.crop.is_lateral_cut]
+    if any(other.crop.is_lateral_cut for other in _neighbours(geometry.bodies, body)):
+        return Missing("neighbour_missing")
+    return axial_rotation_deg(geometry, body)
+
+
+def axial_rotation_deg(geometry: Geometry, body: Body) -> float | Missing:
+    """Turn of the unsmoothed anterior direction against the mean of the neighbours'."""
+    near = _neighbours(geometry.bodies, body)
     if not near:
         return Missing("neighbour_missing")
     frame = body.frame
@@ -172,7 +182,6 @@ def height_columns(body: Body, slice_mm: float) -> Row | None:
         "n_native_slices_in_band_n": body.band.slices_n,
         "depth_mm": body.band.depth_mm,
         "wedge_angle_deg": wedge_angle_deg(body),
-        "lateral_wedge_deg": lateral_wedge_deg(body.frame),
         "posterior_wall_deg": or_missing(_wall_angle(body), "fit_failed"),
         **_across(body, slice_mm),
     }
@@ -220,7 +229,10 @@ def _across(body: Body, slice_mm: float) -> Row:
         return dict.fromkeys(_ACROSS, Missing(LATERAL_CUT))
     band, too_few = body.band, Missing("too_few_slices")
     slices = band.width_mm / slice_mm
-    row = {"width_mm": band.width_mm if slices >= LEAST_SLICES_WIDTH else too_few}
+    row = {
+        "width_mm": band.width_mm if slices >= LEAST_SLICES_WIDTH else too_few,
+        "lateral_wedge_deg": lateral_wedge_deg(body.frame),
+    }
     for side, towards in (("left", -1), ("right", 1)):
         if slices / 2 < LEAST_SLICES_SIDE:
             row[f"height_{side}_mm"] = too_few

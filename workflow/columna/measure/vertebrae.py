@@ -12,6 +12,7 @@ from columna.measure.body import Body
 from columna.measure.context import MeasureContext, Vertebra
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import Geometry, repeated_levels
+from columna.measure.lateral import middle_width_mm
 from columna.measure.neighbours import add_neighbour_columns, add_visible_fraction
 from columna.measure.parts import Parts
 from columna.measure.regions import Region
@@ -180,6 +181,9 @@ class _Measure:
             "confidence_status": "not_recorded",
             "fold_dice_status": "not_recorded",
             **self._place(parts, body),
+            "middle_width_mm": middle_width_mm(found.crop)
+            if body == LATERAL_CUT
+            else Missing("not_applicable"),
             **self._volumes(parts, whole, body, arch),
         }
         if found is None:
@@ -195,11 +199,11 @@ class _Measure:
 
     def fragment(self, parts: Parts) -> Row:
         """A piece of bone: where it is, and nothing else."""
-        lacks = ("visible_fraction_status", "curve_position_status", *_PART_STATUSES)
+        lacks = ("middle_width_status", "visible_fraction_status", "curve_position_status")
         subregions = (f"{name}_status" for name in SUBREGIONS)
         return {
             "presence": "fragment",
-            **dict.fromkeys((*lacks, *subregions, *_WHOLE_STATUSES), "fragment"),
+            **dict.fromkeys((*lacks, *_PART_STATUSES, *subregions, *_WHOLE_STATUSES), "fragment"),
             **self._place(parts, "fragment"),
         }
 

@@ -28,6 +28,9 @@ PRESENCE = {
     "fragment": "no vertebra of its own: too small beside its neighbours, or without a body",
 }
 
+MEASURED = ("complete", "lateral_cut")
+"""Presence of the vertebrae whose heights can be measured."""
+
 ANCHORS = {
     "c2": "C2",
     "sacrum": "the sacrum",
