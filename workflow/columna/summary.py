@@ -22,7 +22,8 @@ _VERTEBRAE = """
     SELECT scan_id, level, presence, round(body_volume_mm3 / 1000, 1),
            round(height_middle_mm, 1), round(depth_mm, 1), round(wedge_angle_deg, 1)
     FROM read_parquet(?)
-    WHERE presence IN ('complete', 'partial') ORDER BY scan_id, level_order, spineps_label LIMIT 12
+    WHERE presence IN ('complete', 'lateral_cut', 'partial')
+    ORDER BY scan_id, level_order, spineps_label LIMIT 12
 """
 
 

@@ -19,6 +19,7 @@ from columna.measure.heights import (
     plate_line,
     wall_line,
 )
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 
 SIDES = ("superior", "inferior")
 
@@ -34,12 +35,16 @@ class BodyMasks:
     region
         Cervical, thoracic or lumbar; None without a name.
     body, arch
-        Largest component of the body; all of arch and processes, None where there are none.
+        Largest component of the body (cut at a side, what is seen around its middle); all of arch
+        and processes, None where there are none.
     sides
         Endplates that can be measured: not those cut off by the field of view, and not the
         superior one of C2, which bears the dens.
-    is_complete
-        Whether the body is in the field of view, and its level assigned once (G15).
+    status
+        Whether the body is in the field of view, and its level assigned once (G15): the code of
+        `columna.measure.visibility.body_status`.
+    touches_side
+        Whether it is cut off at the left or right side.
     """
 
     vertebra: Vertebra
@@ -47,7 +52,8 @@ class BodyMasks:
     body: Crop
     arch: Crop | None
     sides: tuple[str, ...]
-    is_complete: bool
+    status: str
+    touches_side: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +109,27 @@ class Body:
         return self.masks.body
 
     @property
+    def status(self) -> str:
+        """Whether it is in the field of view; cut at a side, whether enough is seen (G15)."""
+        is_narrow = self.masks.status == LATERAL_CUT and self.frame.status == "partial_fov"
+        return "partial_fov" if is_narrow else self.masks.status
+
+    @property
+    def fit_status(self) -> str:
+        """Whether its frame was found, as the code of what is measured in it."""
+        if self.frame.status == "ok" and self.crop.is_lateral_cut:
+            return LATERAL_CUT
+        return self.frame.status
+
+    @property
     def is_complete(self) -> bool:
         """Whether all of the body is in the field of view (G15)."""
-        return self.masks.is_complete
+        return self.status == "ok"
+
+    @property
+    def has_middle(self) -> bool:
+        """Whether all of its middle is in the field of view, between both endplates."""
+        return self.status in SAGITTAL_CODES
 
     def plane(self, side: str) -> Plane | None:
         """Plane of the ``superior`` or ``inferior`` endplate; its normal points cranially."""

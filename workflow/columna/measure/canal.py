@@ -11,6 +11,7 @@ from columna.measure.frame import unit
 from columna.measure.geometry import Geometry
 from columna.measure.sampling import INSIDE
 from columna.measure.sections import Planes, Sections, window
+from columna.tables.common import LATERAL_CUT
 
 LEAST_SHARE = 0.95
 """A plane is valid if one component covers so much of its area."""
@@ -31,7 +32,8 @@ _SECOND_WINDOW = (np.arange(-30.0, 30.1, _SEARCH_GRID_MM), np.arange(-21.0, 21.1
 class SectionMeasures:
     """Canal and cord in n planes, shape (n,) each; NaN where there is no cord.
 
-    `centre_mm`, shape (n, 3), are the planes' points on the canal's centre line.
+    `centre_mm`, shape (n, 3), are the planes' points on the canal's centre line. Of a canal that
+    is ``lateral_cut``, areas and left-right diameters are those of what is seen.
     """
 
     centre_mm: np.ndarray
@@ -41,6 +43,7 @@ class SectionMeasures:
     canal_rl_mm: np.ndarray
     angle_deg: np.ndarray
     has_cord: np.ndarray
+    is_cord_cut: np.ndarray
     cord_area_mm2: np.ndarray
     cord_ap_mm: np.ndarray
     cord_rl_mm: np.ndarray
@@ -120,42 +123,54 @@ class Canal:
         reach_r, reach_a = self.reach_mm[near].max(axis=0, initial=6.0) + 2 * _SEARCH_GRID_MM
         canal = Sections.of(self.canal.indicator, planes, *window(reach_r, reach_a))
         superior = np.cross(planes.right, planes.anterior)
+        status = self._status(canal, planes)
         return SectionMeasures(
             centre_mm=planes.centre,
-            canal_status=self._status(canal, planes),
+            canal_status=tuple(status),
             canal_area_mm2=canal.area_mm2,
-            canal_ap_mm=canal.ap_mm(self.band_mm),
+            canal_ap_mm=self._ap_mm(canal, status == LATERAL_CUT),
             canal_rl_mm=canal.rl_mm,
             angle_deg=np.rad2deg(np.arccos(np.clip(superior[:, 2], -1, 1))),
             **self._cord(canal, planes),
         )
 
-    def _status(self, canal: Sections, planes: Planes) -> tuple[str, ...]:
-        corners = canal.corners(planes)
-        index = corners @ self.to_index[:3, :3].T + self.to_index[:3, 3]
-        is_near = self.fov.depth_voxels(index).min(axis=0) < EDGE_VOXELS
-        codes = np.full(len(is_near), "ok", dtype=object)
+    def _status(self, canal: Sections, planes: Planes) -> np.ndarray:
+        codes = np.full(len(planes.centre), "ok", dtype=object)
         codes[canal.share < LEAST_SHARE] = "fit_failed"
         codes[canal.share == 0] = "not_segmented"
-        codes[is_near] = "partial_fov"
-        return tuple(codes)
+        is_cut = (codes == "ok") & self._is_near(canal, planes, "LR")
+        _, has_middle = canal.middle_ap_mm(2 * self.band_mm)
+        codes[is_cut] = np.where(has_middle[is_cut], LATERAL_CUT, "partial_fov")
+        codes[self._is_near(canal, planes, "SIAP")] = "partial_fov"
+        return codes
+
+    def _is_near(self, sections: Sections, planes: Planes, faces: str) -> np.ndarray:
+        """Whether a section comes too near to one of some faces of the field of view."""
+        index = sections.corners(planes) @ self.to_index[:3, :3].T + self.to_index[:3, 3]
+        return self.fov.depth_voxels(index, faces).min(axis=0) < EDGE_VOXELS
+
+    def _ap_mm(self, tube: Sections, is_cut: np.ndarray) -> np.ndarray:
+        """Diameter about the centroid; where the sides are cut that is not the middle."""
+        return np.where(is_cut, tube.middle_ap_mm(0.0)[0], tube.ap_mm(self.band_mm))
 
     def _cord(self, canal: Sections, planes: Planes) -> dict[str, np.ndarray]:
         missing = np.full(len(planes.centre), np.nan)
         names = ("cord_area_mm2", "cord_ap_mm", "cord_rl_mm", "anterior_csf_mm", "posterior_csf_mm")
         if self.cord is None:
-            return {"has_cord": np.zeros(len(missing), bool)} | dict.fromkeys(names, missing)
+            nowhere = np.zeros(len(missing), bool)
+            return {"has_cord": nowhere, "is_cord_cut": nowhere} | dict.fromkeys(names, missing)
         cord = Sections.of(self.cord.indicator, planes, *canal.inner_window())
         has_cord = cord.share >= LEAST_SHARE
+        is_cut = has_cord & self._is_near(cord, planes, "LR")
         canal_walls, cord_walls = (s.walls_at(cord.centroid[0]) for s in (canal, cord))
         values = (
             cord.area_mm2,
-            cord.ap_mm(self.band_mm),
+            self._ap_mm(cord, is_cut),
             cord.rl_mm,
             np.maximum(canal_walls[1] - cord_walls[1], 0.0),
             np.maximum(cord_walls[0] - canal_walls[0], 0.0),
         )
-        return {"has_cord": has_cord} | {
+        return {"has_cord": has_cord, "is_cord_cut": is_cut} | {
             name: np.where(has_cord, value, np.nan)
             for name, value in zip(names, values, strict=True)
         }

@@ -23,7 +23,6 @@ def column_rows(
     vertebrae: Sequence[Row],
     regions: Mapping[int, Region],
     fov: FieldOfView,
-    fov_margin_mm: float,
     geometry: Geometry,
     tissue: Tissue | None,
 ) -> dict[str, list[Row]]:
@@ -37,13 +36,13 @@ def column_rows(
         Its rows of the table `vertebrae`.
     regions
         Regions of its instance mask, by label.
-    fov, fov_margin_mm
-        The field of view, and what is too near to its upper or lower edge.
+    fov
+        The field of view.
     geometry, tissue
         Bones, discs and canal, and the image (None where it is not at hand).
     """
     spaces = scan_spaces(vertebrae, geometry)
-    discs = disc_rows(context, spaces, regions, fov, fov_margin_mm, geometry, tissue)
+    discs = disc_rows(context, spaces, regions, geometry, tissue)
     canal = Canal.of(geometry, fov, context.instance.affine)
     sites = canal_sites(spaces, geometry, canal)
     end = cord_end(spaces, sites)

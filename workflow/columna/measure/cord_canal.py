@@ -12,6 +12,8 @@ from columna.measure.canal import Canal, SectionMeasures
 from columna.measure.context import MeasureContext
 from columna.measure.geometry import Geometry
 from columna.measure.spaces import Space, disc_above
+from columna.measure.visibility import weakest
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.cord_canal import CORD_CANAL, SITES
 from columna.tables.rows import Missing, finish_row
 
@@ -102,7 +104,7 @@ def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> Non
     row, depth = space.row, space.row["depth_mm"]
     for site in SITES:
         canal = columns[row["vertebra"], site]
-        if canal["canal_status"] != "ok":
+        if canal["canal_status"] not in SAGITTAL_CODES:
             continue
         if site != "mid_body":
             canal["canal_body_status"] = "not_applicable"
@@ -124,7 +126,7 @@ def _places(
     if canal is None:
         return Site("not_segmented")
     if site == "mid_body":
-        if not body.is_complete:
+        if not body.has_middle:
             return Site("partial_fov")
         return float(canal.line.nearest(body.crop.centroid_mm)) + SLAB_MM
     if space.disc is None:
@@ -150,8 +152,8 @@ def _above_failure(body: Body, geometry: Geometry) -> str:
 
 def _cut(canal: Canal, u: np.ndarray) -> Site:
     measures = canal.measure(u)
-    codes = [code for code in measures.canal_status if code != "ok"]
-    return Site("partial_fov" if "partial_fov" in codes else min(codes, default="ok"), u, measures)
+    codes = sorted(set(measures.canal_status))
+    return Site("partial_fov" if "partial_fov" in codes else weakest(*codes), u, measures)
 
 
 def _columns(site: Site, cord_end_u: float | None) -> Row:
@@ -159,43 +161,55 @@ def _columns(site: Site, cord_end_u: float | None) -> Row:
     m = site.measures
     cord = _cord_status(site, cord_end_u)
     row: Row = {"canal_status": site.status, "cord_status": cord}
-    if site.status == "ok":
+    if site.status in SAGITTAL_CODES:
         row |= {
             "planes_n": len(site.u),
             "slab_mm": site.slab_mm,
             "plane_angle_deg": m.angle_deg.mean(),
-            "canal_rl_mm": m.canal_rl_mm.mean(),
-            **_spread("canal", m.canal_area_mm2, m.canal_ap_mm),
+            "canal_ap_mm": m.canal_ap_mm.mean(),
+            "canal_ap_min_mm": m.canal_ap_mm.min(),
+            **_across("canal", m.canal_area_mm2, m.canal_rl_mm, site.status == LATERAL_CUT),
         }
-    if cord == "ok":
+    if cord in SAGITTAL_CODES:
         row |= {
-            "cord_rl_mm": m.cord_rl_mm.mean(),
+            "cord_ap_mm": m.cord_ap_mm.mean(),
+            "cord_ap_min_mm": m.cord_ap_mm.min(),
             "anterior_csf_mm": m.anterior_csf_mm.mean(),
             "posterior_csf_mm": m.posterior_csf_mm.mean(),
-            "csf_area_mm2": m.canal_area_mm2.mean() - m.cord_area_mm2.mean(),
-            "cord_canal_area_ratio": m.cord_area_mm2.mean() / m.canal_area_mm2.mean(),
             "cord_canal_ap_ratio": m.cord_ap_mm.mean() / m.canal_ap_mm.mean(),
-            **_spread("cord", m.cord_area_mm2, m.cord_ap_mm),
+            **_across("cord", m.cord_area_mm2, m.cord_rl_mm, bool(m.is_cord_cut.any())),
+            **_fluid(m, site.status == LATERAL_CUT),
         }
     return row
 
 
-def _spread(name: str, area: np.ndarray, ap: np.ndarray) -> Row:
+def _across(name: str, area: np.ndarray, rl: np.ndarray, is_cut: bool) -> Row:
+    """Areas and left-right diameters of a tube, unless it is cut at a side."""
+    if is_cut:
+        return {f"{name}_area_status": LATERAL_CUT}
     return {
         f"{name}_area_mm2": area.mean(),
         f"{name}_area_min_mm2": area.min(),
         f"{name}_area_sd_mm2": area.std(ddof=1),
-        f"{name}_ap_mm": ap.mean(),
-        f"{name}_ap_min_mm": ap.min(),
+        f"{name}_rl_mm": rl.mean(),
+    }
+
+
+def _fluid(m: SectionMeasures, is_cut: bool) -> Row:
+    if is_cut:
+        return {"csf_area_status": LATERAL_CUT}
+    return {
+        "csf_area_mm2": m.canal_area_mm2.mean() - m.cord_area_mm2.mean(),
+        "cord_canal_area_ratio": m.cord_area_mm2.mean() / m.canal_area_mm2.mean(),
     }
 
 
 def _cord_status(site: Site, cord_end_u: float | None) -> str:
-    if site.status != "ok":
+    if site.status not in SAGITTAL_CODES:
         return site.status
     if cord_end_u is not None and site.u[-1] > cord_end_u:
         return "not_applicable"
-    return "ok" if site.measures.has_cord.all() else "not_segmented"
+    return site.status if site.measures.has_cord.all() else "not_segmented"
 
 
 def _add_compression(

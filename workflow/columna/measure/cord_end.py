@@ -7,6 +7,7 @@ import numpy as np
 
 from columna.measure.cord_canal import Sites
 from columna.measure.spaces import Space
+from columna.tables.common import SAGITTAL_CODES
 
 LEAST_MM2 = 15.0
 """Smaller sections are no cord."""
@@ -49,7 +50,7 @@ def cord_end(spaces: Sequence[Space], sites: Sites) -> CordEnd | None:
         site = sites[name, "level"]
         if site.measures is not None:
             area = np.nan_to_num(site.measures.cord_area_mm2)
-            is_valid = np.array(site.measures.canal_status) == "ok"
+            is_valid = np.isin(site.measures.canal_status, SAGITTAL_CODES)
             names, centres = [name] * len(area), site.measures.centre_mm
             planes += zip(site.u, area, is_valid, names, centres, strict=True)
     planes.sort(key=lambda plane: plane[0])

@@ -9,6 +9,7 @@ from columna.measure.angles import tilt_deg
 from columna.measure.body import Body
 from columna.measure.endplate_ends import S1, Ends
 from columna.measure.frame import unit
+from columna.tables.common import LATERAL_CUT
 
 Row = dict[str, Any]
 
@@ -21,7 +22,10 @@ def coronal_curve(ends: Ends) -> Row:
     """Largest Cobb angle, its ends and side, noise of the tilts, deviation and rotation."""
     bodies = [b for b in ends.complete if b.plane("superior") and b.plane("inferior")]
     if len(bodies) < LEAST_VERTEBRAE:
-        return {"coronal_status": ends.few_failure(ends.geometry.bodies, LEAST_VERTEBRAE)}
+        lack = ends.few_failure(ends.geometry.bodies, bodies, LEAST_VERTEBRAE)
+        return {"coronal_status": lack}
+    if _is_interrupted(ends, bodies):
+        return {"coronal_status": LATERAL_CUT}
     superior = ends.geometry.chord
     right = ends.geometry.mean_right(None)
     right = unit(right - (right @ superior) * superior)
@@ -38,6 +42,13 @@ def coronal_curve(ends: Ends) -> Row:
 
 
 _SIDES = ("superior", "inferior")
+
+
+def _is_interrupted(ends: Ends, bodies: Sequence[Body]) -> bool:
+    """Whether the curve leaves the view between `bodies`: its apex may be where it is not seen."""
+    row = ends.geometry.bodies
+    between = row[row.index(bodies[0]) : row.index(bodies[-1])]
+    return any(body.crop.is_lateral_cut for body in between)
 
 
 def tilt_noise_deg(tilts: np.ndarray) -> float:

@@ -4,7 +4,7 @@ All geometry starts from these copies, so that a scan gives bit-identical measur
 48 orientations that it can be stored in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cc3d
@@ -29,10 +29,31 @@ class Crop:
         Boolean, axes as `AXES`, C order.
     affine
         4x4, voxel index of `mask` to RAS+ mm.
+    known_slices
+        Of a structure that is cut off at a side: first and last index along R of the part that is
+        seen on both sides of the middle (`columna.measure.lateral`). None: all of it is seen.
     """
 
     mask: np.ndarray
     affine: np.ndarray
+    known_slices: tuple[int, int] | None = None
+
+    @property
+    def is_lateral_cut(self) -> bool:
+        """Whether it is the middle of a structure whose sides are not seen."""
+        return self.known_slices is not None
+
+    def is_known(self, points_mm: np.ndarray) -> np.ndarray:
+        """Whether places lie between slices that are seen, RAS+ mm, shape (n, 3) -> (n,).
+
+        What lies beyond may be a cut and not a surface.
+        """
+        if self.known_slices is None:
+            return np.ones(len(points_mm), bool)
+        along = np.linalg.inv(self.affine)[0]
+        place = np.asarray(points_mm, float) @ along[:3] + along[3]
+        first, last = self.known_slices
+        return (place >= first - 1e-6) & (place <= last + 1e-6)
 
     @cached_property
     def indicator(self) -> Indicator:
@@ -65,7 +86,7 @@ class Crop:
 
     def with_mask(self, mask: np.ndarray) -> "Crop":
         """Other voxels on the same grid."""
-        return Crop(mask, self.affine)
+        return replace(self, mask=mask)
 
 
 def to_world(affine: np.ndarray, index: np.ndarray) -> np.ndarray:

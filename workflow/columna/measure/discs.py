@@ -11,7 +11,6 @@ from columna.measure.body import Body, Line
 from columna.measure.context import MeasureContext
 from columna.measure.corners import Corners, disc_corners, listhesis_mm, overhang_mm
 from columna.measure.crops import image_under
-from columna.measure.fov import FieldOfView
 from columna.measure.frame import unit
 from columna.measure.geometry import Geometry
 from columna.measure.interspace import (
@@ -19,12 +18,16 @@ from columna.measure.interspace import (
     Interspace,
     fit_interspace,
     heights_mm,
+    is_narrow,
     lower_plane,
 )
 from columna.measure.regions import Region
+from columna.measure.sacral import SacralPlate
 from columna.measure.spaces import Space, disc_label
 from columna.measure.tissue import LEAST_VOXELS as LEAST_VALUES
 from columna.measure.tissue import Tissue, eroded_in_plane, ratio
+from columna.measure.visibility import weakest
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.discs import DISCS
 from columna.tables.rows import Missing, finish_row, or_missing
 
@@ -35,7 +38,12 @@ _ABSENT = {
     "absent_within_range": "not_segmented",
     "undetermined": "no_anchor",
 }
-_WITHOUT_VOLUME = {"partial": "partial_fov", "duplicate": "duplicate_label"}
+_CUT = {"ok": "complete", LATERAL_CUT: LATERAL_CUT, "partial_fov": "partial"}
+_WITHOUT_VOLUME = {
+    "partial": "partial_fov",
+    LATERAL_CUT: LATERAL_CUT,
+    "duplicate": "duplicate_label",
+}
 _FROM_VERTEBRAE = ("level_status", "region", "level_order", "index_status", "index_from_top")
 _WALLS = ("posterior", "anterior")
 _CENTRAL_SHARE = 0.25
@@ -46,8 +54,6 @@ def disc_rows(
     context: MeasureContext,
     spaces: Sequence[Space],
     regions: Mapping[int, Region],
-    fov: FieldOfView,
-    fov_margin_mm: float,
     geometry: Geometry,
     tissue: Tissue | None,
 ) -> list[Row]:
@@ -61,12 +67,10 @@ def disc_rows(
         Its disc spaces.
     regions
         Regions of the instance mask, by label.
-    fov, fov_margin_mm
-        The field of view, and what is too near to its upper or lower edge.
     geometry, tissue
         Bones and discs, and the image (None where it is not at hand).
     """
-    measure = _Measure(context, regions, fov, fov_margin_mm, geometry, tissue)
+    measure = _Measure(context, regions, geometry, tissue)
     return [finish_row(DISCS, context.identity | measure.columns(space)) for space in spaces]
 
 
@@ -90,8 +94,6 @@ class _Measure:
 
     context: MeasureContext
     regions: Mapping[int, Region]
-    fov: FieldOfView
-    fov_margin_mm: float
     geometry: Geometry
     tissue: Tissue | None
 
@@ -99,7 +101,7 @@ class _Measure:
         """All columns of a disc space."""
         row = space.row
         region = self.regions[disc_label(space.disc)] if space.disc else None
-        presence = self._presence(space, region)
+        presence = self._presence(space)
         columns = {
             "disc": space.name,
             "vertebra_upper": row["vertebra"],
@@ -108,11 +110,11 @@ class _Measure:
             "presence": presence,
             **{name: row[name] for name in _FROM_VERTEBRAE},
         }
-        status = self._disc_status(space, region, presence)
+        status = self._disc_status(space, presence)
         columns["volume_mm3"] = self._volume(region, presence)
-        between = fit_interspace(space, self.geometry) if status == "ok" else None
+        between = fit_interspace(space, self.geometry) if status in SAGITTAL_CODES else None
         tissue = heights_mm(between.disc) if between else None
-        if status == "ok" and tissue is None:
+        if status in SAGITTAL_CODES and tissue is None:
             status, between = "fit_failed", None
         gap = self._gap(space, between, status)
         is_apart = gap["gap_status"] == "neighbour_missing"
@@ -130,30 +132,30 @@ class _Measure:
             return region.voxels_n * self.context.instance.voxel_volume_mm3
         return Missing(_ABSENT.get(presence) or _WITHOUT_VOLUME[presence])
 
-    def _presence(self, space: Space, region: Region | None) -> str:
+    def _presence(self, space: Space) -> str:
         upper = space.row["presence"]
         if upper == "duplicate":
             return "duplicate"
-        if region is not None:
-            is_cut = bool(self.fov.faces(region)) or self._is_near(region)
-            return "partial" if is_cut else "complete"
+        if space.disc is not None:
+            is_lost = space.disc.status == LATERAL_CUT and is_narrow(space)
+            return "partial" if is_lost else _CUT[space.disc.status]
         if upper in ("absent_outside_fov", "undetermined"):
             return upper
         has_lower = space.lower is not None or upper == "absent_within_range"
         return "absent_within_range" if has_lower else "absent_outside_fov"
 
-    def _is_near(self, region: Region) -> bool:
-        return self.fov.distance_mm(region) < self.fov_margin_mm
-
-    def _disc_status(self, space: Space, region: Region | None, presence: str) -> str:
+    def _disc_status(self, space: Space, presence: str) -> str:
         if presence == "duplicate":
             return "duplicate_label"
-        if region is None:
+        if space.disc is None:
             return _ABSENT[presence]
-        # contact at the sides leaves the mid-sagittal band whole
-        if self._is_near(region) or set(self.fov.faces(region)) & set("SIAP"):
+        if presence == "partial":
             return "partial_fov"
-        return "ok" if space.disc.crop.voxels_n >= LEAST_VOXELS else "too_few_voxels"
+        return space.disc.status if space.disc.crop.voxels_n >= LEAST_VOXELS else "too_few_voxels"
+
+    def _bone_status(self, bone: Body | SacralPlate) -> str:
+        """Whether the endplate lines of a bone are known, and its sides seen."""
+        return bone.fit_status if isinstance(bone, Body) else self.geometry.sacral_status
 
     def _tissue(
         self, space: Space, between: Interspace | None, heights: dict[str, float] | None
@@ -163,7 +165,9 @@ class _Measure:
         corners = disc_corners(space, self.geometry.sacrum)
         return {f"disc_height_{name}_mm": value for name, value in heights.items()} | {
             "disc_depth_mm": between.depth_mm,
-            "disc_width_mm": or_missing(between.width_mm, "too_few_slices"),
+            "disc_width_mm": Missing(LATERAL_CUT)
+            if space.disc.crop.is_lateral_cut
+            else or_missing(between.width_mm, "too_few_slices"),
             **{f"{wall}_overhang_mm": self._overhang(between, corners, wall) for wall in _WALLS},
         }
 
@@ -186,8 +190,14 @@ class _Measure:
         if heights is None:
             return {"gap_status": "fit_failed"}
         both = heights["anterior"] + heights["posterior"]
+        bones = [self._bone_status(bone) for bone in (space.upper, space.lower)]
+        # a gap needs no more of a bone than its surface
+        is_cut = LATERAL_CUT in (disc_status, *bones)
         return (
-            {"gap_status": "ok", "height_index_farfan_ratio": both / between.depth_mm}
+            {
+                "gap_status": LATERAL_CUT if is_cut else "ok",
+                "height_index_farfan_ratio": both / between.depth_mm,
+            }
             | {f"gap_{name}_mm": value for name, value in heights.items()}
             | self._relative_gap(space, between, heights)
         )
@@ -236,10 +246,12 @@ class _Measure:
         across = unit(right - (right @ superior) * superior)
         upper, lower = (elevation_deg(line.direction, right) for line in lines)
         tilts = [tilt_deg(plane.normal, across, superior) for plane in planes]
+        status = weakest(*(self._bone_status(bone) for bone in (space.upper, space.lower)))
+        is_cut = status == LATERAL_CUT
         row = {
-            "angle_status": "ok",
+            "angle_status": status,
             "disc_angle_deg": upper - lower,
-            "disc_lateral_angle_deg": tilts[1] - tilts[0],
+            "disc_lateral_angle_deg": Missing(LATERAL_CUT) if is_cut else tilts[1] - tilts[0],
         }
         top = space.upper.plate("superior")
         if top is None:
@@ -255,7 +267,7 @@ class _Measure:
                 return "neighbour_missing"
             if isinstance(bone, Body) and bone.frame.status != "ok":
                 return bone.frame.status
-        whole = [b.is_complete for b in (space.upper, space.lower) if isinstance(b, Body)]
+        whole = [b.has_middle for b in (space.upper, space.lower) if isinstance(b, Body)]
         return "fit_failed" if all(whole) else "partial_fov"
 
     def _listhesis(self, space: Space, plate: Line) -> Row:
@@ -282,7 +294,7 @@ class _Measure:
         central = self._central(between) if between is not None else Missing(disc_status)
         is_known = not isinstance(central, Missing)
         return {
-            "signal_status": "ok",
+            "signal_status": space.disc.status,
             "signal_disc_au": median,
             "signal_disc_csf_ratio": ratio(median, fluid),
             "signal_p90_csf_ratio": ratio(high, fluid),

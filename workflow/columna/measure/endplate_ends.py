@@ -12,6 +12,7 @@ from columna.measure.body import Body, Line
 from columna.measure.frame import unit
 from columna.measure.geometry import Geometry
 from columna.measure.statuses import commonest
+from columna.tables.common import SAGITTAL_CODES
 
 Row = dict[str, Any]
 S1 = levels()[SACRUM].name
@@ -44,8 +45,13 @@ class Ends:
 
     @property
     def complete(self) -> tuple[Body, ...]:
-        """Bodies with a name and both endplates, in craniocaudal order."""
-        return tuple(b for b in self.geometry.bodies if b.level and b.is_complete and _both(b))
+        """Complete bodies with a name and both endplates, in craniocaudal order."""
+        return tuple(b for b in self.with_middle if b.is_complete)
+
+    @property
+    def with_middle(self) -> tuple[Body, ...]:
+        """Bodies with a name and both endplates, also those cut at a side, in the same order."""
+        return tuple(b for b in self.geometry.bodies if b.level and b.has_middle and _both(b))
 
     def find(self, level: str, side: str) -> End:
         """Return the ``superior`` or ``inferior`` endplate of a level; S1 has its superior one."""
@@ -53,43 +59,38 @@ class Ends:
             return self._sacral()
         row = next(r for r in self.vertebrae if r["level"] == level)
         body = self.geometry.by_label.get(row["spineps_label"])
-        if row["body_status"] != "ok" or body is None:
+        if row["body_status"] not in SAGITTAL_CODES or body is None:
             return End(row["body_status"])
         if body.frame.status != "ok":
             return End(body.frame.status)
         line = body.plate(side)
-        return End("fit_failed") if line is None else End("ok", line)
+        return End("fit_failed") if line is None else End(body.fit_status, line)
 
-    def few_failure(self, bodies: Sequence[Body], least: int) -> str:
-        """Why fewer than `least` of `bodies` are complete."""
+    def few_failure(self, bodies: Sequence[Body], usable: Sequence[Body], least: int) -> str:
+        """Why fewer than `least` of `bodies` are among the `usable` ones."""
         if len(bodies) < least:
             return "outside_fov"
-        complete = self.complete
-        return commonest((self._lack(b) for b in bodies if b not in complete), "outside_fov")
+        return commonest((self._lack(b) for b in bodies if b not in usable), "outside_fov")
 
     def _lack(self, body: Body) -> str:
         if body.level is None:
             return "no_anchor"
-        if body.frame.status != "ok":
-            return body.frame.status
-        if body.is_complete:
-            return "fit_failed"
-        rows = (row for row in self.vertebrae if row["spineps_label"] == body.label)
-        return next(rows)["body_status"]
+        if body.status not in SAGITTAL_CODES or (body.crop.is_lateral_cut and _both(body)):
+            return body.status
+        return "fit_failed" if body.frame.status == "ok" else body.frame.status
 
     def failure(self, level: str) -> str:
         """Why a level is not among those with both endplates."""
-        found = [self.find(level, side) for side in ("superior", "inferior")]
-        return next((end.status for end in found if end.line is None), "fit_failed")
+        codes = [self.find(level, side).status for side in ("superior", "inferior")]
+        return next((code for code in codes if code not in SAGITTAL_CODES), "fit_failed")
 
     def _sacral(self) -> End:
         geometry = self.geometry
         if geometry.sacrum is None:
             return End("outside_fov")
         if geometry.sacral is None:
-            has_disc = bool(geometry.bodies) and geometry.bodies[-1].label in geometry.discs
-            return End("fit_failed" if has_disc else "neighbour_missing")
-        return End("ok", geometry.sacral.line)
+            return End(geometry.sacral_failure)
+        return End(geometry.sacral_status, geometry.sacral.line)
 
     def right(self, upper: str, lower: str) -> np.ndarray:
         """Mean of the axes r of the vertebrae between two levels, these included."""

@@ -7,10 +7,12 @@ import numpy as np
 from columna.anatomy import SACRUM, levels
 from columna.measure.body import SIDES, Body, Line
 from columna.measure.context import MeasureContext
+from columna.measure.crops import Crop
 from columna.measure.frame import Plane, unit
 from columna.measure.geometry import Geometry
 from columna.measure.heights import Hollow, hollow
 from columna.measure.plate_shape import LEAST_COLUMNS, Surface
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.endplates import ENDPLATES
 from columna.tables.rows import Missing, finish_row, or_missing
 
@@ -40,7 +42,7 @@ def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[R
         named = {k: vertebra.get(k) for k in _FROM_VERTEBRAE}
         for side in SIDES:
             status = _status(body, side, vertebra["body_status"])
-            measures = _body_plate(geometry, body, side) if status == "ok" else {}
+            measures = _body_plate(geometry, body, side) if status in SAGITTAL_CODES else {}
             rows.append(named | {"side": side, "endplate_status": status} | measures)
     if geometry.sacrum is not None:
         rows.append(_sacral_row(geometry))
@@ -48,7 +50,7 @@ def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[R
 
 
 def _status(body: Body, side: str, body_status: str) -> str:
-    if body_status not in ("ok", "partial_fov"):
+    if body_status not in (*SAGITTAL_CODES, "partial_fov"):
         return body_status
     if (side, body.level) == ("superior", "C2"):
         return "not_applicable"
@@ -57,7 +59,7 @@ def _status(body: Body, side: str, body_status: str) -> str:
     if body.frame.status != "ok":
         return body.frame.status
     is_fitted = body.plane(side) is not None and side in body.hollows
-    return "ok" if is_fitted else "fit_failed"
+    return body.fit_status if is_fitted else "fit_failed"
 
 
 def _body_plate(geometry: Geometry, body: Body, side: str) -> Row:
@@ -68,6 +70,7 @@ def _body_plate(geometry: Geometry, body: Body, side: str) -> Row:
         **_directions(geometry, body.region, body.plate(side), plane, outward),
         **_shape(body.hollows[side], plane),
         **_extent(geometry, surface, (body.label, side)),
+        **_beyond(body.crop),
         "length_ap_mm": or_missing(_length(body, side), "fit_failed"),
     }
 
@@ -116,11 +119,20 @@ def _shape(shape: Hollow, plane: Plane) -> Row:
     }
 
 
+def _beyond(crop: Crop) -> Row:
+    """What is not measured of an endplate that is cut at a side, whatever was found of it."""
+    if not crop.is_lateral_cut:
+        return {}
+    names = ("tilt_coronal_deg", "focal_depression_mm", "area_mm2")
+    normal = (f"normal_{axis}_ratio" for axis in "ras")
+    return dict.fromkeys((*names, *normal), Missing(LATERAL_CUT))
+
+
 def _extent(geometry: Geometry, surface: Surface, key: tuple[int, str]) -> Row:
     """What is measured over all columns of an endplate; `key` names its voxels."""
     surface = surface.near_plane()
     if len(surface.hits) < LEAST_COLUMNS:
-        return {"extent_status": "too_few_voxels"}
+        return dict.fromkeys(("extent_status", "coverage_status"), "too_few_voxels")
     row: Row = {
         "focal_depression_mm": surface.focal_depression_mm(),
         "area_mm2": surface.area_mm2,
@@ -148,17 +160,17 @@ def _sacral_row(geometry: Geometry) -> Row:
     }
     plate = geometry.sacral
     if plate is None:
-        is_missing = geometry.bodies and geometry.bodies[-1].label not in geometry.discs
-        return row | {"endplate_status": "neighbour_missing" if is_missing else "fit_failed"}
+        return row | {"endplate_status": geometry.sacral_failure}
     shape = hollow(plate.fractions, plate.fractions * plate.length_mm, plate.band_hits, 1)
     if shape is None:
         return row | {"endplate_status": "fit_failed"}
     is_hit = np.isfinite(plate.hits)
     surface = Surface(plate.frame, plate.plane, 1, plate.places[is_hit], plate.hits[is_hit])
     return row | {
-        "endplate_status": "ok",
+        "endplate_status": geometry.sacral_status,
         **_directions(geometry, geometry.bodies[-1].region, plate.line, plate.plane, 1),
         **_shape(shape, plate.plane),
         **_extent(geometry, surface, (SACRUM, "superior")),
+        **_beyond(geometry.discs[geometry.bodies[-1].label].crop),
         "length_ap_mm": plate.length_mm,
     }

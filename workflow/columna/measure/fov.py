@@ -64,11 +64,13 @@ class FieldOfView:
         """Smaller distance of `region` to the superior and inferior edge; touching is 0."""
         return min(self.room_mm(region).values())
 
-    def depth_voxels(self, index: np.ndarray) -> np.ndarray:
-        """Distance of places to the nearest face in voxels; negative outside.
+    def depth_voxels(self, index: np.ndarray, faces: str = "SIAPLR") -> np.ndarray:
+        """Distance of places to the nearest of some faces in voxels; negative outside.
 
-        `index` are array indices (the first voxel's centre is 0), shape (..., 3) -> (...).
+        `index` are array indices (the first voxel's centre is 0), shape (..., 3) -> (...); of
+        `faces` opposite ones go together.
         """
+        axes = [axis for axis, end in enumerate(self.orientation) if end in faces]
         low = index - (self.start - 0.5)
         high = (self.stop - 0.5) - index
-        return np.round(np.minimum(low, high).min(axis=-1), 6)
+        return np.round(np.minimum(low, high)[..., axes].min(axis=-1), 6)

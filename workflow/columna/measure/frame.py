@@ -8,6 +8,7 @@ import numpy as np
 
 from columna.measure.crops import Crop
 from columna.measure.curve import SpineCurve
+from columna.measure.lateral import LEAST_DEPTHS, canal_behind
 from columna.measure.robust import finite_median, huber_fit
 
 COLUMN_MM = 1.0
@@ -20,8 +21,6 @@ LARGEST_TURN_DEG = 30.0
 LEAST_VOXELS = 30
 _STOP_DEG = 0.1
 _REFINEMENTS = 3
-_CANAL_SLAB_MM = 5.0
-_CANAL_REACH_MM = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +57,8 @@ class Frame:
     source
         Where anterior comes from: ``canal``, ``arch`` or ``image``.
     status
-        ``ok``, ``fit_failed`` or ``too_few_voxels``; if not ok, the axes are the curve's and there
-        are no planes.
+        ``ok``, ``fit_failed``, ``too_few_voxels`` or ``partial_fov`` (too little is seen on both
+        sides of the middle); if not ok, the axes are the curve's and there are no planes.
     superior, inferior
         Planes of the endplates; None where the fit failed or the endplate cannot be seen (cut
         off, or the dens of C2 is on it).
@@ -121,7 +120,8 @@ def fit_frames(
         Voxel centres of the spinal canal, RAS+, shape (n, 3).
     """
     first = [_first_frame(body, curve, canal_mm) for body in bodies]
-    anterior = _smoothed([frame.own_a for frame in first])
+    is_cut = np.array([body.body.is_lateral_cut for body in bodies])
+    anterior = _smoothed([frame.own_a for frame in first], is_cut)
     frames = []
     for body, frame, a in zip(bodies, first, anterior, strict=True):
         frames.append(_refined(body, replace(frame, a=a).turned(frame.s)))
@@ -142,7 +142,7 @@ def _first_frame(body: BodyMask, curve: SpineCurve, canal_mm: np.ndarray) -> Fra
     """Upwards from the curve, anterior away from the canal."""
     origin = body.body.centroid_mm
     s = curve.tangent(curve.nearest(origin))
-    behind, source = _canal_behind(origin, s, canal_mm), "canal"
+    behind, source = canal_behind(origin, s, canal_mm), "canal"
     if behind is None and body.arch is not None:
         behind, source = body.arch.centroid_mm, "arch"
     if behind is None:
@@ -153,31 +153,31 @@ def _first_frame(body: BodyMask, curve: SpineCurve, canal_mm: np.ndarray) -> Fra
     return Frame(origin, np.cross(a, s), a, s, own_a=a, source=source)
 
 
-def _canal_behind(origin: np.ndarray, s: np.ndarray, canal_mm: np.ndarray) -> np.ndarray | None:
-    """Centroid of the canal at the height of `origin`."""
-    offset = canal_mm - origin
-    is_near = np.abs(offset @ s) <= _CANAL_SLAB_MM
-    is_near[is_near] = (offset[is_near] ** 2).sum(axis=1) <= _CANAL_REACH_MM**2
-    return canal_mm[is_near].mean(axis=0) if is_near.any() else None
-
-
 def _any_anterior(s: np.ndarray) -> np.ndarray:
     anterior = np.array([0.0, 1.0, 0.0])
     return unit(anterior - (anterior @ s) * s)
 
 
-def _smoothed(anterior: list[np.ndarray]) -> list[np.ndarray]:
-    """Average with the neighbours, 1/4, 1/2, 1/4: one level's rotation is noisy at 3.3 mm."""
-    padded = [np.zeros(3), *anterior, np.zeros(3)]
-    return [
-        unit(padded[i] / 4 + padded[i + 1] / 2 + padded[i + 2] / 4) for i in range(len(anterior))
-    ]
+def _smoothed(anterior: list[np.ndarray], is_cut: np.ndarray) -> list[np.ndarray]:
+    """Average with the neighbours, 1/4, 1/2, 1/4: one level's rotation is noisy at 3.3 mm.
+
+    Bodies that are cut at a side know little of their rotation: they count among themselves only.
+    """
+    smoothed = []
+    for i in range(len(anterior)):
+        near = [j for j in (i - 1, i, i + 1) if 0 <= j < len(anterior)]
+        near = [j for j in near if not is_cut[j]] or near
+        weights = [0.5 if j == i else 0.25 for j in near]
+        smoothed.append(unit(sum(w * anterior[j] for w, j in zip(weights, near, strict=True))))
+    return smoothed
 
 
 def _refined(body: BodyMask, frame: Frame) -> Frame:
     """Turn a frame until its axis s is the mean normal of the endplates."""
     if body.body.voxels_n < LEAST_VOXELS:
         return replace(frame, status="too_few_voxels")
+    if is_too_narrow(body.body, frame):
+        return replace(frame, status="partial_fov")
     if not body.sides:
         return frame
     start = frame
@@ -189,6 +189,17 @@ def _refined(body: BodyMask, frame: Frame) -> Frame:
         if angle_deg(frame.s, fitted.s) < _STOP_DEG:
             break
     return frame
+
+
+def is_too_narrow(crop: Crop, frame: Frame) -> bool:
+    """Whether too little of a structure that is cut at a side is seen around its middle."""
+    if not crop.is_lateral_cut:
+        return False
+    spans = [_span(crop, frame, axis) for axis in (0, 1)]
+    if None in spans:
+        return True
+    width, depth = (high - low for low, high in spans)
+    return width < LEAST_DEPTHS * depth
 
 
 def _mean_normal(frame: Frame) -> np.ndarray:
@@ -252,10 +263,18 @@ def reach_mm(body: Crop, frame: Frame, direction: np.ndarray) -> float:
 
 
 def cast_columns(body: Crop, frame: Frame, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper hit, s in mm from the origin, of columns at `places` (r, a), shape (n, 2)."""
-    starts = np.concatenate([places, np.zeros((len(places), 1))], axis=1)
+    """Lower and upper hit, s in mm from the origin, of columns at `places` (r, a), shape (n, 2).
+
+    NaN where a column misses the body, or leaves it through a side that is cut.
+    """
+    starts = frame.to_world(np.concatenate([places, np.zeros((len(places), 1))], axis=1))
     reach = reach_mm(body, frame, frame.s)
-    return body.indicator.crossings(frame.to_world(starts), frame.s, -reach, reach)
+    lower, upper = body.indicator.crossings(starts, frame.s, -reach, reach)
+    if body.is_lateral_cut:
+        ends = (starts + hit[:, None] * frame.s for hit in (lower, upper))
+        is_seen = np.logical_and(*(body.is_known(end) for end in ends))
+        lower, upper = (np.where(is_seen, hit, np.nan) for hit in (lower, upper))
+    return lower, upper
 
 
 def fit_plane(frame: Frame, places: np.ndarray, hits: np.ndarray) -> Plane | None:

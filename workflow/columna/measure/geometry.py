@@ -1,7 +1,7 @@
 """The geometry of a scan: measured once, handed to every table."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -25,11 +25,18 @@ from columna.measure.curve import SpineCurve
 from columna.measure.fov import FieldOfView
 from columna.measure.frame import Frame, fit_frames, unit
 from columna.measure.heights import FRACTIONS
+from columna.measure.lateral import canal_behind, middle_part
 from columna.measure.parts import Parts
 from columna.measure.plates import owned_endplates
 from columna.measure.regions import Region
 from columna.measure.sacral import SacralPlate, sacral_plate
-from columna.measure.visibility import body_status, visible_sides
+from columna.measure.visibility import (
+    SIDES_OF_SLICES,
+    body_status,
+    cut_status,
+    visible_sides,
+)
+from columna.tables.common import LATERAL_CUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +48,14 @@ class Disc:
     label
         Label of the vertebra above, whether or not that one is seen.
     crop
-        Its largest component.
+        Its largest component; cut at a side, what is seen around its middle.
+    status
+        Whether it is in the field of view: a code of `columna.measure.visibility.cut_status`.
     """
 
     label: int
     crop: Crop
+    status: str = "ok"
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +104,24 @@ class Geometry:
         if disc is None or last.frame.status != "ok":
             return None
         return sacral_plate(self.sacrum, disc.crop, last, self.slice_mm, FRACTIONS)
+
+    @property
+    def sacral_status(self) -> str:
+        """Status of what is measured of the endplate of S1: cut as the disc on it is."""
+        if self.sacral is None:
+            return self.sacral_failure
+        last = self.bodies[-1]
+        crops = (last.crop, self.discs[last.label].crop)
+        return LATERAL_CUT if any(crop.is_lateral_cut for crop in crops) else "ok"
+
+    @property
+    def sacral_failure(self) -> str:
+        """Why there is no endplate of S1 although there is a sacrum."""
+        if self.bodies and self.bodies[-1].label not in self.discs:
+            return "neighbour_missing"
+        if self.bodies and self.bodies[-1].frame.status == "partial_fov":
+            return "partial_fov"
+        return "fit_failed"
 
     @cached_property
     def endplates(self) -> dict[tuple[int, str], Crop]:
@@ -146,10 +174,13 @@ def scan_geometry(
         The field of view, and what is too near to its edge.
     """
     canal = _semantic_crop(context, semantic, CANAL)
-    discs = _discs(context, instance)
-    masks = _body_masks(context, parts, fov, fov_margin_mm)
-    curve = _curve(context, masks, discs)
     canal_mm = np.zeros((0, 3)) if canal is None else canal.points_mm
+    discs = _discs(context, instance, fov, fov_margin_mm)
+    masks = _body_masks(context, parts, fov, fov_margin_mm)
+    curve = _curve(masks, discs)
+    if curve is not None:
+        masks, discs = _middles(masks, discs, curve, canal_mm)
+        curve = _curve(masks, discs)
     frames: tuple[Frame, ...] = fit_frames(masks, curve, canal_mm) if masks else ()
     sacrum = _instance_crop(context, instance, SACRUM)
     if sacrum is None:
@@ -185,14 +216,55 @@ def _instance_crop(
     return Crop(part.array == label, part.affine)
 
 
-def _discs(context: MeasureContext, regions: Mapping[int, Region]) -> dict[int, Disc]:
+def _discs(
+    context: MeasureContext, regions: Mapping[int, Region], fov: FieldOfView, margin_mm: float
+) -> dict[int, Disc]:
     """Discs by the label of the vertebra above."""
     found = {}
     for level in range(1, 100):
         crop = _instance_crop(context, regions, DISC_OFFSET + level)
         if crop is not None and DISC_OFFSET + level not in context.fragments:
-            found[level] = Disc(level, crop.largest())
+            status = cut_status(regions[DISC_OFFSET + level], fov, margin_mm)
+            found[level] = Disc(level, crop.largest(), status)
     return found
+
+
+def _middles(
+    masks: Sequence[BodyMasks],
+    discs: Mapping[int, Disc],
+    curve: SpineCurve,
+    canal_mm: np.ndarray,
+) -> tuple[list[BodyMasks], dict[int, Disc]]:
+    """Reduce the bodies and discs that are cut at a side to what is seen around their middle."""
+
+    def middle(crop: Crop) -> Crop | None:
+        origin = crop.centroid_mm
+        behind = canal_behind(origin, curve.tangent(curve.nearest(origin)), canal_mm)
+        return None if behind is None else middle_part(crop, behind)
+
+    bodies = [_body_middle(mask, middle) if mask.touches_side else mask for mask in masks]
+    return bodies, {
+        label: _disc_middle(disc, middle) if disc.status == LATERAL_CUT else disc
+        for label, disc in discs.items()
+    }
+
+
+def _body_middle(mask: BodyMasks, middle: Callable[[Crop], Crop | None]) -> BodyMasks:
+    part = middle(mask.body)
+    if part is None:
+        return replace(mask, sides=(), status=_without_middle(mask.status))
+    return replace(mask, body=part)
+
+
+def _disc_middle(disc: Disc, middle: Callable[[Crop], Crop | None]) -> Disc:
+    part = middle(disc.crop)
+    if part is None:
+        return replace(disc, status=_without_middle(disc.status))
+    return replace(disc, crop=part)
+
+
+def _without_middle(status: str) -> str:
+    return "partial_fov" if status == LATERAL_CUT else status
 
 
 def _body_masks(
@@ -215,7 +287,8 @@ def _body_masks(
                 body=body,
                 arch=arch,
                 sides=visible_sides(vertebra, part.body, fov, margin_mm),
-                is_complete=status == "ok",
+                status=status,
+                touches_side=bool(set(fov.faces(part.body)) & SIDES_OF_SLICES),
             )
         )
     return masks
@@ -240,9 +313,7 @@ def _body_and_arch(
     return body, Crop(is_vertebra & np.isin(semantic, POSTERIOR_ELEMENTS), instance.affine)
 
 
-def _curve(
-    context: MeasureContext, masks: list[BodyMasks], discs: Mapping[int, Disc]
-) -> SpineCurve | None:
+def _curve(masks: Sequence[BodyMasks], discs: Mapping[int, Disc]) -> SpineCurve | None:
     """Fit the curve through bodies and discs from the top."""
     points = []
     for m in masks:

@@ -8,7 +8,7 @@ import numpy as np
 from columna.measure.band import LEAST_VALID, OFFSETS_N, WIDTH_SHARE, through_plane_axis
 from columna.measure.body import Body
 from columna.measure.crops import Crop
-from columna.measure.frame import Frame, Plane, reach_mm, unit
+from columna.measure.frame import Frame, Plane, is_too_narrow, reach_mm, unit
 from columna.measure.geometry import Geometry
 from columna.measure.spaces import Space
 
@@ -116,6 +116,12 @@ def heights_mm(surfaces: np.ndarray) -> dict[str, float] | None:
             return None
         found[name] = float(np.nanmedian(band))
     return found | {"mean": float(np.nanmean(thickness))}
+
+
+def is_narrow(space: Space) -> bool:
+    """Whether a disc is cut off at a side, and too little of it is seen around its middle."""
+    frame = _frame(space)
+    return frame is None or is_too_narrow(space.disc.crop, frame)
 
 
 def fit_interspace(space: Space, geometry: Geometry) -> Interspace | None:

@@ -8,6 +8,8 @@ import numpy as np
 from columna.measure.corners import sacral_corner
 from columna.measure.endplate_ends import S1, Ends
 from columna.measure.regional import lumbar_chain, total
+from columna.measure.visibility import weakest
+from columna.tables.common import SAGITTAL_CODES
 from columna.tables.rows import Missing
 
 Row = dict[str, Any]
@@ -28,9 +30,11 @@ def curve_lengths(ends: Ends) -> Row:
     curve = ends.geometry.curve
     for stem, pair in LENGTHS.items():
         found = [ends.find(*end) for end in pair]
-        failures = [end.status for end in found if end.line is None]
-        if failures or curve.is_low_support:
-            row[f"length_{stem}_status"] = (*failures, "fit_failed")[0]
+        status = weakest(*(end.status for end in found))
+        if status in SAGITTAL_CODES and curve.is_low_support:
+            status = "fit_failed"
+        row[f"length_{stem}_status"] = status
+        if status not in SAGITTAL_CODES:
             continue
         u = curve.nearest(np.array([end.line.point for end in found]))
         points = curve.at(u)
@@ -62,7 +66,7 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
 def sagittal_offsets(ends: Ends) -> Row:
     """Offsets along the scanner's anterior axis between centroids and posterior corners."""
     geometry = ends.geometry
-    bodies = {b.level: b for b in geometry.bodies if b.level and b.is_complete}
+    bodies = {b.level: b for b in geometry.bodies if b.level and b.has_middle}
     c7 = bodies.get("C7")
     corners = {
         "sagittal_offset_c2_c7_mm": (
@@ -88,5 +92,5 @@ def sagittal_offsets(ends: Ends) -> Row:
 
 def _failure(ends: Ends, *pair: End) -> str:
     """Why two ends cannot be compared: an endplate is missing, or the wall beside it."""
-    found = [ends.find(*end) for end in pair]
-    return next((end.status for end in found if end.line is None), "fit_failed")
+    codes = [ends.find(*end).status for end in pair]
+    return next((code for code in codes if code not in SAGITTAL_CODES), "fit_failed")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from columna.measure.robust import huber_fit
+from columna.tables.common import LATERAL_CUT
 from columna.tables.rows import Missing
 
 Row = dict[str, Any]
@@ -26,7 +27,7 @@ def add_neighbour_columns(rows: list[Row], has_grade: bool) -> None:
     Parameters
     ----------
     rows
-        Rows of the vertebrae found; those with heights are the complete ones.
+        Rows of the vertebrae found; those with heights are compared, cut at a side or not.
     has_grade
         Whether the surrogate of Genant's grade is wanted.
     """
@@ -83,7 +84,7 @@ def add_visible_fraction(rows: list[Row], visible: list[int]) -> None:
         nearest = sorted(complete, key=lambda other: abs(other - place))[:2]
         if row["presence"] == "duplicate":
             row["visible_fraction_ratio"] = Missing("duplicate_label")
-        elif row["presence"] != "partial":
+        elif row["presence"] not in ("partial", LATERAL_CUT):
             row["visible_fraction_ratio"] = Missing("not_applicable")
         elif visible[place] and len(nearest) == 2:
             whole = median(visible[other] for other in nearest)

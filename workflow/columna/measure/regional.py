@@ -8,6 +8,8 @@ import numpy as np
 from columna.measure.angles import elevation_deg, sagittal_axes
 from columna.measure.body import Body, Line
 from columna.measure.endplate_ends import ORDER, S1, Ends, lordosis_deg
+from columna.measure.visibility import weakest
+from columna.tables.common import SAGITTAL_CODES
 from columna.tables.rows import Missing
 
 Row = dict[str, Any]
@@ -48,7 +50,8 @@ def regional_angles(ends: Ends) -> Row:
             right = ends.right("L1", S1) if level == S1 else ends.right("C7", "T3")
             row[f"{stem}_deg"] = -elevation_deg(end.line.direction, right)
     codes = [code for name, code in row.items() if name.endswith("_status")]
-    row["angles_status"] = "ok" if "ok" in codes else row["lumbar_lordosis_l1_s1_status"]
+    measured = [code for code in codes if code in SAGITTAL_CODES]
+    row["angles_status"] = weakest(*measured) if measured else row["lumbar_lordosis_l1_s1_status"]
     row["lordosis_distribution_ratio"] = _distribution(row)
     return row
 
@@ -56,7 +59,7 @@ def regional_angles(ends: Ends) -> Row:
 def _distribution(angles: Row) -> float | Missing:
     """Share of the lordosis below L4, of a spine that is lordotic at all."""
     for stem in ("lumbar_lordosis_l1_s1", "lordosis_l4_s1"):
-        if f"{stem}_deg" not in angles:
+        if angles[f"{stem}_status"] not in SAGITTAL_CODES:
             return Missing(angles[f"{stem}_status"])
     whole, lower = angles["lumbar_lordosis_l1_s1_deg"], angles["lordosis_l4_s1_deg"]
     return lower / whole if abs(whole) >= LEAST_LORDOSIS_DEG else Missing("not_applicable")
@@ -64,7 +67,7 @@ def _distribution(angles: Row) -> float | Missing:
 
 def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> float | Missing:
     """L1-S1 lordosis of `angles` minus (sum of disc angles minus sum of wedge angles)."""
-    if "lumbar_lordosis_l1_s1_deg" not in angles:
+    if angles["lumbar_lordosis_l1_s1_status"] not in SAGITTAL_CODES:
         return Missing(angles["lumbar_lordosis_l1_s1_status"])
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
@@ -100,7 +103,7 @@ def lumbar_chain(
 
 def largest_arc(ends: Ends) -> Row:
     """Largest lordosis between any two endplates from T8 down, and its apex."""
-    bodies = [b for b in ends.complete if ORDER[b.level] >= ORDER[ARC_FROM]]
+    bodies = [b for b in ends.with_middle if ORDER[b.level] >= ORDER[ARC_FROM]]
     if len(bodies) < LEAST_VERTEBRAE:
         return {"arc_status": _arc_failure(ends)}
     right = ends.right(bodies[0].level, bodies[-1].level)
@@ -118,7 +121,7 @@ def largest_arc(ends: Ends) -> Row:
     inside = [b for b in bodies if ORDER[first.level] <= ORDER[b.level] <= ORDER[level]]
     chord = first.plate("superior").point, line.point
     return {
-        "arc_status": "ok",
+        "arc_status": weakest(*(body.fit_status for body in inside)),
         "max_lordosis_deg": angle,
         "max_lordosis_upper": first.level,
         "max_lordosis_lower": level,
@@ -128,7 +131,7 @@ def largest_arc(ends: Ends) -> Row:
 
 def thoracic_apex(ends: Ends) -> str | Missing:
     """Vertebra of T1 to T12 farthest behind the chord of those; only if all from T4 are ok."""
-    chest = [b for b in ends.complete if b.region == "thoracic" and b.level != "T13"]
+    chest = [b for b in ends.with_middle if b.region == "thoracic" and b.level != "T13"]
     known = {b.level for b in chest}
     lack = next((level for level in _APEX_LEVELS if level not in known), None)
     if lack is not None:
@@ -140,17 +143,17 @@ def thoracic_apex(ends: Ends) -> str | Missing:
 
 def _angle(stem: str, sign: float, upper: End, lower: End, ends: Ends) -> Row:
     found = ends.find(*upper), ends.find(*lower)
-    failures = [end.status for end in found if end.status != "ok"]
-    if failures:
-        return {f"{stem}_status": failures[0]}
+    status = weakest(*(end.status for end in found))
+    if status not in SAGITTAL_CODES:
+        return {f"{stem}_status": status}
     right = ends.right(upper[0], lower[0])
     angle = lordosis_deg(found[0].line, found[1].line, right)
-    return {f"{stem}_status": "ok", f"{stem}_deg": sign * angle}
+    return {f"{stem}_status": status, f"{stem}_deg": sign * angle}
 
 
 def _arc_failure(ends: Ends) -> str:
     below = [b for b in ends.geometry.bodies if not b.level or ORDER[b.level] >= ORDER[ARC_FROM]]
-    return ends.few_failure(below, LEAST_VERTEBRAE)
+    return ends.few_failure(below, ends.with_middle, LEAST_VERTEBRAE)
 
 
 def _farthest(

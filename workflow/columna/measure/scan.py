@@ -61,7 +61,7 @@ def measure_scan(
     vertebrae = vertebra_rows(
         context, parts, fov, settings, geometry, tissue, has_sacrum=has_sacrum
     )
-    joined = column_rows(context, vertebrae, regions, fov, settings.fov_margin_mm, geometry, tissue)
+    joined = column_rows(context, vertebrae, regions, fov, geometry, tissue)
     return {
         "scans": [measured_scan_row(context, vertebrae, regions.keys(), has_sacrum)],
         "structures": [

@@ -5,6 +5,7 @@ from typing import Any
 
 from columna.measure.context import MeasureContext
 from columna.measure.kinds import instance_kind
+from columna.tables.common import LATERAL_CUT
 from columna.tables.rows import finish_row
 from columna.tables.scans import SCANS
 from columna.tables.schema import REGIONS
@@ -67,6 +68,7 @@ def _counts(vertebrae: list[Row]) -> Row:
         "n_vertebrae_n": len(seen),
         "n_fragments_n": len(found) - len(seen),
         "n_bodies_complete_n": sum(row["body_status"] == "ok" for row in seen),
+        "n_bodies_lateral_cut_n": sum(row["presence"] == LATERAL_CUT for row in seen),
         "has_c2": any(row["index_from_c2"] == 1 for row in seen),
     }
     if not named:

@@ -98,6 +98,20 @@ class Sections:
         is_near = np.abs(self.r - self.centroid[0][:, None]) <= max(band_mm, R_STEP_MM / 2 + 1e-6)
         return np.where(is_near, extent, 0.0).max(axis=1)
 
+    def middle_ap_mm(self, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Largest extent along a of sections that are cut at a side, shape (n,).
+
+        A tube is deepest in its middle, wherever that is in what is seen of it. The second array
+        says where it is seen: the place lies farther than `margin_mm` from both ends.
+        """
+        extent = np.nan_to_num(self.walls[1] - self.walls[0])
+        deepest = extent.argmax(axis=1)
+        is_hit = extent > 0
+        first = is_hit.argmax(axis=1)
+        last = len(self.r) - 1 - is_hit[:, ::-1].argmax(axis=1)
+        room = R_STEP_MM * np.minimum(deepest - first, last - deepest)
+        return extent.max(axis=1), room > margin_mm
+
     @cached_property
     def rl_mm(self) -> np.ndarray:
         """Extent along r through the centroid, shape (n,)."""

@@ -11,6 +11,8 @@ from columna.measure.geometry import Geometry
 from columna.measure.lengths import composition, curve_lengths, sagittal_offsets
 from columna.measure.regional import closure, largest_arc, regional_angles, thoracic_apex
 from columna.measure.statuses import commonest
+from columna.measure.visibility import weakest
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.rows import Missing, finish_row, or_missing
 from columna.tables.spine import SPINE
 
@@ -81,15 +83,21 @@ def _listhesis(discs: Sequence[Row]) -> Row:
 
 def _lumbar_canal(cord_canal: Sequence[Row]) -> Row:
     sites = [row for row in cord_canal if row["region"] == "lumbar"]
-    lumbar = [row for row in sites if row["canal_status"] == "ok"]
+    lumbar = [row for row in sites if row["canal_ap_min_mm"] is not None]
     if not lumbar:
         return {
             "lumbar_canal_status": commonest((row["canal_status"] for row in sites), "no_anchor")
         }
-    narrowest = min(lumbar, key=lambda row: row["canal_area_min_mm2"])
-    return {
-        "canal_area_min_mm2": narrowest["canal_area_min_mm2"],
+    row: Row = {
+        "lumbar_canal_status": weakest(*(row["canal_status"] for row in lumbar)),
         "canal_ap_min_mm": min(row["canal_ap_min_mm"] for row in lumbar),
+    }
+    whole = [row for row in lumbar if row["canal_area_min_mm2"] is not None]
+    if not whole:
+        return row | {"lumbar_canal_area_status": LATERAL_CUT}
+    narrowest = min(whole, key=lambda row: row["canal_area_min_mm2"])
+    return row | {
+        "canal_area_min_mm2": narrowest["canal_area_min_mm2"],
         "canal_min_level": narrowest["level"],
     }
 
@@ -105,7 +113,8 @@ def _cord_end(
     if end is None:
         found = [row["cord_status"] for row in cord_canal if row["index_from_top"] is not None]
         lacks = commonest(found, "not_segmented")
-        return {"cord_end_status": "outside_fov" if "ok" in found else lacks}
+        is_seen = any(code in SAGITTAL_CODES for code in found)
+        return {"cord_end_status": "outside_fov" if is_seen else lacks}
     level = next(row["level"] for row in vertebrae if row["vertebra"] == end.vertebra)
     first = geometry.bodies[0].crop.centroid_mm
     place, start = (geometry.curve.nearest(point) for point in (end.point_mm, first))

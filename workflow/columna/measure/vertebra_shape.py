@@ -11,6 +11,7 @@ from columna.measure.geometry import Geometry
 from columna.measure.heights import BANDS, side_height_mm
 from columna.measure.robust import finite_median
 from columna.measure.tissue import Tissue, ratio
+from columna.tables.common import LATERAL_CUT
 from columna.tables.rows import Missing, or_missing
 
 Row = dict[str, Any]
@@ -23,6 +24,13 @@ _INSET_MM = 2.0
 
 SHAPE_STATUSES = ("frame_status", "heights_status", "signal_status")
 _C2 = "C2"
+_ACROSS = (
+    "width_mm",
+    "body_compactness_ratio",
+    "height_left_mm",
+    "height_right_mm",
+    "lateral_wedge_deg",
+)
 
 
 def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) -> Row:
@@ -35,25 +43,23 @@ def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) 
     body
         The body.
     row
-        Its ``body_status`` and, where that is ok, ``body_volume_mm3``.
+        ``body_volume_mm3`` where it is complete.
     """
-    status = row["body_status"]
-    if status != "ok":
-        return dict.fromkeys(SHAPE_STATUSES, status)
+    if not body.has_middle:
+        return dict.fromkeys(SHAPE_STATUSES, body.status)
     return (
         _frame_group(geometry, body)
-        | _height_group(geometry, body, row["body_volume_mm3"])
+        | _height_group(geometry, body, row.get("body_volume_mm3"))
         | signal_columns(geometry, tissue, body)
     )
 
 
 def _frame_group(geometry: Geometry, body: Body) -> Row:
-    status = body.frame.status
-    measures = frame_columns(geometry, body) if status == "ok" else {}
-    return {"frame_status": status} | measures
+    measures = frame_columns(geometry, body) if body.frame.status == "ok" else {}
+    return {"frame_status": body.fit_status} | measures
 
 
-def _height_group(geometry: Geometry, body: Body, volume_mm3: float) -> Row:
+def _height_group(geometry: Geometry, body: Body, volume_mm3: float | None) -> Row:
     if body.frame.status != "ok":
         return {"heights_status": body.frame.status}
     edges: Row = {}
@@ -67,7 +73,7 @@ def _height_group(geometry: Geometry, body: Body, volume_mm3: float) -> Row:
     if not isinstance(measures["width_mm"], Missing):
         box = measures["depth_mm"] * measures["width_mm"] * measures["height_mean_mm"]
         measures["body_compactness_ratio"] = volume_mm3 / box
-    return edges | measures | {"heights_status": "ok"}
+    return edges | measures | {"heights_status": body.fit_status}
 
 
 def _edge_columns(body: Body, side: str) -> Row:
@@ -89,7 +95,7 @@ def signal_columns(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row
         return {"signal_status": "too_few_voxels"}
     signal, mean = float(np.median(values)), float(values.mean())
     return {
-        "signal_status": "ok",
+        "signal_status": body.status,
         "signal_body_au": signal,
         "signal_body_csf_ratio": ratio(signal, tissue.fluid_near(body.crop)),
         "signal_body_disc_ratio": ratio(signal, _disc_signal(geometry, tissue, body)),
@@ -113,9 +119,18 @@ def frame_columns(geometry: Geometry, body: Body) -> Row:
         "frame_source": body.frame.source,
         "axis_sagittal_deg": float(np.rad2deg(np.arctan2(a, s))),
         "axis_coronal_deg": float(np.rad2deg(np.arctan2(r, s))),
-        "axial_rotation_deg": axial_rotation_deg(geometry, body),
+        "axial_rotation_deg": _rotation(geometry, body),
         "bodies_touching_n": _touching(geometry, body),
     }
+
+
+def _rotation(geometry: Geometry, body: Body) -> float | Missing:
+    """Axial rotation where it is known: bodies that are cut at a side know little of theirs."""
+    if body.crop.is_lateral_cut:
+        return Missing(LATERAL_CUT)
+    if any(other.crop.is_lateral_cut for other in _neighbours(geometry.bodies, body)):
+        return Missing("neighbour_missing")
+    return axial_rotation_deg(geometry, body)
 
 
 def axial_rotation_deg(geometry: Geometry, body: Body) -> float | Missing:
@@ -167,7 +182,6 @@ def height_columns(body: Body, slice_mm: float) -> Row | None:
         "n_native_slices_in_band_n": body.band.slices_n,
         "depth_mm": body.band.depth_mm,
         "wedge_angle_deg": wedge_angle_deg(body),
-        "lateral_wedge_deg": lateral_wedge_deg(body.frame),
         "posterior_wall_deg": or_missing(_wall_angle(body), "fit_failed"),
         **_across(body, slice_mm),
     }
@@ -210,10 +224,15 @@ def _wall_angle(body: Body) -> float | None:
 
 
 def _across(body: Body, slice_mm: float) -> Row:
-    """What depends on the left-right direction, where there are enough slices."""
+    """What depends on the left-right direction, where the sides are seen and slices enough."""
+    if body.crop.is_lateral_cut:
+        return dict.fromkeys(_ACROSS, Missing(LATERAL_CUT))
     band, too_few = body.band, Missing("too_few_slices")
     slices = band.width_mm / slice_mm
-    row = {"width_mm": band.width_mm if slices >= LEAST_SLICES_WIDTH else too_few}
+    row = {
+        "width_mm": band.width_mm if slices >= LEAST_SLICES_WIDTH else too_few,
+        "lateral_wedge_deg": lateral_wedge_deg(body.frame),
+    }
     for side, towards in (("left", -1), ("right", 1)):
         if slices / 2 < LEAST_SLICES_SIDE:
             row[f"height_{side}_mm"] = too_few

@@ -12,6 +12,7 @@ from columna.measure.body import Body
 from columna.measure.context import MeasureContext, Vertebra
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import Geometry, repeated_levels
+from columna.measure.lateral import middle_width_mm
 from columna.measure.neighbours import add_neighbour_columns, add_visible_fraction
 from columna.measure.parts import Parts
 from columna.measure.regions import Region
@@ -19,6 +20,7 @@ from columna.measure.seams import seam_columns
 from columna.measure.tissue import Tissue
 from columna.measure.vertebra_shape import SHAPE_STATUSES, shape_rows
 from columna.measure.visibility import arch_status, body_status, is_cut
+from columna.tables.common import LATERAL_CUT
 from columna.tables.rows import Missing, finish_row, or_missing
 from columna.tables.vertebrae import VERTEBRAE
 
@@ -167,7 +169,8 @@ class _Measure:
     def columns(self, vertebra: Vertebra, parts: Parts) -> Row:
         """Visibility, place, volumes, shape and signal of one vertebra."""
         limits = (self.fov, self.margin_mm, self.repeated)
-        body = body_status(vertebra, parts, *limits)
+        found = self.geometry.by_label.get(vertebra.label)
+        body = found.status if found else body_status(vertebra, parts, *limits)
         arch = arch_status(vertebra, parts, *limits)
         whole = arch if body == "ok" else body
         row = {
@@ -178,9 +181,11 @@ class _Measure:
             "confidence_status": "not_recorded",
             "fold_dice_status": "not_recorded",
             **self._place(parts, body),
+            "middle_width_mm": middle_width_mm(found.crop)
+            if body == LATERAL_CUT
+            else Missing("not_applicable"),
             **self._volumes(parts, whole, body, arch),
         }
-        found = self.geometry.by_label.get(vertebra.label)
         if found is None:
             return row | dict.fromkeys((*SHAPE_STATUSES, "curve_position_status"), body)
         return row | self._curve(found) | shape_rows(self.geometry, self.tissue, found, row)
@@ -190,15 +195,15 @@ class _Measure:
             return "duplicate"
         if vertebra.level == "C1":  # it has no body to go by
             return "partial" if parts.faces else "complete"
-        return "complete" if body == "ok" else "partial"
+        return {"ok": "complete", LATERAL_CUT: LATERAL_CUT}.get(body, "partial")
 
     def fragment(self, parts: Parts) -> Row:
         """A piece of bone: where it is, and nothing else."""
-        lacks = ("visible_fraction_status", "curve_position_status", *_PART_STATUSES)
+        lacks = ("middle_width_status", "visible_fraction_status", "curve_position_status")
         subregions = (f"{name}_status" for name in SUBREGIONS)
         return {
             "presence": "fragment",
-            **dict.fromkeys((*lacks, *subregions, *_WHOLE_STATUSES), "fragment"),
+            **dict.fromkeys((*lacks, *_PART_STATUSES, *subregions, *_WHOLE_STATUSES), "fragment"),
             **self._place(parts, "fragment"),
         }
 

@@ -1,4 +1,8 @@
-"""Whether a vertebra is in the field of view as a whole (morphometrics G15)."""
+"""Whether a structure is in the field of view as a whole (morphometrics G15).
+
+One rule for bodies, discs and canal: what is cut at the left or right side alone is
+``lateral_cut``, and its middle can be measured; any other cut is ``partial_fov``.
+"""
 
 from collections.abc import Collection
 
@@ -6,6 +10,34 @@ from columna.measure.context import Vertebra
 from columna.measure.fov import FieldOfView
 from columna.measure.parts import Parts
 from columna.measure.regions import Region
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
+
+SIDES_OF_SLICES = frozenset("LR")
+
+
+def cut_status(region: Region, fov: FieldOfView, margin_mm: float) -> str:
+    """``ok``, ``lateral_cut`` or ``partial_fov``.
+
+    Parameters
+    ----------
+    region
+        A structure.
+    fov, margin_mm
+        The field of view, and what is too near to its upper or lower edge: masks of cut
+        structures often end a little before it.
+    """
+    faces = set(fov.faces(region))
+    if fov.distance_mm(region) < margin_mm or faces - SIDES_OF_SLICES:
+        return "partial_fov"
+    return LATERAL_CUT if faces else "ok"
+
+
+def weakest(*codes: str) -> str:
+    """Status of what several parts make: the first that lacks, else whether one is cut."""
+    lacking = [code for code in codes if code not in SAGITTAL_CODES]
+    if lacking:
+        return lacking[0]
+    return LATERAL_CUT if LATERAL_CUT in codes else "ok"
 
 
 def body_status(
@@ -32,7 +64,7 @@ def body_status(
         return "not_applicable"
     if parts.body is None:
         return "outside_fov" if parts.faces else "not_segmented"
-    return "partial_fov" if is_cut(parts.body, fov, margin_mm) else "ok"
+    return cut_status(parts.body, fov, margin_mm)
 
 
 def arch_status(
@@ -53,8 +85,7 @@ def arch_status(
 
 def is_cut(region: Region, fov: FieldOfView, margin_mm: float) -> bool:
     """Whether a region touches a face, or is too near to the superior or inferior one."""
-    # masks of cut structures often end a little before the edge
-    return fov.distance_mm(region) < margin_mm or bool(fov.faces(region))
+    return cut_status(region, fov, margin_mm) != "ok"
 
 
 def visible_sides(
@@ -62,9 +93,9 @@ def visible_sides(
 ) -> tuple[str, ...]:
     """Endplates of a body that can be measured: not at the edge, not below a dens.
 
-    A body that is cut in front, behind or at a side has none.
+    A body that is cut in front or behind has none.
     """
-    if set(fov.faces(body)) & set("APLR"):
+    if set(fov.faces(body)) & set("AP"):
         return ()
     room = fov.room_mm(body)
     sides = {"superior": room["S"], "inferior": room["I"]}

@@ -6,10 +6,10 @@ import numpy as np
 
 from columna.quality.context import QualityContext, Row
 from columna.quality.finding import Finding, found
+from columna.tables.cord_canal import CORD_CANAL
 
 RULES = {"canal_area_step": "canal_area_mm2", "cord_area_step": "cord_area_mm2"}
 """Rule -> column of the table `cord_canal`."""
-STATUS = {"canal_area_mm2": "canal_status", "cord_area_mm2": "cord_status"}
 SITES = ("mid_body", "disc")
 """The sites that follow one another; the site `level` covers both."""
 REACH = 2
@@ -54,7 +54,7 @@ def _steps(areas: Sequence[float | None]) -> Iterator[tuple[int, float]]:
 
 def _lack(rows: Sequence[Row], column: str) -> str:
     """Why none of the sites of a vertebra can be compared."""
-    codes = [row[STATUS[column]] for row in rows if row[column] is None]
+    codes = [row[CORD_CANAL[column].status] for row in rows if row[column] is None]
     if len(codes) < len(rows):
         return "neighbour_missing"
     return codes[0] if codes else "not_applicable"

@@ -24,7 +24,8 @@ _VALUES = {
         SELECT participant_id, session_id, scan_id, vertebra AS item, level AS norm, level,
                level_order, NULL AS structure, {column} AS value
         FROM vertebrae
-        WHERE presence = 'complete' AND level IS NOT NULL AND {column} IS NOT NULL""",
+        WHERE presence IN ('complete', 'lateral_cut') AND level IS NOT NULL
+          AND {column} IS NOT NULL""",
     "structures": """
         SELECT participant_id, session_id, scan_id, structure AS item, structure AS norm,
                NULL AS level, NULL AS level_order, structure, {column} AS value

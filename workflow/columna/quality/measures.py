@@ -10,8 +10,9 @@ from columna.measure.robust import huber_fit
 from columna.quality.context import QualityContext, Row, centroid_mm
 from columna.quality.finding import Finding, found
 from columna.quality.rules import all_rules
+from columna.tables.common import SAGITTAL_CODES
 from columna.tables.rows import IMPLAUSIBLE
-from columna.tables.vertebrae import VERTEBRAE
+from columna.tables.vertebrae import MEASURED, VERTEBRAE
 
 MIN_COMPLETE = 7
 """Complete bodies that a quadratic over levels needs."""
@@ -45,7 +46,7 @@ def _neighbour_z(context: QualityContext, rule_id: str) -> Iterator[Finding]:
     values = {
         place: float(np.log(row[column]))
         for place, row in enumerate(rows)
-        if row["presence"] == "complete" and row["level"] not in NOT_LIKE_OTHERS and row.get(column)
+        if row["presence"] in MEASURED and row["level"] not in NOT_LIKE_OTHERS and row.get(column)
     }
     scores = _robust_z(values) if len(values) >= MIN_COMPLETE else {}
     for place, row in enumerate(rows):
@@ -58,7 +59,7 @@ def _lack(row: Row, column: str) -> str:
     if row["level"] in NOT_LIKE_OTHERS:
         return "not_applicable"
     status = row[VERTEBRAE[column].status]
-    return "partial_fov" if status == "ok" else status
+    return "partial_fov" if status in SAGITTAL_CODES else status
 
 
 def _robust_z(values: dict[int, float]) -> dict[int, float]:

@@ -9,6 +9,7 @@ import numpy as np
 from columna.anatomy import L5, L6, SACRUM, T12, T13, levels
 from columna.quality.context import QualityContext, Row, centroid_mm
 from columna.quality.finding import Finding, found
+from columna.tables.vertebrae import MEASURED
 
 OPTIONAL = (T12, T13, L5, L6)
 """Levels that may be missing in a spine of unusual counts (11 or 13 thoracic, 4 or 6 lumbar)."""
@@ -114,7 +115,7 @@ def _levels_below(row: Row) -> int:
 def _spacing(rows: list[Row]) -> Iterator[Finding]:
     """Distance of every body to the next one against the distances around."""
     centres = [None if r["centroid_s_mm"] is None else centroid_mm(r) for r in rows]
-    is_whole = [row["presence"] == "complete" for row in rows]
+    is_whole = [row["presence"] in MEASURED for row in rows]
     steps = [
         float(np.linalg.norm(a - b)) if a is not None and b is not None and ok else None
         for (a, b), ok in zip(

@@ -70,12 +70,8 @@ def _canal_columns() -> tuple[Column, ...]:
             rule,
             count("planes_n", "Planes, about 1 mm apart, perpendicular to the canal."),
             measure("slab_mm", "Length of the canal between the first and last plane.", (2, 80)),
-            measure("canal_area_mm2", "Area of the canal, mean.", (50, 700), "B", "G11"),
-            measure("canal_area_min_mm2", "Area, smallest.", (30, 700), "B", "G11"),
-            measure("canal_area_sd_mm2", "Area, standard deviation.", (0, 200), "B", "G11"),
             measure("canal_ap_mm", "Anterior-posterior diameter, mean.", (4, 30), "A", "G11"),
             measure("canal_ap_min_mm", "The same, smallest.", (3, 30), "A", "G11"),
-            measure("canal_rl_mm", "Left-right diameter, mean.", (8, 45), "C", "G11"),
             measure(
                 "plane_angle_deg",
                 "Angle of the canal to the scanner's long axis, mean.",
@@ -117,20 +113,8 @@ def _cord_columns() -> tuple[Column, ...]:
         *in_group(
             "cord_status",
             rule,
-            measure("cord_area_mm2", "Area of the cord, mean.", (20, 160), CORD_AREA_TIERS, "G11"),
-            measure("cord_area_min_mm2", "Area, smallest.", (10, 160), CORD_AREA_TIERS, "G11"),
-            measure(
-                "cord_area_sd_mm2", "Area, standard deviation.", (0, 60), CORD_AREA_TIERS, "G11"
-            ),
             measure("cord_ap_mm", "Anterior-posterior diameter, mean.", (3, 13), "B", "G11"),
             measure("cord_ap_min_mm", "The same, smallest.", (2, 13), "B", "G11"),
-            measure("cord_rl_mm", "Left-right diameter, mean.", (4, 20), "C", "G11"),
-            measure(
-                "csf_area_mm2", "Area of the canal without the cord, mean.", (10, 600), "B", "G11"
-            ),
-            measure(
-                "cord_canal_area_ratio", "cord_area_mm2 over canal_area_mm2.", (0.05, 0.98), "B"
-            ),
             measure("cord_canal_ap_ratio", "cord_ap_mm over canal_ap_mm.", (0.1, 1), "A"),
             measure(
                 "anterior_csf_mm",
@@ -150,6 +134,43 @@ def _cord_columns() -> tuple[Column, ...]:
                 "the bodies above and below the site.",
                 (-30, 95),
                 "B",
+            ),
+            within="cord_status",
+        ),
+    )
+
+
+def _across_columns() -> tuple[Column, ...]:
+    """What needs the sides of canal and cord."""
+    return (
+        *with_status(
+            "canal_area_status",
+            "canal_status is not ok",
+            measure("canal_area_mm2", "Area of the canal, mean.", (50, 700), "B", "G11"),
+            measure("canal_area_min_mm2", "Area, smallest.", (30, 700), "B", "G11"),
+            measure("canal_area_sd_mm2", "Area, standard deviation.", (0, 200), "B", "G11"),
+            measure("canal_rl_mm", "Left-right diameter, mean.", (8, 45), "C", "G11"),
+            within="canal_status",
+        ),
+        *with_status(
+            "cord_area_status",
+            "cord_status is neither ok nor lateral_cut, or the cord itself is cut off at a side",
+            measure("cord_area_mm2", "Area of the cord, mean.", (20, 160), CORD_AREA_TIERS, "G11"),
+            measure("cord_area_min_mm2", "Area, smallest.", (10, 160), CORD_AREA_TIERS, "G11"),
+            measure(
+                "cord_area_sd_mm2", "Area, standard deviation.", (0, 60), CORD_AREA_TIERS, "G11"
+            ),
+            measure("cord_rl_mm", "Left-right diameter, mean.", (4, 20), "C", "G11"),
+            within="cord_status",
+        ),
+        *with_status(
+            "csf_area_status",
+            "cord_status is not ok",
+            measure(
+                "csf_area_mm2", "Area of the canal without the cord, mean.", (10, 600), "B", "G11"
+            ),
+            measure(
+                "cord_canal_area_ratio", "cord_area_mm2 over canal_area_mm2.", (0.05, 0.98), "B"
             ),
             within="cord_status",
         ),
@@ -182,6 +203,7 @@ CORD_CANAL = Table(
         *_place_columns(),
         *sagittal(*_canal_columns()),
         *sagittal(*_cord_columns()),
+        *_across_columns(),
         implausible_count_column(),
     ),
 )

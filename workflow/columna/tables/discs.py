@@ -20,7 +20,9 @@ from columna.tables.schema import Column, Table
 
 PRESENCE = {
     "complete": "the whole disc is in the field of view",
-    "partial": "cut off by the field of view, or too close to its edge",
+    "lateral_cut": "cut off at the left or right side only: the middle of the disc is seen",
+    "partial": "cut off by the field of view elsewhere, too close to its upper or lower edge, or "
+    "cut off at a side up to its middle",
     "duplicate": "the level above was assigned to more than one vertebra",
     "absent_outside_fov": "beyond the first or last disc found",
     "absent_within_range": "not found although both vertebrae, or levels above and below, are",
@@ -236,14 +238,6 @@ def _angle_columns() -> tuple[Column, ...]:
                 "G9",
                 "+ = opens to the front (lordotic)",
             ),
-            measure(
-                "disc_lateral_angle_deg",
-                "Angle between the neighbouring endplate planes in the coronal plane.",
-                (-20, 20),
-                {"cervical": "C", "thoracic": "B", "lumbar": "B"},
-                "G9",
-                "+ = opens to the right",
-            ),
         ),
         *with_status(
             "segment_angle_status",
@@ -280,6 +274,22 @@ def _angle_columns() -> tuple[Column, ...]:
             ),
             within="angle_status",
         ),
+    )
+
+
+def _lateral_angle_columns() -> tuple[Column, ...]:
+    return with_status(
+        "lateral_angle_status",
+        "angle_status is not ok",
+        measure(
+            "disc_lateral_angle_deg",
+            "Angle between the neighbouring endplate planes in the coronal plane.",
+            (-20, 20),
+            {"cervical": "C", "thoracic": "B", "lumbar": "B"},
+            "G9",
+            "+ = opens to the right",
+        ),
+        within="angle_status",
     )
 
 
@@ -340,6 +350,7 @@ DISCS = Table(
         *_tissue_columns(),
         *sagittal(*_gap_columns()),
         *sagittal(*_angle_columns()),
+        *_lateral_angle_columns(),
         *sagittal(*_signal_columns()),
         implausible_count_column(),
     ),

@@ -81,35 +81,39 @@ def _direction_columns() -> tuple[Column, ...]:
             sign="+ = anterior end higher",
             **_GROUP,
         ),
-        Column(
-            "tilt_coronal_deg",
-            "float64",
-            "Angle of the endplate plane against the spine's chord (from the lowest to the "
-            "uppermost body seen) in the mean coronal plane.",
-            null_rule=_MISSING,
-            plausible=(-45, 45),
-            reliability="B",
-            definition="G3",
-            sign="+ = right side down",
-            **_GROUP,
-        ),
-        *(
+        *with_status(
+            "plane_status",
+            f"{_MISSING}, or the sides of the body are cut off",
             Column(
-                f"normal_{axis}_ratio",
+                "tilt_coronal_deg",
                 "float64",
-                f"Part along the scanner's {name} axis of the outward unit normal of the plane.",
-                null_rule=_MISSING,
-                plausible=(-1, 1),
-                reliability=tier,
+                "Angle of the endplate plane against the spine's chord (from the lowest to the "
+                "uppermost body seen) in the mean coronal plane.",
+                plausible=(-45, 45),
+                reliability="B",
                 definition="G3",
-                sign=f"+ = {name}",
-                **_GROUP,
-            )
-            for axis, name, tier in (
-                ("r", "right", "B"),
-                ("a", "anterior", "A"),
-                ("s", "superior", "A"),
-            )
+                sign="+ = right side down",
+                **_NEW,
+            ),
+            *(
+                Column(
+                    f"normal_{axis}_ratio",
+                    "float64",
+                    f"Part along the scanner's {name} axis of the outward unit normal of the "
+                    "plane.",
+                    plausible=(-1, 1),
+                    reliability=tier,
+                    definition="G3",
+                    sign=f"+ = {name}",
+                    **_NEW,
+                )
+                for axis, name, tier in (
+                    ("r", "right", "B"),
+                    ("a", "anterior", "A"),
+                    ("s", "superior", "A"),
+                )
+            ),
+            within="endplate_status",
         ),
     )
 
@@ -165,7 +169,7 @@ def _shape_columns() -> tuple[Column, ...]:
         ),
         *with_status(
             "extent_status",
-            f"{_MISSING}, or too few columns meet it",
+            f"{_MISSING}, too few columns meet it, or the sides of the body are cut off",
             Column(
                 "focal_depression_mm",
                 "float64",
@@ -199,7 +203,7 @@ def _shape_columns() -> tuple[Column, ...]:
                     reliability="B",
                     **_NEW,
                 ),
-                within="extent_status",
+                within="endplate_status",
             )
         ),
         *sagittal(

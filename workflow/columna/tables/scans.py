@@ -285,6 +285,15 @@ def _count_columns() -> tuple[Column, ...]:
             definition="G15",
             **done,
         ),
+        Column(
+            "n_bodies_lateral_cut_n",
+            "int32",
+            "Of them with a body that is cut off at the left or right side only, and measured in "
+            "the sagittal plane.",
+            definition="G15",
+            since_version="1.2.0",
+            **done,
+        ),
         Column("n_discs_n", "int32", "Discs found.", **done),
         *with_status(
             "levels_status",

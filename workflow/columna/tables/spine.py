@@ -259,16 +259,12 @@ def _summary_columns() -> tuple[Column, ...]:
             "lumbar_canal_status",
             "no lumbar site was measured",
             measure(
-                "canal_area_min_mm2", "Smallest area of the lumbar canal.", (30, 500), "B", "G11"
-            ),
-            measure(
                 "canal_ap_min_mm",
                 "Smallest anterior-posterior diameter of the lumbar canal.",
                 (3, 30),
                 "A",
                 "G11",
             ),
-            level_column("canal_min_level", "Lumbar level of the smallest area."),
         ),
         *with_status(
             "cord_end_status",
@@ -304,6 +300,16 @@ def _summary_columns() -> tuple[Column, ...]:
     )
 
 
+def _canal_area_columns() -> tuple[Column, ...]:
+    return with_status(
+        "lumbar_canal_area_status",
+        "no lumbar site was measured from side to side",
+        measure("canal_area_min_mm2", "Smallest area of the lumbar canal.", (30, 500), "B", "G11"),
+        level_column("canal_min_level", "Lumbar level of the smallest area."),
+        within="lumbar_canal_status",
+    )
+
+
 SPINE = Table(
     name="spine",
     title="Whole spine",
@@ -322,6 +328,7 @@ SPINE = Table(
         *_coronal_columns(),
         *sagittal(*_length_columns()),
         *sagittal(*_summary_columns()),
+        *_canal_area_columns(),
         implausible_count_column(),
     ),
 )

@@ -17,7 +17,9 @@ from columna.tables.schema import Column, Table
 
 PRESENCE = {
     "complete": "the whole body is in the field of view",
-    "partial": "cut off by the field of view, too close to its edge, or without a body",
+    "lateral_cut": "cut off at the left or right side only: the middle of the body is seen",
+    "partial": "cut off by the field of view elsewhere, too close to its upper or lower edge, cut "
+    "off at a side up to its middle, or without a body",
     "duplicate": "the level was assigned to more than one vertebra",
     "absent_outside_fov": "beyond the first or last vertebra found",
     "absent_within_range": "not found although levels above and below are",
@@ -25,6 +27,9 @@ PRESENCE = {
     "undetermined": "no vertebra could be named; the level may be among those found",
     "fragment": "no vertebra of its own: too small beside its neighbours, or without a body",
 }
+
+MEASURED = ("complete", "lateral_cut")
+"""Presence of the vertebrae whose heights can be measured."""
 
 ANCHORS = {
     "c2": "C2",
@@ -164,8 +169,23 @@ def _visibility_columns() -> tuple[Column, ...]:
             within="found_status",
         ),
         *with_status(
+            "middle_width_status",
+            "presence is not lateral_cut",
+            Column(
+                "middle_width_mm",
+                "float64",
+                "Width of what is seen of the body as far to the left of its middle as to the "
+                "right, on which a body that is cut off at a side is measured.",
+                plausible=(0, 80),
+                reliability="C",
+                definition="G15",
+                since_version="1.2.0",
+            ),
+            within="place_status",
+        ),
+        *with_status(
             "visible_fraction_status",
-            "presence is not partial, or there are fewer than two complete bodies",
+            "presence is neither partial nor lateral_cut, or fewer than two bodies are complete",
             Column(
                 "visible_fraction_ratio",
                 "float64",
@@ -422,8 +442,21 @@ def _height_columns() -> tuple[Column, ...]:
 
 
 def _across_columns(group: str) -> tuple[Column, ...]:
-    """What needs enough slices from side to side."""
+    """What needs the sides of the body, and most of it enough slices."""
     return (
+        *with_status(
+            "lateral_wedge_status",
+            f"{group} is not ok",
+            _measure(
+                "lateral_wedge_deg",
+                "Angle between the endplate planes, seen from the front.",
+                plausible=(-20, 20),
+                reliability={"cervical": "C", "thoracic": "B", "lumbar": "B"},
+                definition="G3",
+                sign="+ = right side shorter",
+            ),
+            within=group,
+        ),
         *(
             column
             for side in ("left", "right")
@@ -533,15 +566,6 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
             reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
             definition="G7",
             sign="+ = anterior height smaller (kyphotic)",
-        ),
-        _measure(
-            "lateral_wedge_deg",
-            "Angle between the endplate planes, seen from the front.",
-            group,
-            plausible=(-20, 20),
-            reliability={"cervical": "C", "thoracic": "B", "lumbar": "B"},
-            definition="G3",
-            sign="+ = right side shorter",
         ),
         _measure(
             "wedge_ratio",

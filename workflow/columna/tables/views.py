@@ -34,11 +34,13 @@ _HEAD = """\
 --   con.execute(open("results/tables/views.sql").read())
 """
 
-_COMPLETE_BODIES = """\
--- Vertebrae whose body is wholly in the field of view, with what models adjust for and the worst
--- that the quality rules say of the level. To leave out what they doubt:
+_BODIES = """\
+-- Vertebrae whose body is measured, with what models adjust for and the worst that the quality
+-- rules say of the level. Where the slices do not reach its sides (presence = 'lateral_cut') it has
+-- heights, depths and sagittal angles, but neither widths nor volumes. To leave out what the rules
+-- doubt:
 --   WHERE qc_verdict != 'fail' AND level_verdict != 'fail'
-CREATE OR REPLACE VIEW v_complete_bodies AS
+CREATE OR REPLACE VIEW v_measured_bodies AS
 SELECT v.*, {facts},
        coalesce(q.level_verdict, 'ok') AS level_verdict
 FROM vertebrae v
@@ -48,7 +50,11 @@ LEFT JOIN (
            CASE WHEN bool_or(verdict = 'fail') THEN 'fail' ELSE 'review' END AS level_verdict
     FROM quality WHERE scope = 'level' AND verdict IN ('review', 'fail') GROUP BY ALL
 ) q USING (scan_id, vertebra)
-WHERE v.presence = 'complete' AND v.body_status = 'ok';
+WHERE v.presence IN ('complete', 'lateral_cut');
+
+-- Those that are wholly in the field of view.
+CREATE OR REPLACE VIEW v_complete_bodies AS
+FROM v_measured_bodies WHERE presence = 'complete' AND body_status = 'ok';
 """
 
 _LUMBAR = """\
@@ -61,8 +67,8 @@ WHERE b.region = 'lumbar';
 """
 
 _SUBJECT_WIDE = """\
--- One row per measured scan: measures of complete bodies and of discs by level (a disc by the level
--- above), then those of the spine as a whole.
+-- One row per measured scan: measures of bodies (v_measured_bodies) and of discs by level (a disc
+-- by the level above), then those of the spine as a whole.
 CREATE OR REPLACE VIEW v_subject_wide AS
 SELECT s.participant_id, s.session_id, s.scan_id, {facts},
        v.* EXCLUDE (scan_id),
@@ -72,7 +78,7 @@ FROM scans s
 LEFT JOIN (
     SELECT scan_id,
            {vertebrae}
-    FROM v_complete_bodies GROUP BY scan_id
+    FROM v_measured_bodies GROUP BY scan_id
 ) v USING (scan_id)
 LEFT JOIN (
     SELECT scan_id,
@@ -92,7 +98,7 @@ def views_sql() -> str:
     parts = [
         _HEAD,
         *(_table_view(table) for table in TABLES.values()),
-        _COMPLETE_BODIES.format(facts=facts),
+        _BODIES.format(facts=facts),
         _LUMBAR.format(disc=disc),
         _SUBJECT_WIDE.format(
             facts=facts,

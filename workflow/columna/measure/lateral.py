@@ -1,0 +1,71 @@
+"""What a cut at the left or right side leaves of a structure (morphometrics G15).
+
+The slices of many scans do not reach the sides of the spine. What lies in the sagittal plane can
+be measured all the same, on the part that is seen on both sides of the middle. The middle is that
+of the spinal canal: the middle of what is seen of a body moves away with every slice that lacks.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from columna.measure.crops import Crop
+
+LEAST_DEPTHS = 0.35
+"""The part on both sides of the middle is at least so wide, in depths of the structure.
+
+That is 0.26 to 0.33 of the width of a body; below, fits fail and errors grow (docs/accuracy.md)."""
+_SLAB_MM = 5.0
+_REACH_MM = 60.0
+
+
+def canal_behind(origin: np.ndarray, s: np.ndarray, canal_mm: np.ndarray) -> np.ndarray | None:
+    """Centroid of the canal at the height of `origin`, RAS+ mm, shape (3,); None without any.
+
+    Parameters
+    ----------
+    origin
+        A place, RAS+ mm, shape (3,).
+    s
+        The spine's cranial direction there, unit vector, shape (3,).
+    canal_mm
+        Voxel centres of the canal, RAS+ mm, shape (n, 3).
+    """
+    offset = canal_mm - origin
+    is_near = np.abs(offset @ s) <= _SLAB_MM
+    is_near[is_near] = (offset[is_near] ** 2).sum(axis=1) <= _REACH_MM**2
+    return canal_mm[is_near].mean(axis=0) if is_near.any() else None
+
+
+def middle_width_mm(crop: Crop) -> float:
+    """Width of what `middle_part` kept of a structure, across its slices."""
+    first, last = crop.known_slices
+    return (last - first + 1) * float(np.linalg.norm(crop.affine[:3, 0]))
+
+
+def middle_part(crop: Crop, middle_mm: np.ndarray) -> Crop | None:
+    """Keep the slices that are seen as far to the left of the middle as to the right.
+
+    Parameters
+    ----------
+    crop
+        A structure.
+    middle_mm
+        A point of the mid-sagittal plane at its height, RAS+ mm, shape (3,).
+
+    Returns
+    -------
+    Crop or None
+        The structure with `Crop.known_slices`; None where the middle is not seen.
+    """
+    middle = float((np.linalg.inv(crop.affine) @ np.append(middle_mm, 1.0))[0])
+    seen = np.flatnonzero(crop.mask.any(axis=(1, 2)))
+    reach = min(middle - (seen[0] - 0.5), seen[-1] + 0.5 - middle)
+    # noise of the last bits must not decide on a slice
+    first = int(np.ceil(round(middle - reach + 0.5, 6)))
+    last = int(np.floor(round(middle + reach - 0.5, 6)))
+    if last < first:
+        return None
+    mask = np.zeros_like(crop.mask)
+    mask[first : last + 1] = crop.mask[first : last + 1]
+    return replace(crop, mask=mask, known_slices=(first, last)) if mask.any() else None
