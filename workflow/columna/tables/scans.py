@@ -181,55 +181,56 @@ def _grid_columns() -> tuple[Column, ...]:
 def _transform_columns() -> tuple[Column, ...]:
     """Sheared axes, and the qform against the sform (docs/quality.md)."""
     read = {"source": "image header"}
-    twofold = read | {"null_rule": "sform and qform are not both valid, or not accepted"}
+    accepted = read | {"status": "input_status", "null_rule": "the input was not accepted"}
     return (
         Column(
             "shear_deg",
             "float64",
             "Largest difference of the angle between two voxel axes from 90 degrees.",
-            null_rule="the input was not accepted",
-            status="input_status",
-            required=True,
-            **read,
+            **accepted,
         ),
         Column(
             "affine_source",
             "category",
             "The transform of the header that all places and sides follow.",
             codes=AFFINE_SOURCES,
-            null_rule="the input was not accepted",
-            **read,
+            **accepted,
         ),
-        Column(
-            "qform_distance_mm",
-            "float64",
-            "Largest distance between the places that sform and qform give to a corner of the "
-            "image, less what rounding can explain (0.15 % of the way from the first voxel).",
-            **twofold,
-        ),
-        Column(
-            "is_qform_mirrored",
-            "bool",
-            "Whether sform and qform disagree about which side is left.",
-            **twofold,
-        ),
-        Column(
-            "qform_turn_deg",
-            "float64",
-            "Angle between the axes of sform and qform, a mirroring left-right undone.",
-            **twofold,
-        ),
-        Column(
-            "qform_scale_ratio",
-            "float64",
-            "Largest ratio of lengths by sform and by qform, or its inverse; 1 = equal.",
-            **twofold,
-        ),
-        Column(
-            "qform_shift_mm",
-            "float64",
-            "Distance between the places that sform and qform give to the middle of the image.",
-            **twofold,
+        *with_status(
+            "qform_status",
+            "sform and qform are not both valid, or the input was not accepted",
+            Column(
+                "qform_distance_mm",
+                "float64",
+                "Largest distance between the places that sform and qform give to a corner of the "
+                "image, less what rounding can explain (0.15 % of the way from the first voxel).",
+                **read,
+            ),
+            Column(
+                "is_qform_mirrored",
+                "bool",
+                "Whether sform and qform disagree about which side is left.",
+                **read,
+            ),
+            Column(
+                "qform_turn_deg",
+                "float64",
+                "Angle between the axes of sform and qform, a mirroring left-right undone.",
+                **read,
+            ),
+            Column(
+                "qform_scale_ratio",
+                "float64",
+                "Largest ratio of lengths by sform and by qform, or its inverse; 1 = equal.",
+                **read,
+            ),
+            Column(
+                "qform_shift_mm",
+                "float64",
+                "Distance between the places that sform and qform give to the middle of the image.",
+                **read,
+            ),
+            within="input_status",
         ),
     )
 
@@ -371,7 +372,6 @@ def _quality_columns() -> tuple[Column, ...]:
             "What the rules of the table quality say of the scan as a whole.",
             codes=QC_VERDICTS,
             status="processing_status",
-            required=True,
             null_rule="processing_status is not done: nothing was judged",
             at_collect=True,
             source="quality",

@@ -16,8 +16,12 @@ UNKNOWN_COUNTS = {
 
 CHECKED = "dim_si_n"
 """A fact that is known of an input once it was read and accepted."""
-STATIONS = ("is_stitched", "n_stations_n", "stitch_si_mm")
-"""Facts that neither image nor sidecar may tell."""
+NOT_ALWAYS_TOLD = (
+    *("is_stitched", "n_stations_n", "stitch_si_mm"),
+    *("qform_distance_mm", "is_qform_mirrored", "qform_turn_deg", "qform_scale_ratio"),
+    "qform_shift_mm",
+)
+"""Facts that neither header, image nor sidecar may tell."""
 _INPUT_STAGES = ("index", "prepare")
 _PATH = re.compile(r"\S*[/\\]\S*|\S+\.nii(?:\.gz)?\b")
 
@@ -74,7 +78,7 @@ def unmeasured_scan_row(
 
 def input_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What `prepare` says of an input, as columns; what it could not tell has its reason."""
-    unknown = [name for name in STATIONS if facts.get(name) is None]
+    unknown = [name for name in NOT_ALWAYS_TOLD if facts.get(name) is None]
     return known_facts(facts) | dict.fromkeys(unknown, Missing("not_recorded"))
 
 
