@@ -6,12 +6,14 @@ that the stage has to run again. Snakemake knows nothing of these files, which i
 failed and killed jobs.
 """
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+import shutil
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from columna.files import write_json
+from columna.files import has_identity, identity, write_json
 from columna.layout import Layout
 
 Status = Literal["done", "refused", "failed"]
@@ -32,7 +34,8 @@ class Record:
     dependencies
         What the fingerprint was made of, besides the upstream stage: settings, model, input.
     files
-        Size in bytes of every file of the result, by path relative to the results folder.
+        `columna.files.identity` of every file of the result, by path relative to the results
+        folder.
     values
         Small results, JSON.
     computations_n
@@ -48,7 +51,7 @@ class Record:
     code: str | None = None
     reason: str | None = None
     dependencies: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
+    files: dict[str, list[Any]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     computations_n: int = 1
     seconds: float = 0.0
@@ -67,13 +70,13 @@ class Store:
     def read(self, scan_id: str, stage: str) -> Record | None:
         """The record of a scan's stage, or None where there is none that can be used."""
         try:
-            return Record(**json.loads(self.path(scan_id, stage).read_bytes()))
+            return _unsealed(json.loads(self.path(scan_id, stage).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def write(self, record: Record) -> None:
         """Keep a record; from now on the stage counts as ended."""
-        write_json(self.path(record.scan_id, record.stage), asdict(record))
+        write_json(self.path(record.scan_id, record.stage), _sealed(record))
 
     def is_current(self, record: Record | None, fingerprint: str) -> bool:
         """Whether `record` still answers: same fingerprint, all files whole, not a defect."""
@@ -81,15 +84,65 @@ class Store:
             record is not None
             and record.fingerprint == fingerprint
             and record.status != "failed"
-            and all(self._has(name, size) for name, size in record.files.items())
+            and self.is_whole(record)
         )
 
-    def _has(self, name: str, size: int) -> bool:
-        try:
-            return (self.layout.root / name).stat().st_size == size
-        except FileNotFoundError:
-            return False
+    def is_whole(self, record: Record, *, content: bool = False) -> bool:
+        """Whether all files of a record are as they were written.
 
-    def sizes(self, paths: list[Path]) -> dict[str, int]:
+        Size and time are compared, and where only the time differs or `content` is asked for, the
+        digest.
+        """
+        root = self.layout.root
+        return all(
+            has_identity(root / name, known, content=content)
+            for name, known in record.files.items()
+        )
+
+    def refreshed(self, record: Record) -> Record:
+        """A record whose files are whole, with their times as they are now; it is kept."""
+        files = {
+            name: [known[0], (self.layout.root / name).stat().st_mtime_ns, *known[2:]]
+            for name, known in record.files.items()
+        }
+        if files == record.files:
+            return record
+        record = replace(record, files=files)
+        self.write(record)
+        return record
+
+    def identify(self, paths: list[Path]) -> dict[str, list[Any]]:
         """`files` of a record for result files just written."""
-        return {self.layout.relative(p): p.stat().st_size for p in paths}
+        return {self.layout.relative(path): identity(path) for path in paths}
+
+    def kept(self, scan_id: str) -> list[Path]:
+        """The files that hold what is kept of a scan between stages."""
+        return sorted(self.layout.scan(scan_id).glob("*.json"))
+
+    def scan_ids(self) -> set[str]:
+        """The scans of which anything is kept."""
+        try:
+            return {path.name for path in (self.layout.root / "store").iterdir()}
+        except FileNotFoundError:
+            return set()
+
+    def forget(self, scan_id: str) -> None:
+        """Drop all that is kept of a scan, so that all stages compute it anew."""
+        shutil.rmtree(self.layout.scan(scan_id), ignore_errors=True)
+
+
+def _sealed(record: Record) -> dict[str, Any]:
+    """A record as it is kept: with a digest, by which an edited one is told."""
+    content = asdict(record)
+    return content | {"seal": _digest(content)}
+
+
+def _unsealed(content: Any) -> Record:
+    """Undo `_sealed`; ValueError if the record is not as it was written."""
+    if not isinstance(content, dict) or content.pop("seal", None) != _digest(content):
+        raise ValueError("no record as columna wrote it")
+    return Record(**content)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, allow_nan=False).encode()).hexdigest()

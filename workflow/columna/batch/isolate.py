@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from columna.errors import ScanRefused
+from columna.errors import ScanRefused, StaleError
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,8 @@ def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def is_machine_failure(error: BaseException) -> bool:
-    """Whether `error` speaks of the machine rather than of the scan."""
-    if isinstance(error, MemoryError | BrokenProcessPool):
+    """Whether `error` speaks of the machine, or of files in motion, rather than of the scan."""
+    if isinstance(error, MemoryError | BrokenProcessPool | StaleError):
         return True
     if isinstance(error, OSError):
         return error.errno in _MACHINE_ERRNO

@@ -6,7 +6,7 @@ from typing import Any
 
 from columna.batch.attempts import attempts
 from columna.cohort.manifest import ScanEntry
-from columna.errors import ColumnaError
+from columna.errors import ColumnaError, StaleError
 from columna.layout import stages_before, stages_of
 from columna.stages.base import Stage
 from columna.store import Record
@@ -52,8 +52,9 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
         fingerprint = stage.fingerprint(dependencies, upstream)
         known = stage.store.read(scan.scan_id, stage.name)
         if known is not None and stage.store.is_current(known, fingerprint):
-            plan.records[scan.scan_id] = known
+            plan.records[scan.scan_id] = stage.store.refreshed(known)
         else:
+            _check_upstream(stage, scan)
             times = known.computations_n if known else 0
             begun = attempts(stage, scan.scan_id)
             plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, begun))
@@ -73,3 +74,14 @@ def _upstream(stage: Stage, scan: ScanEntry) -> Record | None:
         if record.status != "done":
             return record
     return record
+
+
+def _check_upstream(stage: Stage, scan: ScanEntry) -> None:
+    """Raise StaleError if the result of an earlier stage, about to be read, is not its own."""
+    for earlier in stages_before(stage.name, scan):
+        record = stage.store.read(scan.scan_id, earlier)
+        if record is not None and not stage.store.is_whole(record):
+            raise StaleError(
+                f"{scan.scan_id}: results of stage '{earlier}' are missing or were changed. Start "
+                f"`snakemake` again, or `columna {earlier}` for this batch"
+            )

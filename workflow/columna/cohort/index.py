@@ -28,7 +28,7 @@ class IndexSummary:
     Parameters
     ----------
     cohort
-        Sheet or folder, as it was given.
+        Sheet or folder, as an absolute path.
     sheet_sha256
         Digest of the sheet; None for a BIDS folder.
     batch_size
@@ -64,7 +64,8 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
     Parameters
     ----------
     cohort
-        A cohort sheet (`columna.cohort.sheet`) or a BIDS folder (`columna.cohort.bids`).
+        A cohort sheet (`columna.cohort.sheet`) or a BIDS folder (`columna.cohort.bids`). The paths
+        of its scans are kept absolute.
     out
         The index folder.
     batch_size
@@ -78,17 +79,18 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
     if batch_size < 1:
         raise CohortError(f"batch_size is {batch_size}; a batch holds at least one scan")
     cohort, out = Path(cohort), Path(out)
+    place = cohort.absolute()  # so that runs from other folders find the same files
     with locked(out):
-        is_folder = cohort.is_dir()
-        rows = read_bids(cohort, skip=(out, out.parent)) if is_folder else read_sheet(cohort)
+        is_folder = place.is_dir()
+        rows = read_bids(place, skip=(out, out.parent)) if is_folder else read_sheet(place)
         scans = rows[accepted(rows)]
         ledger = extend_ledger(out / "ledger.tsv", scans["scan_id"], batch_size)
         rows.insert(len(NAMES) + len(OUTCOME), "batch", scans["scan_id"].map(ledger))
         write_if_changed(out / "scans.parquet", _parquet(rows))
         write_manifests(out, _entries(scans, ledger))
         summary = IndexSummary(
-            cohort=str(cohort),
-            sheet_sha256=None if is_folder else sha256_file(cohort),
+            cohort=str(place),
+            sheet_sha256=None if is_folder else sha256_file(place),
             batch_size=batch_size,
             rows_n=len(rows),
             scans_n=len(scans),

@@ -9,6 +9,7 @@ from columna.cohort.manifest import ScanEntry
 from columna.config import Config
 from columna.files import sha256_json
 from columna.layout import Layout
+from columna.stages.source import check_unchanged
 from columna.store import Record, Store
 
 
@@ -45,6 +46,19 @@ class Stage(ABC):
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Everything that the result depends on, besides the upstream stage's result."""
 
+    def shared(self) -> dict[str, Any]:
+        """The part of the dependencies that all scans share, found without reading large files."""
+        return {}
+
+    @property
+    def basis(self) -> str:
+        """Digest of what the results of all scans rest on: another one makes them stale."""
+        return sha256_json({"stage": self.name, "version": self.version, "shared": self.shared()})
+
+    def delivers(self, batch: str) -> list[Path]:
+        """Files that `finish` writes."""
+        return []
+
     @abstractmethod
     def load(self, scan: ScanEntry) -> Any:
         """Read what `compute` needs."""
@@ -70,6 +84,11 @@ class Stage(ABC):
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027
         """Write what the batch as a whole delivers, after its last scan."""
+
+    def check_input(self, scan: ScanEntry) -> None:
+        """Raise StaleError if the image, just read, is not the one that `prepare` saw."""
+        expected = self.done(scan, "prepare").dependencies.get("input")
+        check_unchanged(scan.path, self.file(scan, "source.json"), expected)
 
     def file(self, scan: ScanEntry, name: str) -> Path:
         """Path of an intermediate file of a scan."""

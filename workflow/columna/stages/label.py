@@ -1,6 +1,7 @@
 """Stage label: phase 3, both raw masks become the delivered masks in the grid of the input."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from columna.prepare import read_mask
 from columna.stages.base import Saved, Stage
 from columna.stages.instance import INSTANCE
 from columna.stages.semantic import SEMANTIC
-from columna.stages.source import source_sha256
+from columna.stages.source import check_unchanged, source_sha256
 from columna.volume import Volume, load_volume, save_volume
 
 
@@ -42,10 +43,13 @@ class LabelStage(Stage):
             settings = self.config.label.model_dump(mode="json", exclude={"given_levels"})
             return {"settings": settings}
         digests = {
-            mask: source_sha256(getattr(scan, mask), self.file(scan, f"source-{mask}.json"))
-            for mask in MASKS
+            mask: source_sha256(getattr(scan, mask), self._memo(scan, mask)) for mask in MASKS
         }
         return {"settings": self.config.label.model_dump(mode="json"), "masks": digests}
+
+    def shared(self) -> dict[str, Any]:
+        """Settings."""
+        return {"settings": self.config.label.model_dump(mode="json")}
 
     def load(self, scan: ScanEntry) -> LabelItem:
         """Read both masks; the grid of the input is in the record of prepare."""
@@ -83,7 +87,13 @@ class LabelStage(Stage):
 
     def _given(self, scan: ScanEntry, mask: str) -> Volume:
         """A mask of the cohort; what is wrong with it is told with its name."""
+        path = getattr(scan, mask)
         try:
-            return read_mask(getattr(scan, mask), self.config.prepare)
+            found = read_mask(path, self.config.prepare)
         except ScanRefused as refusal:
             raise ScanRefused("bad_mask", f"The {mask} mask: {refusal.reason}") from refusal
+        check_unchanged(path, self._memo(scan, mask))
+        return found
+
+    def _memo(self, scan: ScanEntry, mask: str) -> Path:
+        return self.file(scan, f"source-{mask}.json")
