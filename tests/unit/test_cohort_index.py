@@ -151,7 +151,7 @@ def test_relative_paths_count_from_the_sheet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     build_index(Path("study/cohort.tsv"), Path("out"), 32)
     paths = [str(e.path) for e in all_entries(Path("out"))]
-    assert paths == [f"{tmp_path}/abs.nii.gz", "study/data/0.nii.gz"]
+    assert paths == [f"{tmp_path}/abs.nii.gz", f"{tmp_path}/study/data/0.nii.gz"]
     monkeypatch.chdir(tmp_path / "study")
     assert read_sheet(Path("cohort.tsv")).loc[0, "path"] == "data/0.nii.gz"
 
@@ -165,14 +165,16 @@ def test_again_writes_nothing(tmp_path):
     assert len(before) == 3 + 3  # scans, ledger, index; three manifests
 
 
-def test_index_is_the_same_elsewhere(tmp_path, monkeypatch):
+def test_index_is_the_same_from_every_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "study").mkdir()
+    sheet = make_sheet(tmp_path / "study", scan_rows(10))
     contents = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        monkeypatch.chdir(tmp_path / name)
-        build_index(make_sheet(Path(), scan_rows(10)), Path("out"), 4)
-        contents.append({p.name: p.read_bytes() for p in Path("out").rglob("*") if p.is_file()})
-    assert contents[0] == contents[1]
+    for folder, given_as in (("study", "cohort.tsv"), (".", "study/cohort.tsv"), ("/", sheet)):
+        monkeypatch.chdir(tmp_path / folder)
+        out = tmp_path / f"out{len(contents)}"
+        build_index(Path(given_as), out, 4)
+        contents.append({p.name: p.read_bytes() for p in out.rglob("*.*") if p.is_file()})
+    assert contents[0] == contents[1] == contents[2]
 
 
 def test_adding_scans_leaves_finished_batches_untouched(tmp_path):

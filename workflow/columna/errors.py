@@ -63,3 +63,14 @@ class CohortError(ColumnaError):
 
 class TableError(ColumnaError):
     """Rows do not fit the schema of their table."""
+
+
+class StaleError(ColumnaError):
+    """Something that a stage reads is not what the stages before it saw: the job ends.
+
+    The next run notices the change while it plans, and begins with the first stage concerned.
+    """
+
+
+class BusyError(ColumnaError):
+    """Another run is at work in the same results folder."""

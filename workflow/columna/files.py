@@ -6,7 +6,7 @@ import os
 import socket
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -117,6 +117,59 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; NotRegularError for pipes and devices."""
     with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stamp(path: Path | str) -> list[Any] | None:
+    """What tells at a glance whether a file is still the one that was read.
+
+    Returns
+    -------
+    list or None
+        Size in bytes, modification time in ns, who may read it, and where the path leads if it is
+        a link; None if there is no such file.
+
+    Raises
+    ------
+    OSError
+        If the file system does not answer.
+    """
+    try:
+        status = os.lstat(path)
+        leads_to = None
+        if stat.S_ISLNK(status.st_mode):
+            leads_to, status = os.readlink(path), os.stat(path)  # noqa: PTH115, PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return [status.st_size, status.st_mtime_ns, status.st_mode & 0o444, leads_to]
+
+
+def identity(path: Path) -> list[Any]:
+    """Size in bytes, modification time in ns, and SHA-256 of a file."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns, sha256_file(path)]
+
+
+def has_identity(path: Path | str, known: Sequence[Any], *, content: bool = False) -> bool:
+    """Whether a file still is what `identity` said.
+
+    Parameters
+    ----------
+    path
+        The file.
+    known
+        Its identity; without a digest, size and time must be the same.
+    content
+        Compare the digest even where size and time are the same.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - asked of millions of files
+        if status.st_size != known[0]:
+            return False
+        if status.st_mtime_ns == known[1] and not content:
+            return True
+        return len(known) > 2 and sha256_file(Path(path)) == known[2]
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def sha256_json(content: Any) -> str:

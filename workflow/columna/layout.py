@@ -53,6 +53,10 @@ class Layout:
         """One batch's rows of a delivered table."""
         return self.root / "shards" / table / f"{batch}.parquet"
 
+    def receipt(self, name: str) -> Path:
+        """What a batch, ``collect`` or a model was when it was last used (`columna.receipts`)."""
+        return self.root / "receipts" / f"{name}.json"
+
     def record(self, scan_id: str) -> Path:
         """Archive of everything that is kept of one scan between stages."""
         return self.root / "store" / f"{scan_id}.zip"

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from columna.batch import run_batch
-from columna.batch.table import write_stage_table
+from columna.batch.job import run_job
 from columna.claim import check_folder
 from columna.cohort.index import build_index
 from columna.cohort.ledger import locked
-from columna.cohort.manifest import list_batches, read_manifest
+from columna.cohort.manifest import list_batches
 from columna.cohort.rows import MISSING
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
@@ -82,11 +81,8 @@ def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
 
 def _run(config: Config, layout: Layout, threads: int) -> Record:
     [batch] = list_batches(layout.index)
-    scans = read_manifest(layout.manifest(batch))
     for name in STAGES:
-        stage = make_stage(name, config, layout)
-        [ended] = run_batch(stage, batch, scans, threads)
-        write_stage_table(layout.stage_table(name, batch), [ended])
+        [ended] = run_job(make_stage(name, config, layout), batch, threads)
     return ended
 
 

@@ -9,12 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from columna.batch.table import read_stage_table
-from columna.cohort.manifest import list_batches, read_manifest
+from columna.cohort.manifest import ScanEntry, list_batches, read_manifest
+from columna.config import Config
+from columna.errors import CohortError
 from columna.layout import STAGES, Layout, stages_of
 from columna.logs import printable
+from columna.stale import RunState, Stale, look
 from columna.store import Store
 
-ENDINGS = ("done", "refused", "failed", "pending")
+ENDINGS = ("done", "refused", "failed", "pending", "stale")
+"""stale: something that the result depends on has changed since; the next run sees to it."""
 
 
 @dataclass
@@ -29,26 +33,44 @@ class CohortStatus:
     stopped
         Rows (scan_id, stage, status, code, reason) of scans that are not and will not be done,
         those left out by the index included.
+    state
+        What is stale, and why.
     """
 
+    state: RunState
     stages: dict[str, Counter[str]] = field(default_factory=dict)
     stopped: list[tuple[str, str, str, str, str]] = field(default_factory=list)
 
 
-def cohort_status(layout: Layout) -> CohortStatus:
-    """Read the state of a run: stage tables of finished jobs, the store for running ones."""
-    status = CohortStatus({stage: Counter() for stage in STAGES}, _left_out(layout))
+def cohort_status(layout: Layout, config: Config) -> CohortStatus:
+    """Read the state of a run: stage tables of finished jobs, the store for running ones.
+
+    Raises
+    ------
+    CohortError
+        If there is no index yet, or a damaged one.
+    """
+    if not (layout.index / "scans.parquet").exists():
+        raise CohortError(f"{layout.index} holds no cohort index yet: run `columna index` first.")
+    state = look(layout, config)
+    counts: dict[str, Counter[str]] = {stage: Counter() for stage in STAGES}
+    status = CohortStatus(state, counts, _left_out(layout))
     store = Store(layout)
+    begun = store.scan_ids()
     for batch in list_batches(layout.index):
-        for stage in STAGES:
-            for row in _stage_rows(layout, store, stage, batch):
-                if row["stage"] != stage:
+        stale = state.stale.get(batch, Stale())
+        rows = {stage: _table(layout, stage, batch) for stage in STAGES}
+        for scan in read_manifest(layout.manifest(batch)):
+            for stage in stages_of(scan):
+                ending = _ending(rows[stage], scan, stage, store if scan.scan_id in begun else None)
+                if _is_stale(stale, scan, stage) and ending["status"] != "pending":
+                    status.stages[stage]["stale"] += 1
                     continue
-                status.stages[stage][row["status"]] += 1
-                if row["status"] in ("refused", "failed"):
-                    status.stopped.append(
-                        (row["scan_id"], stage, row["status"], row["code"], row["reason"])
-                    )
+                status.stages[stage][ending["status"]] += 1
+                if ending["status"] in ("refused", "failed"):
+                    told = (ending["status"], ending["code"], ending["reason"])
+                    status.stopped.append((scan.scan_id, stage, *told))
+                    break
     return status
 
 
@@ -62,36 +84,31 @@ def _left_out(layout: Layout) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
-def _stage_rows(layout: Layout, store: Store, stage: str, batch: str) -> list[dict[str, str]]:
-    """Rows of a stage table, or what the store has so far where the job has not ended."""
-    path = layout.stage_table(stage, batch)
-    if path.exists():
-        return read_stage_table(path)
-    rows = []
-    stopped = {r["scan_id"] for r in _stopped_before(layout, stage, batch)}
-    for scan in read_manifest(layout.manifest(batch)):
-        if scan.scan_id in stopped or stage not in stages_of(scan):
-            continue
-        record = store.read(scan.scan_id, stage)
-        rows.append(
-            {
-                "scan_id": scan.scan_id,
-                "stage": stage,
-                "status": record.status if record else "pending",
-                "code": (record and record.code) or "",
-                "reason": (record and record.reason) or "",
-            }
-        )
-    return rows
+def _table(layout: Layout, stage: str, batch: str) -> dict[str, dict[str, str]] | None:
+    """Rows of a stage table by scan; None where the job has not ended."""
+    try:
+        rows = read_stage_table(layout.stage_table(stage, batch))
+    except FileNotFoundError:
+        return None
+    return {row["scan_id"]: row for row in rows}
 
 
-def _stopped_before(layout: Layout, stage: str, batch: str) -> list[dict[str, str]]:
-    """Scans of a batch that the latest finished earlier stage table says are not done."""
-    for earlier in reversed(STAGES[: STAGES.index(stage)]):
-        path = layout.stage_table(earlier, batch)
-        if path.exists():
-            return [row for row in read_stage_table(path) if row["status"] != "done"]
-    return []
+def _ending(
+    rows: dict[str, dict[str, str]] | None, scan: ScanEntry, stage: str, store: Store | None
+) -> dict[str, str]:
+    """Status, code and reason of a stage of a scan, from its table or from what is stored."""
+    row = (rows or {}).get(scan.scan_id)
+    if row is not None and row["stage"] == stage:
+        return row
+    record = store.read(scan.scan_id, stage) if store and rows is None else None
+    if record is None:
+        return {"status": "pending", "code": "", "reason": ""}
+    return {"status": record.status, "code": record.code or "", "reason": record.reason or ""}
+
+
+def _is_stale(stale: Stale, scan: ScanEntry, stage: str) -> bool:
+    since = stale.scans.get(scan.scan_id)
+    return since is not None and STAGES.index(stage) >= STAGES.index(since)
 
 
 def print_status(status: CohortStatus, failures: bool) -> None:
@@ -101,9 +118,13 @@ def print_status(status: CohortStatus, failures: bool) -> None:
     for stage, endings in status.stages.items():
         counts.add_row(stage, *(str(endings[e]) for e in ENDINGS))
     console.print(counts)
+    for reason, count in sorted(status.state.reasons().items()):
+        console.print(f"{count} x stale: {reason}")
     reasons = Counter((s, e, c) for _, s, e, c, _ in status.stopped)
     for (stage, ending, code), count in sorted(reasons.items()):
         console.print(f"{count} x {ending} in {stage}: {code}")
     if failures:
         for stopped in status.stopped:
             console.print(Text("\t").join(map(printable, stopped)), soft_wrap=True)
+    if not status.state.are_tables_current:
+        console.print("The tables are not up to date: start `snakemake` to compute what is open.")

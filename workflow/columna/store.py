@@ -9,14 +9,16 @@ jobs.
 ``unzip -p results/store/<scan_id>.zip measure.json`` shows a record to a person.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from columna.archive import read_members, write_members
 from columna.errors import UnavailableError
+from columna.files import has_identity, identity
 from columna.layout import Layout
 from columna.volume import Volume, volume_bytes, volume_from_bytes
 
@@ -39,7 +41,7 @@ class Record:
     dependencies
         What the fingerprint was made of, besides the upstream stage: settings, model, input.
     files
-        Size in bytes of every delivered file, by path relative to the results folder.
+        `columna.files.identity` of every delivered file, by path relative to the results folder.
     volumes
         Names of the masks that the archive holds for later stages.
     values
@@ -57,7 +59,7 @@ class Record:
     code: str | None = None
     reason: str | None = None
     dependencies: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, int] = field(default_factory=dict)
+    files: dict[str, list[Any]] = field(default_factory=dict)
     volumes: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     computations_n: int = 1
@@ -91,7 +93,7 @@ class Store:
     def write(self, record: Record, volumes: Mapping[str, Volume] | None = None) -> None:
         """Keep a record with its `volumes`; from now on the stage counts as ended."""
         members = {_volume_member(name): volume_bytes(v) for name, v in (volumes or {}).items()}
-        members[f"{record.stage}.json"] = _json(asdict(record))
+        members[f"{record.stage}.json"] = _json(_sealed(record))
         write_members(self.path(record.scan_id), members)
 
     def volume(self, scan_id: str, name: str) -> Volume:
@@ -127,24 +129,55 @@ class Store:
             record is not None
             and record.fingerprint == fingerprint
             and record.status != "failed"
-            and all(self._has(name, size) for name, size in record.files.items())
+            and self.is_whole(record)
         )
 
-    def _has(self, name: str, size: int) -> bool:
-        try:
-            return (self.layout.root / name).stat().st_size == size
-        except FileNotFoundError:
-            return False
+    def is_whole(self, record: Record, *, content: bool = False) -> bool:
+        """Whether all files of a record are as they were written.
 
-    def sizes(self, paths: list[Path]) -> dict[str, int]:
+        Size and time are compared, and where only the time differs or `content` is asked for, the
+        digest.
+        """
+        root = self.layout.root
+        return all(
+            has_identity(root / name, known, content=content)
+            for name, known in record.files.items()
+        )
+
+    def refreshed(self, record: Record) -> Record:
+        """A record whose files are whole, with their times as they are now; it is kept."""
+        files = {
+            name: [known[0], (self.layout.root / name).stat().st_mtime_ns, *known[2:]]
+            for name, known in record.files.items()
+        }
+        if files == record.files:
+            return record
+        record = replace(record, files=files)
+        self.write(record)
+        return record
+
+    def identify(self, paths: list[Path]) -> dict[str, list[Any]]:
         """`files` of a record for result files just written."""
-        return {self.layout.relative(p): p.stat().st_size for p in paths}
+        return {self.layout.relative(path): identity(path) for path in paths}
+
+    def kept(self, scan_id: str) -> list[Path]:
+        """The files that hold what is kept of a scan between stages."""
+        archive = self.path(scan_id)
+        return [archive] if archive.exists() else []
+
+    def scan_ids(self) -> set[str]:
+        """The scans of which anything is kept."""
+        return {path.stem for path in (self.layout.root / "store").glob("*.zip")}
+
+    def forget(self, scan_id: str) -> None:
+        """Drop all that is kept of a scan, so that all stages compute it anew."""
+        self.path(scan_id).unlink(missing_ok=True)
 
 
 def _record(scan_id: str, content: bytes, members: Mapping[str, bytes]) -> Record | None:
-    """A record, unless it cannot be read, is not that of the scan, or lacks one of its masks."""
+    """A record, unless it was edited, is that of another scan, or lacks one of its masks."""
     try:
-        record = Record(**json.loads(content))
+        record = _unsealed(json.loads(content))
         whole = all(_volume_member(name) in members for name in record.volumes)
     except (ValueError, TypeError):
         return None
@@ -154,6 +187,23 @@ def _record(scan_id: str, content: bytes, members: Mapping[str, bytes]) -> Recor
 
 def _volume_member(name: str) -> str:
     return f"{name}.nii.gz"
+
+
+def _sealed(record: Record) -> dict[str, Any]:
+    """A record as it is kept: with a digest, by which an edited one is told."""
+    content = asdict(record)
+    return content | {"seal": _digest(content)}
+
+
+def _unsealed(content: Any) -> Record:
+    """Undo `_sealed`; ValueError if the record is not as it was written."""
+    if not isinstance(content, dict) or content.pop("seal", None) != _digest(content):
+        raise ValueError("no record as columna wrote it")
+    return Record(**content)
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_json(content)).hexdigest()
 
 
 def _json(content: Any) -> bytes:

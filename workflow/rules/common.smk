@@ -1,11 +1,14 @@
 """Configuration, folders and batches for the rules; what they mean is in the library."""
 
+import functools
+
 from columna.cohort.manifest import list_batches
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
 from columna.layout import Layout
 from columna.tables.catalogue import TABLES
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 try:
     CONFIG = parse_config(config, "workflow configuration")
@@ -20,11 +23,37 @@ wildcard_constraints:
     batch=r"b\d+",
 
 
+@functools.cache
 def batches():
-    """Names of all batches of the ledger."""
+    """Names of all batches of the ledger; before, look for results that are no longer true."""
     if not (LAYOUT.index / "scans.parquet").exists():
         raise WorkflowError(f"{LAYOUT.index} holds no cohort index yet: run `columna index` first.")
+    if workflow.is_main_process:
+        try:
+            plan_again()
+        except ColumnaError as error:
+            raise WorkflowError(str(error)) from None
     return list_batches(LAYOUT.index)
+
+
+def plan_again():
+    """Have Snakemake repeat the jobs whose results are stale: it does not see why they are."""
+    from columna.lock import hold_results
+    from columna.stale import look
+
+    if workflow.executor_plugin is not None and not workflow.dryrun:
+        global held
+        held = hold_results(LAYOUT.root)  # until this process ends
+    state = look(LAYOUT, CONFIG)
+    for reason, count in sorted(state.reasons().items()):
+        logger.info(f"{count} scans are looked at again: {reason}.")
+    stages = {batch: stale.stage for batch, stale in state.stale.items()}
+    if (LAYOUT.tables / "scans.parquet").exists():
+        # with tables at hand, Snakemake does not ask for what they were made of
+        stages |= state.pending
+        if not state.are_tables_current:
+            workflow.dag.forcefiles.add(str(LAYOUT.tables / "scans.parquet"))
+    workflow.dag.forcefiles.update(str(LAYOUT.stage_table(s, b)) for b, s in stages.items())
 
 
 def log_file(stage):

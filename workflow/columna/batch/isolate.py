@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from columna.errors import ScanRefused, UnavailableError
+from columna.errors import ScanRefused, StaleError, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ends_job(error: BaseException) -> bool:
-    """Whether `error` speaks of a machine on which no scan can be computed."""
-    if isinstance(error, MemoryError):
+    """Whether `error` speaks of a machine, or of files in motion, on which no scan can go on."""
+    if isinstance(error, MemoryError | StaleError):
         return True
     if isinstance(error, OSError):
         return error.errno in _NO_USE_GOING_ON

@@ -7,7 +7,7 @@ from typing import Any
 from columna.batch.attempts import MAX_DEATHS, deaths
 from columna.batch.isolate import Postponed
 from columna.cohort.manifest import ScanEntry
-from columna.errors import ColumnaError, UnavailableError
+from columna.errors import ColumnaError, StaleError, UnavailableError
 from columna.layout import stages_before, stages_of
 from columna.stages.base import Stage
 from columna.store import Record
@@ -60,8 +60,9 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
         fingerprint = stage.fingerprint(dependencies, upstream)
         known = records.get(stage.name)
         if known is not None and stage.store.is_current(known, fingerprint):
-            plan.records[scan.scan_id] = known
+            plan.records[scan.scan_id] = stage.store.refreshed(known)
         else:
+            _check_upstream(stage, scan, records)
             times = known.computations_n if known else 0
             died = _deaths(stage, scan, known)
             plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, died))
@@ -88,3 +89,14 @@ def _upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]) -> R
         if record.status != "done":
             return record
     return record
+
+
+def _check_upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]) -> None:
+    """Raise StaleError if the result of an earlier stage, about to be read, is not its own."""
+    for earlier in stages_before(stage.name, scan):
+        record = records.get(earlier)
+        if record is not None and not stage.store.is_whole(record):
+            raise StaleError(
+                f"{scan.scan_id}: results of stage '{earlier}' are missing or were changed. Start "
+                f"`snakemake` again, or `columna {earlier}` for this batch"
+            )

@@ -1,4 +1,4 @@
-"""Commands about a whole cohort: index, status, summary."""
+"""Commands about a whole cohort: index, status, check, forget, summary."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, read_config
 
 def register(app: typer.Typer) -> None:
     """Add the cohort commands to `app`."""
-    for command in (index, status, summary):
+    for command in (index, status, check, forget, summary):
         app.command(rich_help_panel="Cohort")(command)
 
 
@@ -41,12 +41,58 @@ def status(
         bool, typer.Option("--failures", help="List every scan that is not done, with the reason.")
     ] = False,
 ) -> None:
-    """Tell how many scans are done, refused, failed and pending in each stage."""
+    """Tell how many scans are done, refused, failed, pending and stale in each stage.
+
+    Stale: something that the result depends on has changed since. `snakemake` sees to it.
+    """
     from columna.layout import Layout
     from columna.status import cohort_status, print_status
 
     config = read_config(configfile, None, results)
-    print_status(cohort_status(Layout(config.results)), failures)
+    print_status(cohort_status(Layout(config.results), config), failures)
+
+
+def check(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    results: Results = None,
+    content: Annotated[
+        bool, typer.Option("--content", help="Read all files and compare their SHA-256.")
+    ] = False,
+) -> None:
+    """Tell what is no longer true of a run; `snakemake` then computes it again.
+
+    By size and time of all files that were read or written, as `snakemake` itself does when it
+    plans; with --content by their SHA-256. Exits with 1 if anything differs.
+    """
+    from columna.check import check_run
+    from columna.layout import Layout
+
+    config = read_config(configfile, None, results)
+    found = 0
+    for name, problem in check_run(Layout(config.results), config, content):
+        typer.echo(f"{name}\t{problem}")
+        found += 1
+    if found:
+        typer.echo("`snakemake` computes these again.", err=True)
+        raise typer.Exit(1)
+    typer.echo("All results are those of the present inputs, settings and models.")
+
+
+def forget(
+    scans: Annotated[list[str] | None, typer.Argument(help="Names of scans (scan_id).")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All scans that failed.")] = False,
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    results: Results = None,
+) -> None:
+    """Drop what is stored of scans, so that the next `snakemake` computes them anew."""
+    from columna.check import failed_scans
+    from columna.check import forget as drop
+    from columna.layout import Layout
+
+    layout = Layout(read_config(configfile, None, results).results)
+    chosen = [*(scans or []), *(failed_scans(layout) if failed else [])]
+    drop(layout, chosen)
+    typer.echo(f"{len(chosen)} scans are computed anew by the next `snakemake`")
 
 
 def summary(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> None:

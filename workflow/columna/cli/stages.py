@@ -57,18 +57,13 @@ def run_stage(
     threads: int,
 ) -> None:
     """Run stage `name` over a batch and write its table."""
-    from columna.batch import run_batch
-    from columna.batch.table import write_stage_table
-    from columna.cohort.manifest import read_manifest
+    from columna.batch.job import run_job
     from columna.layout import Layout
     from columna.stages.registry import make_stage
 
     signal.signal(signal.SIGTERM, _terminate)
     config = read_config(configfile, settings, results)
-    layout = Layout(config.results)
-    stage = make_stage(name, config, layout)
-    records = run_batch(stage, batch, read_manifest(layout.manifest(batch)), threads)
-    write_stage_table(layout.stage_table(name, batch), records)
+    run_job(make_stage(name, config, Layout(config.results)), batch, threads)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

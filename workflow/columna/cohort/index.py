@@ -33,7 +33,7 @@ class IndexSummary:
     Parameters
     ----------
     cohort
-        Sheet or folder, as it was given.
+        Sheet or folder, as an absolute path.
     sheet_sha256
         Digest of the sheet; None for a BIDS folder.
     batch_size
@@ -71,7 +71,8 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
     Parameters
     ----------
     cohort
-        A cohort sheet (`columna.cohort.sheet`) or a BIDS folder (`columna.cohort.bids`).
+        A cohort sheet (`columna.cohort.sheet`) or a BIDS folder (`columna.cohort.bids`). The paths
+        of its scans are kept absolute.
     out
         The index folder.
     batch_size
@@ -85,15 +86,16 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
     if batch_size < 1:
         raise CohortError(f"batch_size is {batch_size}; a batch holds at least one scan")
     cohort, out = Path(cohort), Path(out)
+    place = cohort.absolute()  # so that runs from other folders find the same files
     with locked(out):
-        is_folder = cohort.is_dir()
+        is_folder = place.is_dir()
         known = read_ledger(out / "ledger.tsv")
         if is_folder:
-            rows = read_bids(cohort, (out, out.parent), known)
-            dictionary = add_people(rows, cohort)
+            rows = read_bids(place, (out, out.parent), known)
+            dictionary = add_people(rows, place)
         else:
-            rows = read_sheet(cohort, known)
-            dictionary = read_json_object(cohort.with_suffix(".json"))
+            rows = read_sheet(place, known)
+            dictionary = read_json_object(place.with_suffix(".json"))
         rows.insert(len(NAMES) + len(OUTCOME), FACTS, left_out_facts(rows))
         scans = rows[accepted(rows)]
         ledger = extend_ledger(out / "ledger.tsv", scans["scan_id"], batch_size)
@@ -101,8 +103,8 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
         write_if_changed(out / "scans.parquet", _parquet(rows, dictionary))
         write_manifests(out, _entries(scans, ledger))
         summary = IndexSummary(
-            cohort=str(cohort),
-            sheet_sha256=None if is_folder else sha256_file(cohort),
+            cohort=str(place),
+            sheet_sha256=None if is_folder else sha256_file(place),
             batch_size=batch_size,
             rows_n=len(rows),
             scans_n=len(scans),

@@ -5,7 +5,6 @@ new ones, so that adding k scans touches about k / batch_size batches and leaves
 they are. A scan that leaves the cohort keeps its line, and finds its old place if it returns.
 """
 
-import errno
 import fcntl
 import logging
 from collections.abc import Iterable, Iterator
@@ -16,9 +15,9 @@ from pathlib import Path
 from columna.cohort.names import BATCH, SCAN_ID, batch_name, batch_number
 from columna.errors import CohortError
 from columna.files import write_text
+from columna.lock import NO_LOCKS
 
 HEADER = "scan_id\tbatch\n"
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 log = logging.getLogger(__name__)
 

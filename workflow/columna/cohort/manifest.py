@@ -27,7 +27,7 @@ class ScanEntry:
     participant_id, session_id
         As the cohort gives them; the session may be None.
     path
-        The image; relative to the working folder where the cohort was given that way.
+        The image; absolute, as those of masks: runs may be started from several folders.
     semantic, instance
         Masks that the cohort gives for the image: both, or None.
     """

@@ -1,5 +1,6 @@
 """Stage assess: quality of image, masks and measures, as rows of the table `quality`."""
 
+from pathlib import Path
 from typing import Any
 
 from columna.cohort.manifest import ScanEntry
@@ -22,15 +23,21 @@ class AssessStage(Stage):
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """The rules; everything else is what the measures depend on."""
+        return self.shared()
+
+    def shared(self) -> dict[str, Any]:
+        """The rules."""
         return {"rules": rules_sha256()}
 
     def load(self, scan: ScanEntry) -> QualityContext:
         """Read masks, image and rows."""
         names = Derivatives(self.layout.derivatives, scan.scan_id)
+        image = read_scan(scan.path, self.config.prepare).volume
+        self.check_input(scan)
         return QualityContext(
             semantic=load_volume(names.semantic),
             instance=load_volume(names.instance),
-            image=read_scan(scan.path, self.config.prepare).volume,
+            image=image,
             rows=self.done(scan, "measure").values["rows"],
         )
 
@@ -49,6 +56,10 @@ class AssessStage(Stage):
             if record.status == "done":
                 rows += self._rows(scan, record)
         write_shard(self.layout.shard(QUALITY.name, batch), QUALITY.name, rows)
+
+    def delivers(self, batch: str) -> list[Path]:
+        """The batch's rows of the table `quality`."""
+        return [self.layout.shard(QUALITY.name, batch)]
 
     def _rows(self, scan: ScanEntry, record: Record) -> list[dict[str, Any]]:
         identity = {

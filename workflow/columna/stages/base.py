@@ -10,6 +10,7 @@ from columna.config import Config
 from columna.errors import UnavailableError
 from columna.files import remove_empty, sha256_json
 from columna.layout import Layout
+from columna.stages.source import check_unchanged
 from columna.store import Record, Store
 from columna.volume import Volume
 
@@ -48,6 +49,19 @@ class Stage(ABC):
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Everything that the result depends on, besides the upstream stage's result."""
 
+    def shared(self) -> dict[str, Any]:
+        """The part of the dependencies that all scans share, found without reading large files."""
+        return {}
+
+    @property
+    def basis(self) -> str:
+        """Digest of what the results of all scans rest on: another one makes them stale."""
+        return sha256_json({"stage": self.name, "version": self.version, "shared": self.shared()})
+
+    def delivers(self, batch: str) -> list[Path]:
+        """Files that `finish` writes."""
+        return []
+
     @abstractmethod
     def load(self, scan: ScanEntry) -> Any:
         """Read what `compute` needs."""
@@ -73,6 +87,11 @@ class Stage(ABC):
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027
         """Write what the batch as a whole delivers, after its last scan."""
+
+    def check_input(self, scan: ScanEntry) -> None:
+        """Raise StaleError if the image, just read, is not the one that `prepare` saw."""
+        expected = self.done(scan, "prepare").dependencies.get("input")
+        check_unchanged(scan.path, self.store, scan.scan_id, "input", expected)
 
     def file(self, scan: ScanEntry, name: str) -> Path:
         """Path of a file of a scan that goes when a later stage has used it."""

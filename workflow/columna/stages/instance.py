@@ -1,12 +1,14 @@
 """Stage instance: phase 2, the semantic mask becomes vertebra instances."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from columna.cohort.manifest import ScanEntry
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.stages.base import Saved, Stage
+from columna.stages.model import known_model, model_identity
 from columna.stages.semantic import SEMANTIC
 from columna.volume import Volume
 
@@ -25,6 +27,16 @@ class InstanceStage(Stage):
         """The model; not looked for before a scan needs it."""
         return ModelFolder.read(find_model(self.config.models.instance))
 
+    @cached_property
+    def memo(self) -> Path:
+        """Where the digest of the model is remembered."""
+        return self.layout.receipt("model-instance")
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Name and digest of the model that is loaded."""
+        return model_identity(self.folder, self.memo)
+
     def open(self, threads: int) -> None:
         """Load the network."""
         import torch
@@ -40,7 +52,14 @@ class InstanceStage(Stage):
         """Settings and weights; windows are independent, so the batch size does not count."""
         return {
             "settings": self.config.instance.model_dump(mode="json", exclude={"batch_size"}),
-            "model": {"name": self.folder.name, "sha256": self.folder.digest},
+            "model": self.identity,
+        }
+
+    def shared(self) -> dict[str, Any]:
+        """Settings and weights, as far as planning knows them."""
+        return {
+            "settings": self.config.instance.model_dump(mode="json", exclude={"batch_size"}),
+            "model": known_model(self.config.models.instance, self.memo),
         }
 
     def load(self, scan: ScanEntry) -> Volume:

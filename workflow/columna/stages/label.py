@@ -16,7 +16,7 @@ from columna.prepare import read_mask
 from columna.stages.base import Saved, Stage
 from columna.stages.instance import INSTANCE
 from columna.stages.semantic import SEMANTIC
-from columna.stages.source import source_sha256
+from columna.stages.source import check_unchanged, source_sha256
 from columna.volume import Volume, save_volume
 
 
@@ -46,6 +46,10 @@ class LabelStage(Stage):
             for mask in MASKS
         }
         return {"settings": self.config.label.model_dump(mode="json"), "masks": digests}
+
+    def shared(self) -> dict[str, Any]:
+        """Settings."""
+        return {"settings": self.config.label.model_dump(mode="json")}
 
     def load(self, scan: ScanEntry) -> LabelItem:
         """Read both masks; the grid of the input is in the record of prepare."""
@@ -80,7 +84,10 @@ class LabelStage(Stage):
 
     def _given(self, scan: ScanEntry, mask: str) -> Volume:
         """A mask of the cohort; what is wrong with it is told with its name."""
+        path = getattr(scan, mask)
         try:
-            return read_mask(getattr(scan, mask), self.config.prepare)
+            found = read_mask(path, self.config.prepare)
         except ScanRefused as refusal:
             raise ScanRefused("bad_mask", f"The {mask} mask: {refusal.reason}") from refusal
+        check_unchanged(path, self.store, scan.scan_id, mask)
+        return found

@@ -1,5 +1,6 @@
 """Stage measure: final masks become rows, and a batch's rows become shards of the tables."""
 
+from pathlib import Path
 from typing import Any
 
 from columna import __version__
@@ -15,6 +16,7 @@ from columna.provenance import container_digest, git_commit
 from columna.stages.base import Saved, Stage
 from columna.store import Record
 from columna.tables.catalogue import MEASURED
+from columna.tables.schema import SCHEMA_VERSION
 from columna.tables.shards import write_shard
 from columna.volume import load_volume
 
@@ -29,8 +31,13 @@ class MeasureStage(Stage):
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Who was scanned (it is in every row), settings, and the definitions of the measures."""
+        return {"identity": [scan.participant_id, scan.session_id], **self.shared()}
+
+    def shared(self) -> dict[str, Any]:
+        """Settings, definitions of the measures, and the version of columna, which rows name."""
         return {
-            "identity": [scan.participant_id, scan.session_id],
+            "pipeline_version": __version__,
+            "schema_version": SCHEMA_VERSION,
             "settings": self.config.measure.model_dump(mode="json"),
             "measure_version": MEASURE_VERSION,
             "config_sha256": config_sha256(self.config),
@@ -40,6 +47,8 @@ class MeasureStage(Stage):
         """Read masks and image, and what earlier stages noted."""
         records = {stage: self.done(scan, stage) for stage in stages_before(self.name, scan)}
         names = Derivatives(self.layout.derivatives, scan.scan_id)
+        image = read_scan(scan.path, self.config.prepare).volume
+        self.check_input(scan)
         return MeasureContext(
             scan_id=scan.scan_id,
             participant_id=scan.participant_id,
@@ -47,7 +56,7 @@ class MeasureStage(Stage):
             facts=records["prepare"].values["facts"],
             semantic=load_volume(names.semantic),
             instance=load_volume(names.instance),
-            image=read_scan(scan.path, self.config.prepare).volume,
+            image=image,
             levels=records["label"].values["levels"],
             confidence=self._confidence(records.get("semantic")),
             provenance=self._provenance(scan, records),
@@ -69,6 +78,10 @@ class MeasureStage(Stage):
                 rows[name].extend(found)
         for name, found in rows.items():
             write_shard(self.layout.shard(name, batch), name, found)
+
+    def delivers(self, batch: str) -> list[Path]:
+        """The batch's rows of every table of measures."""
+        return [self.layout.shard(name, batch) for name in MEASURED]
 
     @staticmethod
     def _confidence(semantic: Record | None) -> dict[int, dict[str, float]]:

@@ -10,8 +10,9 @@ from columna.models.registry import find_model
 from columna.prepare import Scan, prepare_scan, read_scan
 from columna.prepare.sidecars import sidecar_sha256
 from columna.stages.base import Saved, Stage
+from columna.stages.model import known_model
 from columna.stages.prepared import PREPARED, write_prepared
-from columna.stages.source import source_sha256
+from columna.stages.source import check_unchanged, source_sha256
 from columna.volume import Volume
 
 if TYPE_CHECKING:
@@ -38,9 +39,17 @@ class PrepareStage(Stage):
             "grid": None if scan.has_masks else asdict(self.grid),
         }
 
+    def shared(self) -> dict[str, Any]:
+        """Settings, and the model that says which grid it wants."""
+        memo = self.layout.receipt("model-semantic")
+        model = known_model(self.config.models.semantic, memo)
+        return {"settings": self.config.prepare.model_dump(mode="json"), "model": model}
+
     def load(self, scan: ScanEntry) -> tuple[Scan, bool]:
         """Read and check the input file; whether an image for a network has to be made."""
-        return read_scan(scan.path, self.config.prepare), not scan.has_masks
+        read = read_scan(scan.path, self.config.prepare)
+        check_unchanged(scan.path, self.store, scan.scan_id, "input")
+        return read, not scan.has_masks
 
     def compute(self, item: tuple[Scan, bool]) -> tuple[Scan, Volume | None]:
         """Prepare the image."""

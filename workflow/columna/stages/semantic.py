@@ -1,12 +1,14 @@
 """Stage semantic: phase 1, the prepared image becomes a mask of 14 structures."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from columna.cohort.manifest import ScanEntry
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.stages.base import Saved, Stage
+from columna.stages.model import known_model, model_identity
 from columna.stages.prepared import PREPARED, read_prepared
 from columna.store import Record
 from columna.volume import Volume
@@ -29,6 +31,16 @@ class SemanticStage(Stage):
         """The model; not looked for before a scan needs it."""
         return ModelFolder.read(find_model(self.config.models.semantic))
 
+    @cached_property
+    def memo(self) -> Path:
+        """Where the digest of the model is remembered."""
+        return self.layout.receipt("model-semantic")
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """Name and digest of the model that is loaded."""
+        return model_identity(self.folder, self.memo)
+
     def open(self, threads: int) -> None:
         """Load the network."""
         import torch
@@ -44,7 +56,14 @@ class SemanticStage(Stage):
         """Settings and weights."""
         return {
             "settings": self.config.semantic.model_dump(mode="json"),
-            "model": {"name": self.folder.name, "sha256": self.folder.digest},
+            "model": self.identity,
+        }
+
+    def shared(self) -> dict[str, Any]:
+        """Settings and weights, as far as planning knows them."""
+        return {
+            "settings": self.config.semantic.model_dump(mode="json"),
+            "model": known_model(self.config.models.semantic, self.memo),
         }
 
     def load(self, scan: ScanEntry) -> Volume:

@@ -1,15 +1,15 @@
 """Digest of a scan's input file, remembered as long as size and time of the file stay."""
 
+import errno
+import os
 from pathlib import Path
 
-from columna.errors import UnavailableError
-from columna.files import sha256_file
+from columna.errors import StaleError, UnavailableError
+from columna.files import sha256_file, stamp
 from columna.store import Store
 
 
-def source_sha256(
-    path: Path, store: Store, scan_id: str, name: str, *, optional: bool = False
-) -> str | None:
+def source_sha256(path: Path, store: Store, scan_id: str, name: str) -> str:
     """SHA-256 of the bytes of `path`.
 
     Parameters
@@ -17,12 +17,10 @@ def source_sha256(
     path
         The input file.
     store
-        Keeps the digest with the size and modification time it was computed for, as git's index
-        does: asking again for an untouched file reads nothing.
+        Keeps the digest with the `columna.files.stamp` it was computed for, as git's index does:
+        asking again for an untouched file reads nothing.
     scan_id, name
         Which scan, and what the file is to it.
-    optional
-        Whether None stands for a file that does not exist.
 
     Raises
     ------
@@ -30,19 +28,39 @@ def source_sha256(
         If the file cannot be read.
     """
     try:
-        status = path.stat()
-    except FileNotFoundError as error:
-        if optional:
-            return None
-        raise UnavailableError.of_input(path, error) from error
+        seen = stamp(path)
     except OSError as error:
         raise UnavailableError.of_input(path, error) from error
-    stamp = [status.st_size, status.st_mtime_ns]
+    if seen is None:
+        if optional:
+            return None
+        raise UnavailableError.of_input(
+            path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        )
     known = store.sources(scan_id).get(name, {})
-    if known.get("stamp") != stamp:
-        known = {"stamp": stamp, "sha256": digest_of(path)}
+    if known.get("stamp") != seen:
+        known = {"stamp": seen, "sha256": digest_of(path)}
         store.remember(scan_id, {name: known})
     return known["sha256"]
+
+
+def check_unchanged(
+    path: Path, store: Store, scan_id: str, name: str, expected: str | None = None
+) -> None:
+    """Raise StaleError if `path`, just read, is not the file that an earlier step saw.
+
+    Parameters
+    ----------
+    path, store, scan_id, name
+        As in `source_sha256`.
+    expected
+        Digest that the earlier step noted; default: the one in `store`.
+    """
+    expected = expected or store.sources(scan_id).get(name, {}).get("sha256")
+    if source_sha256(path, store, scan_id, name) != expected:
+        raise StaleError(
+            f"{path.name}: the file was replaced while the run was going on; start it again"
+        )
 
 
 def digest_of(path: Path) -> str:

@@ -14,6 +14,8 @@ from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.validate import key_text
 
+UNIFORM = ("measure_version", "pipeline_version", "model_semantic_sha256", "model_instance_sha256")
+"""Columns of `scans` of which all rows must hold one value, where they hold any."""
 ALWAYS_PRESENT = ("vertebrae", "quality")
 """Tables that hold rows of every scan that is done, whatever its masks show."""
 
@@ -55,11 +57,16 @@ def check_against_scans(database: duckdb.DuckDBPyConnection, config_sha256: str)
         f"SELECT scan_id FROM scans WHERE config_sha256 != '{config_sha256}'",  # noqa: S608
     )
     _refuse_any(other, "scans: {n} rows were made with other settings")
-    versions = database.execute(
-        "SELECT DISTINCT measure_version FROM scans WHERE measure_version IS NOT NULL ORDER BY 1"
-    ).fetchall()
-    if len(versions) > 1:
-        raise TableError(f"scans: measure_version is not the same in all rows: {versions}")
+    for column in UNIFORM:
+        found = database.execute(
+            f"SELECT DISTINCT {column} FROM scans WHERE {column} IS NOT NULL ORDER BY 1"  # noqa: S608
+        ).fetchall()
+        if len(found) > 1:
+            values = ", ".join(str(value) for (value,) in found)
+            raise TableError(
+                f"scans: {column} is not the same in all rows: {values}; start `snakemake` again, "
+                "which repeats the scans of the old one"
+            )
     done = _scan_ids(database, "SELECT scan_id FROM scans WHERE processing_status = 'done'")
     for name in SHARDED.keys() - {SCANS.name}:
         present = _scan_ids(database, f"SELECT DISTINCT scan_id FROM {name}")  # noqa: S608

@@ -16,6 +16,7 @@ from columna.errors import TableError
 from columna.files import write_json, write_text
 from columna.layout import Layout
 from columna.quality.cohort import ALL_QUALITY, compare_with_cohort, scans_query
+from columna.receipts import check_uniform, index_stamp, note_collect, outcome_of, read_receipt
 from columna.tables.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
@@ -36,18 +37,32 @@ MEMORY_LIMIT = "1500MB"
 THREADS = 2
 
 
+FILES = (
+    *(f"{table}.parquet" for table in TABLES),
+    *(f"{table}.json" for table in (*TABLES, "datapackage")),
+    VIEWS_FILE,
+)
+"""What `collect` writes into the folder of the tables."""
+
+
 def collect_tables(
     layout: Layout, config_sha256: str, participant_columns: Sequence[str] = ()
 ) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
     batches = list_batches(layout.index)
-    return collect(
+    index = index_stamp(layout)
+    receipts = {batch: read_receipt(layout, batch) for batch in batches}
+    check_uniform(receipts)
+    counts = collect(
         {table: [layout.shard(table, batch) for batch in batches] for table in SHARDED},
         pq.read_table(layout.index / "scans.parquet"),
         layout.tables,
         config_sha256,
         participant_columns,
     )
+    written = [layout.tables / name for name in FILES]
+    note_collect(layout, config_sha256, outcome_of(receipts.values()), index, written)
+    return counts
 
 
 def collect(
