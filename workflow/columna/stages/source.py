@@ -32,11 +32,8 @@ def source_sha256(path: Path, store: Store, scan_id: str, name: str) -> str:
     except OSError as error:
         raise UnavailableError.of_input(path, error) from error
     if seen is None:
-        if optional:
-            return None
-        raise UnavailableError.of_input(
-            path, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        )
+        absent = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        raise UnavailableError.of_input(path, absent)
     known = store.sources(scan_id).get(name, {})
     if known.get("stamp") != seen:
         known = {"stamp": seen, "sha256": digest_of(path)}
