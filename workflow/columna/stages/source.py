@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 from columna.errors import StaleError, UnavailableError
-from columna.files import sha256_file, stamp
+from columna.files import NotRegularError, sha256_file, stamp
 from columna.store import Store
 
 
-def source_sha256(path: Path, store: Store, scan_id: str, name: str) -> str:
+def source_sha256(path: Path, store: Store, scan_id: str, name: str) -> str | None:
     """SHA-256 of the bytes of `path`.
 
     Parameters
@@ -60,8 +60,8 @@ def check_unchanged(
         )
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file of the cohort.
+def digest_of(path: Path) -> str | None:
+    """SHA-256 of a file of the cohort; None for a folder, a pipe or a device.
 
     Raises
     ------
@@ -70,5 +70,7 @@ def digest_of(path: Path) -> str:
     """
     try:
         return sha256_file(path)
+    except NotRegularError:
+        return None  # nothing to read: reading it as a scan or mask says what it is
     except OSError as error:
         raise UnavailableError.of_input(path, error) from error
