@@ -62,7 +62,9 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
             prepared, semantic, SemanticSettings(max_gap_mm=None)
         ).mask
     vert_raw = phase_2.segment_instances(spine_raw, instance, InstanceSettings())
-    final = masks.label_masks(scan.volume, spine_raw, vert_raw, LabelSettings(naming="top_down"))
+    final = masks.label_masks(
+        scan.volume, spine_raw, vert_raw, LabelSettings(naming="top_down", borders="nearest")
+    )
     delivered = {
         "spine-raw": spine_raw,
         "vert-raw": vert_raw,

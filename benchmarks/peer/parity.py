@@ -36,7 +36,7 @@ from columna.models.instance_network import InstanceModel, load_instance_model
 from columna.semantic.postprocess import clean_semantic
 from columna.volume import Volume, load_volume
 
-TOP_DOWN = LabelSettings(naming="top_down")
+TOP_DOWN = LabelSettings(naming="top_down", borders="nearest")
 MAX_LEVEL = 29
 STORED = ("ph1", "ph3")
 HEAD = (

@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from columna.layout import Layout
+from columna.store import Store
 from workspace import REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
@@ -28,23 +30,27 @@ def table_bytes(workspace):
     return {name: (tables / f"{name}.parquet").read_bytes() for name in TABLES}
 
 
-def records(workspace):
-    """Identity of every record in the store: rewriting one changes it."""
-    store = workspace.folder / "results" / "store"
+def stage_records(workspace):
+    """Every record in the store, by scan and stage."""
+    store = Store(Layout(workspace.folder / "results"))
+    archives = (workspace.folder / "results" / "store").glob("*.zip")
     return {
-        str(path.relative_to(store)): (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in store.rglob("*.json")
-        if not path.name.startswith("source")
+        (archive.stem, stage): record
+        for archive in archives
+        for stage, record in store.read_all(archive.stem).items()
+    }
+
+
+def records(workspace):
+    """What tells one computation from another: how often, and how long it took."""
+    return {
+        key: (record.computations_n, record.seconds)
+        for key, record in stage_records(workspace).items()
     }
 
 
 def computations(workspace):
-    store = workspace.folder / "results" / "store"
-    return {
-        str(path.relative_to(store)): json.loads(path.read_text())["computations_n"]
-        for path in store.rglob("*.json")
-        if not path.name.startswith("source")
-    }
+    return {key: record.computations_n for key, record in stage_records(workspace).items()}
 
 
 def test_every_input_has_one_row_with_its_reason(finished):
@@ -76,8 +82,18 @@ def test_masks_lie_on_the_grid_of_the_input(finished, cohort):
             mask = nib.load(folder / f"{subject}_mod-T2w_seg-{kind}_dseg.nii.gz")
             assert mask.shape == image.shape
             np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
-            sidecar = json.loads((folder / f"{subject}_mod-T2w_seg-{kind}_dseg.json").read_text())
-            assert len(sidecar["Stages"]["semantic"]["model"]["sha256"]) == 64
+        sidecar = json.loads((folder / f"{subject}_mod-T2w_seg-vert_dseg.json").read_text())
+        assert len(sidecar["Stages"]["semantic"]["model"]["sha256"]) == 64
+
+
+def test_little_is_kept_of_a_scan(finished):
+    """Five files, one of them for all records; a picture may join them."""
+    results = finished.folder / "results"
+    for scan in GOOD:
+        subject = scan.split("_")[0]
+        files = [p for p in results.rglob("*") if p.is_file() and subject in str(p)]
+        assert len(files) == 5, files
+        assert (results / "store" / f"{scan}.zip").stat().st_size < 100_000
 
 
 def test_tables_describe_themselves(finished):
@@ -150,15 +166,15 @@ def kill_during_semantic(workspace):
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 240
-    while not list(workspace.folder.glob("results/store/*/semantic.json")):
+    while "semantic" not in {stage for _, stage in records(workspace)}:
         assert run.poll() is None, "the workflow ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     done = records(workspace)
-    kinds = [Path(name).name for name in done]
-    assert 0 < kinds.count("semantic.json") < len(GOOD), "not killed in mid-batch"
+    kinds = [stage for _, stage in done]
+    assert 0 < kinds.count("semantic") < len(GOOD), "not killed in mid-batch"
     return done
 
 

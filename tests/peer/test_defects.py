@@ -19,7 +19,7 @@ from columna.instance.parts import Part
 from columna.label import label_masks
 
 pytestmark = pytest.mark.skipif(not oracle.can_run(), reason="the package is not installed")
-TOP_DOWN = LabelSettings(naming="top_down")
+TOP_DOWN = LabelSettings(naming="top_down", borders="nearest")
 
 
 def topmost_space():

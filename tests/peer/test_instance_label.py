@@ -40,7 +40,7 @@ def labelled():
             input_grid(scan),
             stored(scan, "spine-raw"),
             stored(scan, "vert-raw"),
-            LabelSettings(naming="top_down"),
+            LabelSettings(naming="top_down", borders="nearest"),
         )
         for scan in SCANS
     }

@@ -45,7 +45,11 @@ def collect_phantoms(folder, count=3):
     """Collect the tables of `count` participants with a lumbar spine each; folder of the tables."""
     phantom = make_phantom(PhantomSettings(seed=4, region="lumbar", spacing_mm=(1.2, 1.2, 3.3)))
     context = assessable(phantom.image, phantom.semantic, phantom.instance)
-    rows = {**context.rows, "quality": findings_as_rows(context)}
+    return collect_rows(folder, {**context.rows, "quality": findings_as_rows(context)}, count)
+
+
+def collect_rows(folder, rows, count=1):
+    """Collect the tables of `count` participants with the same rows; folder of the tables."""
     names = [f"sub-{number:02d}" for number in range(1, count + 1)]
     files = {}
     for table in SHARDED:
@@ -63,7 +67,9 @@ def collect_phantoms(folder, count=3):
             "scan_id": [f"{name}_T2w" for name in names],
             "input_status": ["ok"] * count,
             "reason": pa.nulls(count, pa.string()),
+            "age": [str(40 + number) for number in range(count)],
+            "sex": ["FM"[number % 2] for number in range(count)],
         }
     )
-    collect(files, index, folder / "tables", CONFIG)
+    collect(files, index, folder / "tables", CONFIG, ["age", "sex"])
     return folder / "tables"

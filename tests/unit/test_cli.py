@@ -5,6 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from columna.cli import app
+from columna.cli.main import run
 from columna.layout import STAGES
 
 COMMANDS = [
@@ -43,3 +44,29 @@ def test_a_wrong_phantom_setting_is_named(tmp_path):
     done = call("phantom", "make", "--out", tmp_path, "--settings", '{"thoracc": 13}')
     assert done.exit_code != 0
     assert "thoracc" in done.output
+
+
+@pytest.mark.parametrize("written", ["~/out", "$HOME/out", "${HOME}/out"])
+def test_home_is_replaced_wherever_a_path_is_written(tmp_path, monkeypatch, written):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_T2w.nii.gz").touch()
+    (tmp_path / "cohort.tsv").write_text("participant_id\tpath\np\ta_T2w.nii.gz\n")
+    (tmp_path / "c.yaml").write_text(f"cohort: ~/cohort.tsv\nresults: {written}\n")
+    done = call("index", "--configfile", "c.yaml")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out/index/scans.parquet").exists()
+    done = call("index", "--configfile", "c.yaml", "--results", f"{written}2")
+    assert done.exit_code == 0, done.output
+    assert {p.name for p in tmp_path.iterdir() if p.is_dir()} == {"out", "out2"}
+
+
+def test_home_after_an_equals_sign(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--out=~/ph", "--region", "lumbar", "--spacing", "4", "4", "8"]
+    monkeypatch.setattr("sys.argv", ["columna", "phantom", "make", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"ph"}

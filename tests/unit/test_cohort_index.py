@@ -17,6 +17,8 @@ from columna.cohort.manifest import list_batches, manifest_path, read_manifest
 from columna.cohort.names import SCAN_ID
 from columna.cohort.sheet import read_sheet
 from columna.errors import CohortError
+from columna.layout import Layout
+from columna.status import cohort_status, print_status
 
 REASONS = Path(__file__).parents[2] / "resources" / "reasons.tsv"
 
@@ -67,10 +69,10 @@ def test_the_three_formats_are_equal(tmp_path):
 
 def test_excel_habits_are_tolerated(tmp_path):
     (tmp_path / "a b.nii.gz").touch()
-    text = '\ufeffparticipant_id,path,note\r\n NA ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
+    text = '\ufeffparticipant_id,path,note\r\n NAM ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
     rows = read_sheet(write_raw(tmp_path, text, "cohort.csv"))
     assert rows.loc[0, ["participant_id", "scan_id", "note"]].tolist() == [
-        "NA",
+        "NAM",
         "a b",
         'two, "quoted"',
     ]
@@ -86,8 +88,8 @@ def test_excel_habits_are_tolerated(tmp_path):
         ("c.tsv", "participant_id\tpath\tage\tage\n", "'age'"),
         ("c.tsv", "participant_id\tpath\tbatch\n", "'batch'"),
         ("c.tsv", "", "'path'"),
-        ("c.tsv", 'participant_id\tpath\n"a\tb\n', "cannot be read"),
-        ("c.tsv", "participant_id\tpath\nM\xfcller\ta.nii".encode("latin-1"), "UTF-8"),
+        ("c.tsv", 'participant_id\t"path\na\tb\n', "line 1: the header has a quote"),
+        ("c.tsv", "participant_id\tpath\nM\xfcller\ta.nii".encode("latin-1"), "line 2: not UTF-8"),
         ("c.parquet", "no parquet", "cannot be read"),
         ("c.xlsx", "", ".parquet"),
     ],
@@ -355,6 +357,68 @@ def test_bids_rawdata_folder_links_and_loops(tmp_path):
         "rawdata/sub-02/anat/sub-02_T2w.nii.gz": "ok",
     }
     assert "DataLad" in rows["reason"].dropna().item()
+
+
+def test_subjects_do_not_vanish(tmp_path):
+    """Links that lead nowhere or in circles, and folders that were never fetched, have a row."""
+    root = make_tree(tmp_path / "b", ["sub-01/anat/sub-01_T2w.nii.gz"])
+    (root / "sub-02").symlink_to("../gone")
+    (root / "sub-03").symlink_to("sub-03")
+    (root / "sub-04").symlink_to("sub-05")
+    (root / "sub-05").symlink_to("sub-04")
+    (root / "sub-06").symlink_to(root)
+    (root / "sub-07").mkdir()
+    (root / "sub-01/ses-2").symlink_to("gone")
+    (root / "sub-08/ses-1/anat").mkdir(parents=True)
+    (root / "sub-01/anat/sub-01_run-2_T2w.nii.gz").symlink_to("sub-01_run-2_T2w.nii.gz")
+    for name in ("README", "participants.tsv", "sub-01/anat/sub-01_T2w.json", "loop", "phenotype"):
+        (root / name).symlink_to(Path(name).name)
+    rows = bids_rows(root, tmp_path / "out")
+    lost = ["sub-01/anat/sub-01_run-2_T2w.nii.gz", "sub-01/ses-2", "sub-08/ses-1/anat"]
+    lost += [f"sub-0{number}" for number in range(2, 8)]
+    expected = {"sub-01/anat/sub-01_T2w.nii.gz": "ok"} | dict.fromkeys(lost, "missing_file")
+    assert rows["input_status"].to_dict() == expected
+    assert "leads nowhere" in rows.loc["sub-02", "reason"]
+    assert rows.loc["sub-02", "participant_id"] == "sub-02"
+    assert rows.loc["sub-01/ses-2", "scan_id"] == "sub-01_ses-2"
+    assert rows.loc["sub-08/ses-1/anat", "session_id"] == "ses-1"
+
+
+def test_empty_folders_of_other_data_are_no_rows(tmp_path):
+    root = make_tree(tmp_path / "b", ["sub-01/anat/sub-01_T2w.nii.gz"])
+    for name in ("sub-01/dwi", "stimuli", "derivatives/sub-01", "code/sub-02"):
+        (root / name).mkdir(parents=True)
+    assert len(bids_rows(root, tmp_path / "out")) == 1
+
+
+def test_pipes_and_devices_are_no_scans(tmp_path):
+    """Reading them would wait or go on for ever."""
+    root = make_tree(tmp_path / "b", ["sub-01/anat/sub-01_T2w.nii.gz"])
+    os.mkfifo(root / "sub-01/anat/sub-01_run-2_T2w.nii.gz")
+    (root / "sub-01/anat/sub-01_run-3_T2w.nii.gz").symlink_to("/dev/zero")
+    (root / "sub-01/anat/sub-01_run-4_T2w.nii.gz").mkdir()
+    rows = bids_rows(root, tmp_path / "out")
+    assert list(rows["input_status"]) == ["ok", *["missing_file"] * 3]
+
+
+@pytest.mark.parametrize("name", ["cohort.tsv", "cohort.csv", "cohort.parquet"])
+def test_a_sheet_that_is_a_pipe_is_refused(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(CohortError, match="not a regular file"):
+        build_index(tmp_path / name, tmp_path / "out", 32)
+
+
+def test_names_of_files_are_shown_and_nothing_else(tmp_path, capsys):
+    """A name may hold what rich takes for markup, or a terminal for a command."""
+    names = ["a[/b]", "[red]b", "c\x1b[31m", "d\\"]
+    sheet = "participant_id\tscan_id\tpath\n" + "".join(f"s\t{name}\tx.nii\n" for name in names)
+    (tmp_path / "cohort.tsv").write_text(sheet)
+    build_index(tmp_path / "cohort.tsv", tmp_path / "results" / "index", 32)
+    print_status(cohort_status(Layout(tmp_path / "results")), failures=True)
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    first_words = {line.split()[0] for line in shown.splitlines()}
+    assert {name.replace("\x1b", "\\x1b") for name in names} <= first_words
 
 
 def test_results_inside_the_dataset_are_not_found(tmp_path):

@@ -3,7 +3,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.cohort.ledger import assign, extend_ledger, read_ledger
-from columna.cohort.manifest import ScanEntry, list_batches, read_manifest, write_manifests
+from columna.cohort.manifest import (
+    FIELDS,
+    ScanEntry,
+    list_batches,
+    read_manifest,
+    write_manifests,
+)
 from columna.errors import CohortError
 
 scan_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
@@ -112,6 +118,16 @@ def test_manifest_missing_or_damaged(tmp_path):
     (tmp_path / "b00001.tsv").write_text("scan_id\tparticipant_id\tsession_id\tpath\na\tb\tc\n")
     with pytest.raises(CohortError, match="damaged"):
         read_manifest(tmp_path / "b00001.tsv")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "..", "a/b", "", "-x", "a b"])
+def test_names_in_a_manifest_are_no_paths(tmp_path, name):
+    path = tmp_path / "b00001.tsv"
+    path.write_text("\t".join(FIELDS) + f"\n{name}\tp\t\tx.nii\t\t\n")
+    with pytest.raises(CohortError, match="damaged"):
+        read_manifest(path)
+    path.write_text(path.read_text().replace(f"\n{name}\t", "\nx\t"))
+    assert len(read_manifest(path)) == 1
 
 
 def test_manifests_of_a_lost_ledger_are_removed(tmp_path):

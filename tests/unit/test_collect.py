@@ -18,6 +18,7 @@ from columna.layout import Layout
 from columna.measure import unmeasured_scan_row
 from columna.quality import quality_rows
 from columna.quality.finding import found
+from columna.quality.rules import needed_answers
 from columna.tables import collect as collect_module
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.collect import collect, collect_tables
@@ -35,10 +36,22 @@ IDENTITY = {
     "s3": ("sub-2", None),
     "s4": ("sub-10", None),
 }
+FINE = {
+    "semantic_instance_dice": 1.0,
+    "complete_bodies": 3,
+    "snr_csf": 7.5,
+    "snr_body": 7.5,
+    "cnr_body_csf": 7.5,
+}
+"""Rule -> value that raises nothing; 0 is fine for the others that need an answer."""
 
 
 def scan_rows(scan_id, **quality):
-    """Rows of one measured scan, levels in the wrong order; `quality`: rule -> value."""
+    """Rows of one measured scan, levels in the wrong order.
+
+    `quality`: rule -> value. Rules that need an answer have a good one unless it says otherwise;
+    ... stands for a rule without a row.
+    """
     participant, session = IDENTITY[scan_id]
     identity = {"participant_id": participant, "session_id": session, "scan_id": scan_id}
     done = {"input_status": "ok", "is_excluded_input": False, "processing_status": "done"}
@@ -59,7 +72,8 @@ def scan_rows(scan_id, **quality):
         for level, order, region in LEVELS[::-1]
     ]
     body = {"mask": "semantic", "label": 49, "structure": "vertebral_body"}
-    findings = [found(rule, value) for rule, value in ({"snr_csf": 7.5} | quality).items()]
+    answers = {rule: FINE.get(rule, 0) for rule in needed_answers()} | quality
+    findings = [found(rule, value) for rule, value in answers.items() if value is not ...]
     return {
         "scans": [fitting_row(SCANS, **identity, **done)],
         "structures": [fitting_row(STRUCTURES, **identity, **body)],
@@ -360,12 +374,53 @@ def test_the_verdict_on_a_scan_follows_its_rules(tmp_path):
     assert (rows["s1"]["snr_csf_ratio"], rows["s3"]["cnr_cord_csf_ratio"]) == (7.5, None)
 
 
-def test_inputs_that_were_not_measured_fail_with_their_reason(cohort):
+@pytest.mark.parametrize("rule", needed_answers())
+@pytest.mark.parametrize("answer", [None, ...], ids=["NULL", "no row"])
+def test_no_scan_passes_without_the_answers_that_it_needs(tmp_path, rule, answer):
+    files = write_batches(tmp_path, [[scan_rows("s1", **{rule: answer}), scan_rows("s2")]])
+    collect(files, index_of("s1", "s2"), tmp_path / "tables", CONFIG)
+    rows = {row["scan_id"]: row for row in read(tmp_path / "tables", "scans")}
+    assert (rows["s1"]["qc_verdict"], rows["s1"]["qc_reasons"]) == ("review", rule)
+    assert rows["s2"]["qc_verdict"] == "pass"
+
+
+def test_inputs_that_were_not_measured_have_no_verdict_but_their_reason(cohort):
     files, index, out = cohort
     collect(files, index, out, CONFIG)
     rows = {row["scan_id"]: row for row in read(out, "scans")}
-    assert (rows["s4"]["qc_verdict"], rows["s4"]["qc_reasons"]) == ("fail", "no_spine")
-    assert (rows["s9"]["qc_verdict"], rows["s9"]["qc_reasons"]) == ("fail", "missing_file")
+    assert (rows["s4"]["qc_verdict"], rows["s4"]["qc_reasons"]) == (None, "no_spine")
+    assert (rows["s9"]["qc_verdict"], rows["s9"]["qc_reasons"]) == (None, "missing_file")
+
+
+def test_identical_images_under_several_names_are_flagged(tmp_path):
+    scans = [scan_rows(name) for name in ("s3", "s1", "s4", "s2")]
+    for scan, digest in zip(scans, ("a", "a", "b", "a"), strict=True):
+        scan["scans"][0]["input_sha256"] = digest
+    files = write_batches(tmp_path, [scans[:2], scans[2:]])
+    collect(files, index_of("s1", "s2", "s3", "s4"), tmp_path / "tables", CONFIG)
+    same = {row["scan_id"]: row["same_image_as"] for row in read(tmp_path / "tables", "scans")}
+    assert same == {"s1": "s2", "s2": "s1", "s3": "s1", "s4": None}
+
+
+def test_left_out_inputs_keep_what_is_known_and_are_told_apart(tmp_path):
+    facts = json.dumps({"modality": "T1w", "acquisition": "sag", "manufacturer": "GE"})
+    codes = {"a": "wrong_modality", "b": "missing_file", "c": "derived_image", "d": "not_bids"}
+    bad = [
+        {"scan_id": scan_id, "input_status": code, "reason": "Why.", "input_facts": facts}
+        for scan_id, code in codes.items()
+    ]
+    index = pa.Table.from_pylist([index_of("s1").to_pylist()[0] | row for row in bad])
+    collect({table: [] for table in SHARDED}, index, tmp_path, CONFIG)
+    rows = {row["scan_id"]: row for row in read(tmp_path, "scans")}
+    assert {scan_id: row["is_other_image"] for scan_id, row in rows.items()} == {
+        "a": True,
+        "b": False,
+        "c": True,
+        "d": False,
+    }
+    for row in rows.values():
+        assert (row["modality"], row["acquisition"], row["manufacturer"]) == ("T1w", "sag", "GE")
+        assert row["dim_si_n"] is None
 
 
 @pytest.fixture
@@ -395,7 +450,7 @@ def test_odd_values_stand_out_from_the_cohort(many, tmp_path):
     assert row["value"] == pytest.approx((20790 - 20095) / (1.4826 * 50), abs=1e-3)
     assert (row["verdict"], row["low"], row["high"]) == ("fail", -5, 5)
     assert row["rule_version"] == f"1.0.0+{l1['reference_version']}"
-    assert counts["quality"] == 41
+    assert counts["quality"] == 40 * len(needed_answers()) + 1
     rows = {r["scan_id"]: r for r in read(tmp_path, "scans")}
     assert rows["m39"]["qc_reasons"] == "cohort_body_volume"
     assert rows["m38"]["qc_verdict"] == "pass"
@@ -405,4 +460,5 @@ def test_too_small_a_cohort_is_no_reference(many, tmp_path, monkeypatch):
     files, index = many
     monkeypatch.setattr("columna.quality.cohort.MIN_SCANS", 41)
     counts = collect(files, index, tmp_path, CONFIG)
-    assert (counts["cohort_reference"], counts["quality"]) == (0, 40)
+    assert counts["cohort_reference"] == 0
+    assert counts["quality"] == 40 * len(needed_answers())

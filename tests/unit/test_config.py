@@ -51,6 +51,60 @@ def test_stage_settings_read_back_what_the_stage_depends_on(stage):
     assert again.model_dump(include=include) == config.model_dump(include=include)
 
 
+@pytest.fixture
+def places(monkeypatch):
+    monkeypatch.setenv("HOME", "/homes/me")
+    monkeypatch.setenv("STUDY", "/data/study one")
+    monkeypatch.delenv("NOT_SET", raising=False)
+    monkeypatch.setenv("EMPTY", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("~/r", "/homes/me/r"),
+        ("$HOME/r", "/homes/me/r"),
+        ("${HOME}/r", "/homes/me/r"),
+        ("$STUDY/a$HOME/b", "/data/study one/a/homes/me/b"),
+        ("a~b/$", "a~b/$"),
+        ("r", "r"),
+    ],
+)
+def test_home_and_variables_are_replaced_in_paths(places, given, meant):
+    models = {"semantic": given, "instance": given}
+    config = parse_config(
+        {"cohort": given, "results": given, "training": given, "models": models}, "test"
+    )
+    found = {str(path) for path in (config.cohort, config.results, config.training)}
+    assert found == {meant}
+    assert {config.models.semantic, config.models.instance} == {meant}
+    assert parse_config(json.loads(config.model_dump_json()), "again") == config
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("$NOT_SET/r", r"\$NOT_SET is not set"),
+        ("x/${NOT_SET}", r"\$\{NOT_SET\} is not set"),
+        ("$EMPTY/r", r"\$EMPTY is not set"),
+        ("${}/r", r"\$\{\} is not set"),
+        ("~nobody-here/r", "no user 'nobody-here'"),
+    ],
+)
+@pytest.mark.parametrize("key", ["cohort", "results", "training"])
+def test_what_cannot_be_replaced_is_named(places, key, given, told):
+    with pytest.raises(ConfigError, match=rf"(?s){key}.*{told}"):
+        parse_config({key: given}, "test")
+
+
+@pytest.mark.parametrize("given", ["out{1}", "out{batch}", "a{", "}b"])
+def test_braces_are_refused_where_snakemake_would_read_them(given):
+    with pytest.raises(ConfigError, match=r"(?s)results.*braces"):
+        parse_config({"results": given}, "test")
+    with pytest.raises(ConfigError, match=r"(?s)models\.semantic.*braces"):
+        parse_config({"models": {"semantic": f"/m/{given}"}}, "test")
+
+
 def test_config_digest_follows_settings_but_not_places():
     config = Config()
     assert config_sha256(config.model_copy(update={"batch_size": 1})) == config_sha256(config)

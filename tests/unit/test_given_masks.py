@@ -1,5 +1,6 @@
 """Masks that exist already: checked, brought to the grid of the scan, never changed."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from columna.batch import run_batch
 from columna.cohort.manifest import ScanEntry
@@ -129,6 +131,60 @@ def test_fractions_are_no_labels(phantom, tmp_path):
         read_mask(path, PrepareSettings())
 
 
+def saved_from_floats(mask, path, kind=np.int16):
+    """A mask that a program kept as floats and stored as integers: nibabel scales it."""
+    image = nib.Nifti1Image(mask.array.astype(float), mask.affine)
+    image.set_data_dtype(kind)
+    nib.save(image, path)
+    assert nib.load(path).dataobj.slope not in (1, 0)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.int32])
+def test_scaled_masks_are_the_whole_numbers_that_they_stand_for(phantom, kind, tmp_path):
+    for mask in (phantom.semantic, phantom.instance):
+        saved_from_floats(mask, tmp_path / "mask.nii.gz", kind)
+        read = read_mask(tmp_path / "mask.nii.gz", PrepareSettings())
+        assert read.array.dtype == np.uint16
+        assert np.array_equal(read.array, mask.array)
+
+
+@pytest.mark.parametrize("off", [0.009, -0.009])
+def test_labels_may_be_a_hundredth_off(phantom, off, tmp_path):
+    array = phantom.semantic.array.astype(np.float32)
+    nib.save(nib.Nifti1Image(array + off, phantom.semantic.affine), tmp_path / "mask.nii.gz")
+    read = read_mask(tmp_path / "mask.nii.gz", PrepareSettings()).array
+    assert np.array_equal(read, phantom.semantic.array)
+
+
+@pytest.mark.parametrize("value", [20.5, 20.02, 19.98, -0.02, -1, 65536, 1e9, np.nan, np.inf])
+def test_one_voxel_that_is_no_label(phantom, value, tmp_path):
+    array = phantom.semantic.array.astype(np.float64)
+    array[3, 4, 5] = value
+    nib.save(nib.Nifti1Image(array, phantom.semantic.affine), tmp_path / "mask.nii.gz")
+    with pytest.raises(ScanRefused, match="no whole numbers") as refusal:
+        read_mask(tmp_path / "mask.nii.gz", PrepareSettings())
+    assert refusal.value.code == "mask_labels"
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int16])
+def test_interpolated_masks_are_refused(phantom, kind, tmp_path):
+    """Between two labels lies no third one."""
+    shifted = ndimage.shift(phantom.semantic.array.astype(float), (0.3, 0, 0), order=1)
+    saved = Volume(shifted, phantom.semantic.affine)
+    image = nib.Nifti1Image(saved.array, saved.affine)
+    image.set_data_dtype(kind)
+    nib.save(image, tmp_path / "mask.nii.gz")
+    with pytest.raises(ScanRefused, match="no whole numbers"):
+        read_mask(tmp_path / "mask.nii.gz", PrepareSettings())
+
+
+def test_masks_stored_too_coarsely_are_refused(phantom, tmp_path):
+    """Labels up to 217 in signed bytes: neighbours become one, and nobody knows which it was."""
+    saved_from_floats(phantom.instance, tmp_path / "mask.nii.gz", np.int8)
+    with pytest.raises(ScanRefused, match="no whole numbers"):
+        read_mask(tmp_path / "mask.nii.gz", PrepareSettings())
+
+
 @pytest.fixture
 def scan(phantom, tmp_path):
     image = write_phantom(phantom, tmp_path, "sub-01")
@@ -151,6 +207,37 @@ def test_a_scan_with_masks_needs_no_model(scan, tmp_path):
     [row] = records["measure"].values["rows"]["scans"]
     assert (row["mask_source"], row["model_semantic"]) == ("given", None)
     assert not list((tmp_path / "results").rglob("prepared*"))
+
+
+def test_scaled_masks_give_the_results_of_plain_ones(scan, phantom, tmp_path):
+    plain = run_all(scan, Layout(tmp_path / "plain"), Config())
+    saved_from_floats(phantom.semantic, scan.semantic)
+    saved_from_floats(phantom.instance, scan.instance)
+    scaled = run_all(scan, Layout(tmp_path / "scaled"), Config())
+    for name in ("vertebrae", "discs", "structures", "spine"):
+        rows = [records["measure"].values["rows"][name] for records in (plain, scaled)]
+        assert rows[0] == rows[1]
+    masks = [sorted((tmp_path / name).rglob("*dseg.nii.gz")) for name in ("plain", "scaled")]
+    for one, other in zip(*masks, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("which", ["sidecar", "path", "semantic", "instance"])
+def test_what_is_no_regular_file_is_never_read(scan, tmp_path, kind, which):
+    """After the index anything may take a file's place; a pipe would be waited for, for ever."""
+    path = scan.path.with_name("sub-01_T2w.json") if which == "sidecar" else getattr(scan, which)
+    path.unlink(missing_ok=True)
+    make = {"pipe": os.mkfifo, "device": lambda p: p.symlink_to("/dev/zero"), "folder": Path.mkdir}
+    make[kind](path)
+    layout = Layout(tmp_path / "results")
+    [record] = run_batch(make_stage("prepare", Config(), layout), "b00001", [scan], 1)
+    if which == "path":
+        assert record.code == "not_nifti"
+        return
+    assert record.status == "done"
+    [record] = run_batch(make_stage("label", Config(), layout), "b00001", [scan], 1)
+    assert record.code == (None if which == "sidecar" else "bad_mask")
 
 
 def test_other_masks_are_taken_anew(scan, phantom, tmp_path):

@@ -1,6 +1,5 @@
 """What names and sidecars rule out, and what of them may reach a table."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from columna.prepare.modality import (
+    MODALITIES,
+    known_modality,
     name_facts,
     name_verdict,
-    read_sidecar,
     sidecar_facts,
     sidecar_verdict,
     split_name,
@@ -72,12 +72,10 @@ def test_entities_and_suffix():
     assert entities == {"sub": "01", "acq": "sag", "run": "02"}
     assert suffix == "T2w"
     assert name_facts(Path("sub-01_acq-sag_run-02_T2w.nii.gz")) == {
-        "modality": "T2w",
         "acquisition": "sag",
         "run": 2,
     }
     assert name_facts(Path("sub-01_run-b_x.nii.gz")) == {
-        "modality": None,
         "acquisition": None,
         "run": None,
     }
@@ -128,15 +126,22 @@ def test_sidecar_facts_are_a_whitelist():
     assert set(sidecar_facts(wrong).values()) == {None}
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{", '"text"', "[" * 100_000, "\udcff"])
-def test_unusable_sidecars_are_ignored(tmp_path, content):
-    (tmp_path / "sub-1_T2w.json").write_bytes(content.encode(errors="surrogateescape"))
-    assert read_sidecar(tmp_path / "sub-1_T2w.nii.gz") == {}
-
-
-def test_sidecar_is_found_beside_the_scan(tmp_path):
-    (tmp_path / "sub-1_T2w.json").write_text(json.dumps({"Modality": "MR"}))
-    assert read_sidecar(tmp_path / "sub-1_T2w.nii.gz") == {"Modality": "MR"}
+@pytest.mark.parametrize(
+    ("name", "sidecar", "expected"),
+    [
+        ("sub-1_T2w.nii.gz", {}, "T2w"),
+        ("sub-1_acq-ax_T2w.nii.gz", {"Modality": "MR"}, "T2w"),
+        ("sub-1_T2w.nii.gz", {"Modality": "CT"}, "CT"),
+        ("sub-1_T2w.nii.gz", {"Modality": "SEG"}, "derived"),
+        ("sub-1_T1w.nii.gz", {}, "T1w"),
+        ("sub-1_desc-mask_T2w.nii.gz", {}, "derived"),
+        ("export.nii.gz", {"Modality": "MR"}, "MR"),
+        ("export.nii.gz", {}, None),
+    ],
+)
+def test_what_kind_of_image_it_is(name, sidecar, expected):
+    assert known_modality(Path(name), sidecar) == expected
+    assert expected is None or expected in MODALITIES
 
 
 def test_the_name_rules_are_light_to_import():

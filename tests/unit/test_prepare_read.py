@@ -1,7 +1,9 @@
 """Every bad input is refused with its code; every odd but good one is read as it is."""
 
 import dataclasses
+import errno
 import gzip
+import io
 import json
 import os
 import struct
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.config import PrepareSettings
-from columna.errors import ScanRefused
+from columna.errors import ScanRefused, UnavailableError
 from columna.prepare import checks, geometry, read_scan
 from columna.prepare.facts import input_sha256
 from columna.prepare.header import Header
@@ -150,7 +152,8 @@ def test_quirks_of_real_headers_are_tolerated(write):
 
 
 def test_missing_empty_and_odd_files(tmp_path):
-    assert refusal(tmp_path / "no_T2w.nii.gz") == "missing_file"
+    with pytest.raises(UnavailableError, match=r"no_T2w\.nii\.gz cannot be read now"):
+        read_scan(tmp_path / "no_T2w.nii.gz", SETTINGS)
     (tmp_path / "dir_T2w.nii.gz").mkdir()
     assert refusal(tmp_path / "dir_T2w.nii.gz") == "not_nifti"
     for name in ("empty_T2w.nii.gz", "empty_T2w.nii"):
@@ -167,11 +170,35 @@ def test_missing_empty_and_odd_files(tmp_path):
         assert refusal(tmp_path / name) == "unreadable", name
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_no_permission(write):
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_no_permission_is_no_verdict_on_the_scan(what, write):
     path = write()
-    path.chmod(0)
-    assert refusal(path) == "unreadable"
+    closed = path if what == "file" else path.parent
+    mode = closed.stat().st_mode
+    closed.chmod(0)
+    user = os.geteuid()
+    try:
+        if user == 0:  # root may read everything
+            os.seteuid(65534)
+        with pytest.raises(UnavailableError, match="Permission denied"):
+            read_scan(path, SETTINGS)
+    finally:
+        os.seteuid(user)
+        closed.chmod(mode)
+    assert read_scan(path, SETTINGS)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
+def test_a_disk_that_fails_is_no_verdict_on_the_scan(code, write, monkeypatch):
+    class Failing(io.BytesIO):
+        def readinto(self, buffer):
+            raise OSError(code, os.strerror(code))
+
+    path = write(name="sub-1_T2w.nii")
+    head = path.read_bytes()[:400]
+    monkeypatch.setattr("builtins.open", lambda *_: Failing(head))
+    with pytest.raises(UnavailableError, match=os.strerror(code)):
+        read_scan(path, SETTINGS)
 
 
 def test_content_must_be_packed_as_the_name_says(write):
@@ -418,7 +445,7 @@ def test_an_accepted_stack_is_stacked_along_left_right(angles, order, thickness)
 
 def _header(affine, spacing):
     values = {field.name: None for field in dataclasses.fields(Header)}
-    return Header(**{**values, "affine": affine, "dimensions": SHAPE, "pixdim_mm": spacing})
+    return Header(**{**values, "sform": affine, "dimensions": SHAPE, "pixdim_mm": spacing})
 
 
 # Modality

@@ -162,6 +162,27 @@ def misplace(semantic, instance):
     instance[was] = 22
 
 
+def thin(semantic, instance, tube, level, keep):
+    """Beside the body of a level little is left of the cord or the canal."""
+    rows = np.flatnonzero(((instance == level) & (semantic == 49)).any(axis=(0, 2)))
+    for row in range(rows[0] - 2, rows[-1] + 3):
+        is_tube = np.isin(semantic[:, row], tube)
+        place = np.argwhere(is_tube)
+        kept = place[np.argsort(np.abs(place - place.mean(axis=0)).sum(axis=1), kind="stable")]
+        gone = is_tube.copy()
+        gone[tuple(kept[:keep].T)] = False
+        semantic[:, row][gone] = 61 if tube == (60,) else 0
+
+
+def thin_cord(semantic, instance):
+    """3.7 mm2 of cord beside T11 between 41 above and 23 below."""
+    thin(semantic, instance, (60,), 18, 2)
+
+
+def thin_canal(semantic, instance):
+    thin(semantic, instance, (60, 61), 22, 6)
+
+
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
@@ -178,6 +199,11 @@ def misplace(semantic, instance):
         (disown, {"body_without_instance": {"scan": "fail"}}),
         (lose_arch, {"subregion_missing": {"L3": "review"}}),
         (misplace, {"order_monotone": {"scan": "fail"}}),
+        (thin_cord, {"cord_area_step": {"T11": "review"}}),
+        (thin_cord, {"implausible_value": {"T11": "review"}}),
+        (thin_canal, {"canal_area_step": {"L3": "review"}}),
+        (thin_canal, {"implausible_value": {"L3": "review"}}),
+        (thin_canal, {"implausible_scan_value": {"scan": "review"}}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -273,7 +299,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
     rows = findings_as_rows(assessable(phantom.image, nothing, nothing))
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
-    assert answered == {"efc", "implausible_scan_value"}
+    assert answered == {"efc", "axes_orthogonal", "complete_bodies", "implausible_scan_value"}
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide
 
@@ -292,3 +318,19 @@ def test_entropy_focus_is_one_for_even_images_and_less_for_peaks(shape):
         values.append(image_values(assessable(image, nothing, nothing))["efc"])
     assert values[0] == pytest.approx(1, abs=0.005)
     assert values[1] < 0.8
+
+
+@pytest.mark.parametrize("table", ["vertebrae", "endplates", "discs", "cord_canal"])
+def test_what_any_row_counts_as_implausible_is_told(clean, table):
+    """Also rows of S1, and of levels that were not found."""
+    rows = [row | {"n_implausible_n": 1} for row in clean.rows[table]]
+    told = alarms(replace(clean, rows={**clean.rows, table: rows}))["implausible_value"]
+    owner = "vertebra_upper" if table == "discs" else "vertebra"
+    assert set(told) >= {row[owner] for row in rows}
+
+
+@pytest.mark.parametrize("table", ["scans", "spine"])
+def test_implausible_values_of_the_whole_scan_are_told(clean, table):
+    rows = [row | {"n_implausible_n": 1} for row in clean.rows[table]]
+    told = alarms(replace(clean, rows={**clean.rows, table: rows}))
+    assert told["implausible_scan_value"] == {"scan": "review"}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tiny_models import PATCH, tiny_unet, write_semantic
 from torch import nn
 
+from columna.files import read_json
 from columna.models.semantic_network import load_semantic_model
 from columna.semantic.sliding_window import Window, predict_logits
 
@@ -133,12 +134,13 @@ def test_agrees_with_the_predictor_of_nnunet(tmp_path):
     theirs = nnUNetPredictor(
         use_mirroring=False, perform_everything_on_device=False, device=CPU, allow_tqdm=False
     )
+    plans = PlansManager(read_json(folder / "plans.json"))
     theirs.manual_initialization(
         model.network,
-        PlansManager(model.folder.read_plans()),
-        model.configuration,
+        plans,
+        plans.get_configuration("3d_custom"),
         list(model.fold_weights),
-        model.folder.read_dataset(),
+        read_json(folder / "dataset.json"),
         "nnUNetTrainer",
         None,
     )

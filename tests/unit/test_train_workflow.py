@@ -26,12 +26,14 @@ from columna.models.semantic_network import load_semantic_model
 from columna.phantom import make_phantom, random_settings, write_phantom
 from columna.phantom.generate import make_scene
 from columna.train import dataset, instance, semantic
+from columna.train.bend import bent_masks
+from columna.train.label_sets import label_sets
 from columna.train.loop import Monitor, Training, TrainSettings
 from columna.train.losses import sample_dice_and_entropy
 from columna.train.maps import make_map, save_map
 from columna.train.measures import islands, match_vertebrae
-from columna.train.real import RealSource
-from columna.train.run import TASKS, train_phase
+from columna.train.run import make_task, train_phase
+from columna.train.scans import Scans
 from columna.train.settings import DatasetSettings, TrainConfig, parse_train_config
 from columna.train.sources import Inputs, pooled, synthetic, training_source
 from columna.train.start import starting_weights
@@ -39,6 +41,7 @@ from columna.train.stream import Mixture, Stream
 from columna.volume import Volume, load_image, load_volume, save_volume
 
 NO_N4 = PrepareSettings(n4=False)
+SEMANTIC = semantic.make_task(label_sets({}))
 
 
 def equal_weights(a, b):
@@ -176,7 +179,7 @@ def test_ten_steps_give_a_model_and_curves(phase, device, tmp_path):
         pytest.skip("no GPU")
     model = train_phase(phase, quick(device=device), tmp_path, Inputs())
     network = load_any(phase, model)
-    fresh = TASKS[phase].build_network()
+    fresh = make_task(phase, TrainConfig()).build_network()
     assert not equal_weights(network, fresh.half().float())
     assert all(torch.isfinite(p).all() for p in network.parameters())
     curves = pq.read_table(tmp_path / "curves.parquet").to_pandas()
@@ -195,7 +198,7 @@ from columna.train.settings import TrainConfig
 network = semantic.build_network()
 run.EXPORTS["semantic"](network, run.Path(sys.argv[1]))
 config = TrainConfig.model_validate({"looks": {"sheet": "sheet.tsv"}})
-assert run._looks(semantic.TASK, config, run.Path(sys.argv[1])) == []
+assert run._looks(run.make_task("semantic", config), config, run.Path(sys.argv[1])) == []
 """
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False
@@ -221,7 +224,7 @@ def test_the_loss_of_phase_2_counts_every_class_of_every_sample():
 def test_a_training_starts_from_the_weights_of_a_model(phase, tmp_path):
     model = find_model(f"bundled_{phase}")
     weights = starting_weights(phase, str(model))
-    task = TASKS[phase]
+    task = make_task(phase, TrainConfig())
     settings = TrainSettings(tmp_path / "state.pt", steps=1, start=weights)
     begun = Training(task, settings, torch.device("cpu")).network
     assert begun.state_dict().keys() == weights.keys()
@@ -249,6 +252,15 @@ def test_a_training_starts_from_the_weights_of_a_model(phase, tmp_path):
 def test_wrong_recipes_are_refused_by_name(content, named):
     with pytest.raises(ConfigError, match=named):
         parse_train_config(content, "test")
+
+
+@pytest.mark.parametrize("name", ["x; touch ran", "$(x)", "../up", "a b", "-c", "", "x\n"])
+@pytest.mark.parametrize("key", ["configuration", "trainer", "planner", "plans"])
+def test_names_in_recipes_cannot_leave_commands_and_folders(key, name):
+    with pytest.raises(ConfigError, match=f"nnunet.{key}"):
+        parse_train_config({"nnunet": {key: name}}, "test")
+    with pytest.raises(ConfigError, match="datasets"):
+        parse_train_config({"datasets": {name: {"sheet": "x.tsv"}}}, "test")
 
 
 # --- scans of one's own ---
@@ -328,38 +340,32 @@ def test_a_sheet_without_masks_is_refused(tmp_path, own):
         dataset.convert({"mine": DatasetSettings(sheet=sheet)}, tmp_path / "raw", 2, NO_N4)
 
 
-def test_bent_scans_keep_image_and_masks_together(converted):
-    cases = dataset.read_cases(converted)
-    source = RealSource(converted, cases[:1])
+def test_bent_masks_stay_together(converted):
+    scan = Scans(converted, dataset.read_cases(converted)[:1]).draw(np.random.default_rng(0))
     rng = np.random.default_rng(0)
     for _ in range(4):
-        subject = source(rng, (2.5, 2.5, 5.0))
-        image = subject.paint(rng)
-        assert image.shape == subject.semantic.shape == subject.instance.shape
-        # fluid is the brightest of these phantoms
-        canal = image[subject.semantic == Semantic.SPINAL_CANAL].mean()
-        assert canal > 1.3 * image.mean()
-        bodies = subject.semantic == Semantic.VERTEBRAL_BODY
+        masks = bent_masks(scan, (2.5, 2.5, 5.0), rng)
+        bodies = masks.semantic == Semantic.VERTEBRAL_BODY
         assert bodies.sum() > 500
-        assert (subject.instance[bodies] > 0).mean() > 0.99
+        assert (masks.instance[bodies] > 0).mean() > 0.99
 
 
 def test_the_held_out_fold_is_never_drawn(converted, monkeypatch):
     drawn = set()
-    original = RealSource.__init__
+    original = Scans.__init__
 
     def spy(self, folder, cases):
         drawn.update(case.fold for case in cases)
         original(self, folder, cases)
 
-    monkeypatch.setattr(RealSource, "__init__", spy)
+    monkeypatch.setattr(Scans, "__init__", spy)
     config = quick(
         synthetic=0, folds=2, fold=1, datasets={"mine": {"sheet": "sheet.tsv", "share": 1}}
     )
-    samples = training_source(semantic.TASK, config, Inputs(converted))
+    samples = training_source(SEMANTIC, config, Inputs(converted))
     inputs, targets = samples(np.random.default_rng(0))
     assert drawn == {0}
-    assert inputs.shape == (semantic.TASK.per_draw, 1, *semantic.PATCH[::-1])
+    assert inputs.shape == (SEMANTIC.per_draw, 1, *semantic.PATCH[::-1])
     assert Semantic.VERTEBRAL_BODY in np.array([0, *semantic.LABELS])[targets]
 
 
@@ -367,10 +373,10 @@ def test_pooled_patches_show_the_labels_of_their_map(tmp_path):
     scene = make_scene(random_settings(1, region="lumbar", spacing_mm=(2, 2, 3)))
     label_map = make_map(scene.tissues, scene.semantic, scene.instance, (2, 2, 3), seed=1)
     save_map(label_map, tmp_path / "phantom-00001")
-    source = synthetic(semantic.TASK, pooled(tmp_path))
+    source = synthetic(SEMANTIC, pooled(tmp_path))
     images, targets = source(np.random.default_rng(0))
     again = source(np.random.default_rng(0))
-    assert images.shape == (semantic.TASK.per_draw, 1, *semantic.PATCH[::-1])
+    assert images.shape == (SEMANTIC.per_draw, 1, *semantic.PATCH[::-1])
     assert images.shape[0] == len(targets)
     assert np.array_equal(images, again[0])
     assert targets.max() <= len(semantic.LABELS)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
+from columna.errors import ModelError
 from columna.models.instance_network import InstanceUNet, state_for_checkpoint
 
 PATCH = (8, 16, 16)
@@ -70,6 +71,14 @@ ARCHITECTURE = {
     "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
 }
 ARCHITECTURE_PLAN = {**_COMMON_PLAN, "architecture": ARCHITECTURE}
+
+
+def attempt(load, *arguments):
+    """What `load` returns and None; or None, and the sentence of its ModelError."""
+    try:
+        return load(*arguments), None
+    except ModelError as error:
+        return None, str(error)
 
 
 def tiny_unet(seed: int) -> torch.nn.Module:

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,16 @@ def source(rng):
 
 TASK = Task(
     name="toy",
-    class_names=("box",),
+    structures={1: "box"},
+    allowed=np.eye(2, dtype=bool),
     build_network=lambda: nn.Sequential(
         nn.Conv3d(1, 8, 3, padding=1), nn.LeakyReLU(), nn.Conv3d(8, 2, 3, padding=1)
     ),
-    spacing_mm=(1.0, 1.0, 1.0),
-    cut=None,
+    cut_scan=None,
     cut_map=None,
     per_draw=2,
     encode=lambda patches: patches,
-    loss=deep_loss,
+    loss=partial(deep_loss, allowed=torch.eye(2, dtype=torch.bool)),
     penalty=no_penalty,
     optimizer=adamw,
     schedule=polynomial,

@@ -1,13 +1,14 @@
 """The configuration: typed and strict; its descriptions and defaults make the docs."""
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from columna.errors import ConfigError
 from columna.files import sha256_json
+from columna.paths import expanded
 
 
 class Settings(BaseModel):
@@ -17,6 +18,19 @@ class Settings(BaseModel):
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def _without_braces(text: str) -> str:
+    if {"{", "}"} & set(text):
+        raise ValueError("braces cannot be part of this path: Snakemake reads them as wildcards")
+    return text
+
+
+ExpandedPath = Annotated[Path, AfterValidator(lambda path: Path(expanded(str(path))))]
+"""A path in which ``~`` and variables of the environment are replaced."""
+ResultsPath = Annotated[ExpandedPath, AfterValidator(lambda path: Path(_without_braces(str(path))))]
+ModelName = Annotated[str, AfterValidator(expanded), AfterValidator(_without_braces)]
+"""An id of resources/models.tsv, or the path of a folder, expanded."""
 
 
 class PrepareSettings(Settings):
@@ -73,6 +87,11 @@ class LabelSettings(Settings):
         description="anchored: name levels from the sacrum or C2, else leave them unnamed; "
         "top_down: number from C2 downwards as SPINEPS does.",
     )
+    borders: Literal["smooth", "nearest"] = Field(
+        "smooth",
+        description="Masks of the networks in the grid of the scan. smooth: a vote of the eight "
+        "nearest voxels; nearest: every voxel repeated, as SPINEPS does.",
+    )
     given_levels: Literal["keep", "rename"] = Field(
         "keep",
         description="Levels of masks that the cohort sheet gives. keep: their instance numbers "
@@ -100,10 +119,10 @@ class MeasureSettings(Settings):
 class ModelSettings(Settings):
     """Which networks, and where they run."""
 
-    semantic: str = Field(
+    semantic: ModelName = Field(
         "bundled_semantic", description="Phase-1 model: an id of resources/models.tsv, or a folder."
     )
-    instance: str = Field(
+    instance: ModelName = Field(
         "bundled_instance", description="Phase-2 model: an id of resources/models.tsv, or a folder."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
@@ -114,16 +133,23 @@ class ModelSettings(Settings):
 class Config(Settings):
     """Everything that decides what a run computes."""
 
-    cohort: Path = Field(
+    cohort: ExpandedPath = Field(
         Path("config/cohort.tsv"),
         description="A cohort sheet (.tsv, .csv, .parquet) or a BIDS folder.",
     )
-    results: Path = Field(Path("results"), description="Folder of everything that is written.")
+    results: ResultsPath = Field(
+        Path("results"), description="Folder of everything that is written."
+    )
     batch_size: int = Field(
         32, ge=1, le=10_000, description="Scans per job; results do not depend on it."
     )
     models: ModelSettings = Field(default_factory=ModelSettings, description="Networks.")
-    training: Path = Field(
+    participant_columns: tuple[str, ...] = Field(
+        ("age", "sex", "gender", "group", "site", "center", "centre"),
+        description="Columns of the cohort sheet, or of participants.tsv and sessions.tsv, that "
+        "the table `participants` may hold, where the cohort has them.",
+    )
+    training: ExpandedPath = Field(
         Path("config/train.yaml"), description="Recipe of `snakemake train`; see docs/training.md."
     )
     prepare: PrepareSettings = Field(default_factory=PrepareSettings, description="Preparation.")
@@ -148,6 +174,7 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
     },
     "assess": {"prepare": True},
 }
+STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 
 

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from columna.files import write_json
+from columna.files import json_bytes, write_if_changed
 from columna.provenance import generated_by
 
-_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9]+$")
+INHERITED = {
+    "spine": "Structures of the spine. Sources, digests and settings are in the sidecar of the "
+    "mask of vertebrae (seg-vert) beside it.",
+    "vert": "Vertebrae, discs and endplates, one number each.",
+}
+"""What is said once for all masks of a kind."""
+DESCRIPTION = "dataset_description.json"
+
+_ENTITY = re.compile(r"^(sub|ses)-[A-Za-z0-9+]+$")
 
 
 @dataclass(frozen=True)
@@ -51,39 +59,55 @@ class Derivatives:
         """Centroids in TPTBox's POI format."""
         return self.folder / f"{self.prefix}_seg-spine_ctd.json"
 
-    @staticmethod
-    def sidecar(mask: Path) -> Path:
-        """JSON sidecar of a mask."""
-        return mask.with_name(mask.name.removesuffix(".nii.gz") + ".json")
+    @property
+    def files(self) -> list[Path]:
+        """Everything that is delivered for the scan, and for no other one."""
+        return [self.semantic, self.instance, self.sidecar, self.points]
+
+    @property
+    def sidecar(self) -> Path:
+        """JSON sidecar of the mask of vertebrae, which tells where both masks came from."""
+        return self.folder / f"{self.prefix}_seg-vert_dseg.json"
 
 
-def mask_sidecar(source_name: str, history: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Sidecar of a mask: where it came from, with digests and settings of every stage.
+def mask_sidecar(
+    source_name: str, semantic_name: str, history: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Sidecar of the mask of vertebrae: where it came from, with digests and settings.
+
+    It speaks for the mask of structures, too, which is one of its sources.
 
     Parameters
     ----------
     source_name
         File name of the scan; its folder is nobody else's business.
+    semantic_name
+        File name of the mask of structures.
     history
         Stage -> what the stage depended on (``Record.dependencies``).
     """
     return {
         "Type": "ROI",
-        "Sources": [source_name],
+        "Sources": [source_name, semantic_name],
         "SpatialReference": source_name,
         "GeneratedBy": [generated_by()],
         "Stages": history,
     }
 
 
-def write_dataset_description(root: Path) -> None:
-    """Make `root` a BIDS derivatives dataset, once."""
-    path = root / "dataset_description.json"
-    if not path.exists():
-        description = {
-            "Name": "columna: segmentations of sagittal spine MRI",
-            "BIDSVersion": "1.10.0",
-            "DatasetType": "derivative",
-            "GeneratedBy": [generated_by()],
-        }
-        write_json(path, description)
+def write_dataset_files(root: Path) -> None:
+    """Make `root` a BIDS derivatives dataset.
+
+    What the sidecars of all masks have in common is said once, in files that every mask inherits
+    (https://bids-specification.readthedocs.io/en/stable/common-principles.html).
+    """
+    description = {
+        "Name": "columna: segmentations of sagittal spine MRI",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [generated_by()],
+    }
+    write_if_changed(root / "dataset_description.json", json_bytes(description))
+    for kind, text in INHERITED.items():
+        common = {"Type": "ROI", "Description": text}
+        write_if_changed(root / f"seg-{kind}_dseg.json", json_bytes(common))

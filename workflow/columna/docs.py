@@ -71,7 +71,7 @@ def _keys(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str, 
         if "properties" in entry:
             yield from _keys(entry, f"{prefix}{name}.")
         else:
-            default = yaml.safe_dump(entry.get("default")).split("\n")[0]
+            default = yaml.safe_dump(entry.get("default"), default_flow_style=True).split("\n")[0]
             yield prefix + name, _kind(entry), default, entry.get("description", "")
 
 
@@ -90,7 +90,9 @@ _README = """\
 
 `config/config.yaml` says what to study; `profiles/` say how and where to run it (cores, memory,
 GPUs, Slurm). Unknown keys are errors. A stage is computed again for exactly those scans whose
-result depends on what was changed.
+result depends on what was changed. In paths, `~` and variables of the environment (`$STUDY`,
+`${{STUDY}}`) are replaced; a variable that is not set is an error, and so are braces in `results`
+and in the paths of models.
 
 | key | type | default | meaning |
 |---|---|---|---|
@@ -105,15 +107,43 @@ scan.
 |---|---|---|
 | `participant_id` | yes | who was scanned; repeated in every table |
 | `path` | yes | the NIfTI file, absolute or relative to the folder of the sheet |
-| `scan_id` | no | unique name of the scan: letters, digits, `.`, `_`, `-`; default: the file name |
+| `scan_id` | no | unique name: letters, digits, `.`, `_`, `+`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
 | `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
-| any other | no | kept in `results/index/scans.parquet` |
+| any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
+
+* Text is UTF-8. Empty fields, `n/a`, `NA`, `N/A`, `NaN`, `None`, `NULL`, `<NA>` and `#N/A` count
+  as missing, in upper or lower case; blanks around values do not count. Lists and structures of a
+  Parquet sheet are kept as JSON.
+* A value in double quotes may hold separators, line breaks and doubled quotes, as spreadsheets
+  write it. Any other quote is a character like all others (`6" coil`). Where a quote could be
+  either and rows are at stake, the sheet is refused with the number of the line.
+* `~` and variables of the environment are replaced in paths, unless there is a file of that very
+  name.
+* Two rows must not write the same file. `sub-9_T2w` and `sub-9_mod-T2w` would, and upper and
+  lower case count as the same: the second one is left out, or the one that has no batch yet.
+
+In a BIDS folder every image below it has its row; hidden files and the folders `derivatives`,
+`sourcedata` and `code` are not looked at.
+
+**Sidecars** are inherited as in BIDS, wherever a scan lies at
+`sub-<label>/[ses-<label>/]<datatype>/`, also if a sheet names it: `T2w.json` at the root, then
+`sub-01/sub-01_T2w.json`, then the file beside the scan; the nearest one that has a key wins, and
+a change of any of them counts. Elsewhere only the JSON file beside the scan is read.
+
+**Participants.** Age, sex and the like reach the table `participants`: from further columns of
+the sheet, or from `participants.tsv` and `sessions.tsv` (also `sub-<label>_sessions.tsv`) of a
+BIDS folder. Only the columns that `participant_columns` names are let through; how a name is
+spelled (`Age`, `age`) does not count, and `Age (years)` is `age_years`. A JSON file beside the
+sheet (same name, ending in `.json`), `participants.json` or `sessions.json` describes them. All
+columns, also those that are not let through, are in `results/index/scans.parquet`: keep that file
+as you keep the cohort's own.
 
 `columna index` lists the scans and assigns them to batches. Run it before the first `snakemake`
 and whenever the cohort has changed: new scans fill the last batch and open new ones, finished
-batches stay as they are. Every input that is left out keeps a row with the reason in
-`results/tables/scans.parquet`.
+batches stay as they are. Every input that is left out keeps a row in
+`results/tables/scans.parquet`, with the reason and with what its name and its sidecars say;
+`is_other_image` tells what is no sagittal T2w scan from what is one and cannot be used.
 
 ## The training recipe
 

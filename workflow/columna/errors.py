@@ -4,6 +4,8 @@ Everything else that escapes from a stage is a defect (reported as ``failed``) o
 failure (out of memory, disk full: the job ends and Snakemake retries it).
 """
 
+from pathlib import Path
+
 
 class ColumnaError(Exception):
     """Base of all errors whose message is meant for the person who runs columna."""
@@ -24,6 +26,27 @@ class ScanRefused(ColumnaError):  # noqa: N818 - an answer about a scan, not a m
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class UnavailableError(ColumnaError):
+    """A file of the cohort, or of an earlier stage, cannot be read now.
+
+    The machine is to blame, not the scan: its job fails and is tried again.
+    """
+
+    @classmethod
+    def of_input(cls, path: Path, error: OSError) -> "UnavailableError":
+        """For a file of the cohort, which was there when the cohort was indexed."""
+        why = error.strerror or type(error).__name__
+        return cls(
+            f"{path} cannot be read now ({why}), and could be found by `columna index`. Is its "
+            "folder mounted on this machine, and may you read it? If the file is gone for good, "
+            "run `columna index` again"
+        )
+
+
+class UnfinishedError(ColumnaError):
+    """A batch has scans without an answer, because of the machine."""
 
 
 class ModelError(ColumnaError):

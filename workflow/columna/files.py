@@ -4,11 +4,36 @@ import hashlib
 import json
 import os
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+
+class NotRegularError(OSError):
+    """The path is a folder, a pipe, a socket or a device: reading might wait or go on for ever."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; links are followed.
+
+    Raises
+    ------
+    NotRegularError
+        If it is no regular file.
+    OSError
+        As `open`.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise NotRegularError(f"{path}: not a regular file")
+    # not waiting, and asked again: a pipe may have taken the file's place since
+    stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise NotRegularError(f"{path}: not a regular file")
+    return stream
 
 
 @contextmanager
@@ -34,6 +59,12 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove `folder` if there is nothing in it."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def write_if_changed(path: Path, content: bytes) -> bool:
@@ -65,13 +96,26 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no regular file.
+    ValueError
+        If it is no JSON, or is nested too deeply.
+    """
+    with open_regular(path) as stream:
+        content = stream.read()
+    try:
+        return json.loads(content)  # bytes: a byte order mark is understood
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as stream:
+    """SHA-256 of a file's bytes, in hexadecimal; NotRegularError for pipes and devices."""
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -53,9 +53,13 @@ class Layout:
         """One batch's rows of a delivered table."""
         return self.root / "shards" / table / f"{batch}.parquet"
 
-    def scan(self, scan_id: str) -> Path:
-        """Everything that is kept of one scan between stages."""
-        return self.root / "store" / scan_id
+    def record(self, scan_id: str) -> Path:
+        """Archive of everything that is kept of one scan between stages."""
+        return self.root / "store" / f"{scan_id}.zip"
+
+    def work(self, scan_id: str) -> Path:
+        """Folder of what is kept of one scan only while it is being computed."""
+        return self.root / "work" / scan_id
 
     def relative(self, path: Path) -> str:
         """`path` as records name it: relative to the root, with forward slashes."""

@@ -5,6 +5,7 @@ import sys
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.text import Text
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -17,3 +18,8 @@ def configure_logging(level: int = logging.INFO) -> None:
         layout = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(format=layout, datefmt="%H:%M:%S", handlers=[handler])
     logging.getLogger("columna").setLevel(level)
+
+
+def printable(text: str) -> Text:
+    """`text` for rich to print literally: names of files may hold markup and terminal commands."""
+    return Text("".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text))

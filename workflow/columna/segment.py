@@ -10,8 +10,11 @@ import pyarrow.parquet as pq
 
 from columna.batch import run_batch
 from columna.batch.table import write_stage_table
+from columna.claim import check_folder
 from columna.cohort.index import build_index
+from columna.cohort.ledger import locked
 from columna.cohort.manifest import list_batches, read_manifest
+from columna.cohort.rows import MISSING
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
 from columna.files import atomic_path
@@ -32,8 +35,8 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     scan
         NIfTI file.
     out
-        Gets the masks, sidecars and points of the scan, and ``tables/``. Intermediate results
-        stay in ``work/``, so that a second run repeats only what has changed.
+        Gets the masks, their sidecar and the points of the scan, and ``tables/``. Intermediate
+        results stay in ``work/``, so that a second run repeats only what has changed.
     config
         Settings; its cohort and results are not used.
     threads
@@ -43,22 +46,33 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     -------
     Record
         How the scan ended: ``done``, or ``refused`` or ``failed`` with the reason.
+
+    Raises
+    ------
+    ColumnaError
+        If `out` holds the result of another scan.
     """
     layout = Layout(out / WORK)
     scan_id = scan_id_of(scan)
-    ended = _index(scan, scan_id, layout) or _run(config, layout, threads)
+    sheet = layout.root / "scan.tsv"
+    with locked(layout.root):
+        check_folder(scan, scan_id, sheet, out)
+        _write_sheet(scan, scan_id, sheet)
+    ended = _index(scan_id, sheet, layout) or _run(config, layout, threads)
     collect_tables(layout, config_sha256(config))
-    _deliver(layout, scan_id, out)
+    _deliver(layout, scan_id, out, ended.status == "done")
     return ended
 
 
-def _index(scan: Path, scan_id: str, layout: Layout) -> Record | None:
-    """Index a cohort of one scan; a record only where the index leaves the scan out."""
-    sheet = layout.root / "scan.tsv"
+def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
     with atomic_path(sheet) as temporary, open(temporary, "w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t")
         writer.writerow(["participant_id", "scan_id", "path"])
         writer.writerow([scan_id, scan_id, scan.resolve()])
+
+
+def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
+    """Index a cohort of one scan; a record only where the index leaves the scan out."""
     build_index(sheet, layout.index, batch_size=1)
     [row] = pq.read_table(layout.index / "scans.parquet").to_pylist()
     if row["input_status"] == "ok":
@@ -79,15 +93,15 @@ def _run(config: Config, layout: Layout, threads: int) -> Record:
 def scan_id_of(scan: Path) -> str:
     """A scan_id from a file name: its stem, with odd characters replaced."""
     stem = scan.name.removesuffix(".gz").removesuffix(".nii")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "scan"
+    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-.+")
+    return "scan" if name.lower() in MISSING else name
 
 
-def _deliver(layout: Layout, scan_id: str, out: Path) -> None:
-    """Put the deliverables side by side into `out`."""
-    folder = Derivatives(layout.derivatives, scan_id).folder
-    files = sorted(folder.glob("*")) if folder.is_dir() else []
-    for file in files:
+def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
+    """Put the deliverables side by side into `out`; masks only of a scan that is done."""
+    for file in Derivatives(layout.derivatives, scan_id).files:
         target = out / file.name
         target.unlink(missing_ok=True)
-        os.link(file, target)
+        if is_done:
+            os.link(file, target)
     shutil.copytree(layout.tables, out / "tables", dirs_exist_ok=True)

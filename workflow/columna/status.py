@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from columna.batch.table import read_stage_table
 from columna.cohort.manifest import list_batches, read_manifest
 from columna.layout import STAGES, Layout, stages_of
+from columna.logs import printable
 from columna.store import Store
 
 ENDINGS = ("done", "refused", "failed", "pending")
@@ -103,5 +105,5 @@ def print_status(status: CohortStatus, failures: bool) -> None:
     for (stage, ending, code), count in sorted(reasons.items()):
         console.print(f"{count} x {ending} in {stage}: {code}")
     if failures:
-        for scan_id, stage, ending, code, reason in status.stopped:
-            console.print(f"{scan_id}\t{stage}\t{ending}\t{code}\t{reason}", soft_wrap=True)
+        for stopped in status.stopped:
+            console.print(Text("\t").join(map(printable, stopped)), soft_wrap=True)

@@ -1,20 +1,27 @@
-"""What is already computed: a folder per scan with one record per stage.
+"""What is already computed: an archive per scan with one record per stage.
 
-A record is written last and atomically, so a stage of a scan is done exactly when its record says
-so. It carries the fingerprint of everything that the result depends on; another fingerprint means
-that the stage has to run again. Snakemake knows nothing of these files, which is why they survive
-failed and killed jobs.
+A stage's record, and the masks that only later stages need, enter the archive together and
+atomically, so a stage of a scan is done exactly when its record says so. The record carries the
+fingerprint of everything that the result depends on; another fingerprint means that the stage has
+to run again. Snakemake knows nothing of these files, which is why they survive failed and killed
+jobs.
+
+``unzip -p results/store/<scan_id>.zip measure.json`` shows a record to a person.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from columna.files import write_json
+from columna.archive import read_members, write_members
+from columna.errors import UnavailableError
 from columna.layout import Layout
+from columna.volume import Volume, volume_bytes, volume_from_bytes
 
 Status = Literal["done", "refused", "failed"]
+SOURCES = "sources.json"
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,9 @@ class Record:
     dependencies
         What the fingerprint was made of, besides the upstream stage: settings, model, input.
     files
-        Size in bytes of every file of the result, by path relative to the results folder.
+        Size in bytes of every delivered file, by path relative to the results folder.
+    volumes
+        Names of the masks that the archive holds for later stages.
     values
         Small results, JSON.
     computations_n
@@ -49,6 +58,7 @@ class Record:
     reason: str | None = None
     dependencies: dict[str, Any] = field(default_factory=dict)
     files: dict[str, int] = field(default_factory=dict)
+    volumes: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
     computations_n: int = 1
     seconds: float = 0.0
@@ -60,20 +70,56 @@ class Store:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
 
-    def path(self, scan_id: str, stage: str) -> Path:
-        """File of the record of a scan's stage."""
-        return self.layout.scan(scan_id) / f"{stage}.json"
+    def path(self, scan_id: str) -> Path:
+        """Archive of a scan."""
+        return self.layout.record(scan_id)
 
     def read(self, scan_id: str, stage: str) -> Record | None:
         """The record of a scan's stage, or None where there is none that can be used."""
-        try:
-            return Record(**json.loads(self.path(scan_id, stage).read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+        return self.read_all(scan_id).get(stage)
 
-    def write(self, record: Record) -> None:
-        """Keep a record; from now on the stage counts as ended."""
-        write_json(self.path(record.scan_id, record.stage), asdict(record))
+    def read_all(self, scan_id: str) -> dict[str, Record]:
+        """All records of a scan that can be used, by stage."""
+        members = read_members(self.path(scan_id))
+        found = {
+            Path(name).stem: _record(scan_id, content, members)
+            for name, content in members.items()
+            if name.endswith(".json") and name != SOURCES
+        }
+        return {stage: record for stage, record in found.items() if record is not None}
+
+    def write(self, record: Record, volumes: Mapping[str, Volume] | None = None) -> None:
+        """Keep a record with its `volumes`; from now on the stage counts as ended."""
+        members = {_volume_member(name): volume_bytes(v) for name, v in (volumes or {}).items()}
+        members[f"{record.stage}.json"] = _json(asdict(record))
+        write_members(self.path(record.scan_id), members)
+
+    def volume(self, scan_id: str, name: str) -> Volume:
+        """A mask that an earlier stage kept.
+
+        Raises
+        ------
+        UnavailableError
+            If the archive does not hold it, or not undamaged.
+        """
+        path = self.path(scan_id)
+        content = read_members(path).get(_volume_member(name))
+        if content is None:
+            raise UnavailableError(f"{path} holds no mask '{name}': run `columna {name}` again")
+        return volume_from_bytes(content)
+
+    def sources(self, scan_id: str) -> dict[str, Any]:
+        """What `remember` was told of a scan's input files."""
+        try:
+            known = json.loads(read_members(self.path(scan_id)).get(SOURCES, b"{}"))
+        except ValueError:
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def remember(self, scan_id: str, sources: Mapping[str, Any]) -> None:
+        """Note digests of a scan's input files."""
+        content = _json({**self.sources(scan_id), **sources})
+        write_members(self.path(scan_id), {SOURCES: content})
 
     def is_current(self, record: Record | None, fingerprint: str) -> bool:
         """Whether `record` still answers: same fingerprint, all files whole, not a defect."""
@@ -93,3 +139,22 @@ class Store:
     def sizes(self, paths: list[Path]) -> dict[str, int]:
         """`files` of a record for result files just written."""
         return {self.layout.relative(p): p.stat().st_size for p in paths}
+
+
+def _record(scan_id: str, content: bytes, members: Mapping[str, bytes]) -> Record | None:
+    """A record, unless it cannot be read, is not that of the scan, or lacks one of its masks."""
+    try:
+        record = Record(**json.loads(content))
+        whole = all(_volume_member(name) in members for name in record.volumes)
+    except (ValueError, TypeError):
+        return None
+    # a disk that does not tell upper from lower case hands out the archive of another scan
+    return record if whole and record.scan_id == scan_id else None
+
+
+def _volume_member(name: str) -> str:
+    return f"{name}.nii.gz"
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()

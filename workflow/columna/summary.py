@@ -8,12 +8,13 @@ from rich.table import Table
 
 from columna.errors import TableError
 from columna.layout import Layout
+from columna.logs import printable
 from columna.tables.quality import QC_VERDICTS
 
 _SCANS = """
     SELECT scan_id, processing_status, coalesce(processing_stage, ''),
-           qc_verdict || CASE WHEN processing_status = 'done' AND qc_reasons != ''
-                              THEN ': ' || qc_reasons ELSE '' END,
+           coalesce(qc_verdict || CASE WHEN qc_reasons != '' THEN ': ' || qc_reasons ELSE '' END,
+                    ''),
            coalesce(processing_reason, '')
     FROM read_parquet(?) ORDER BY processing_status, scan_id
 """
@@ -35,7 +36,7 @@ def print_summary(layout: Layout) -> None:
     scans = duckdb.execute(_SCANS, [str(scans_file)]).fetchall()
     table = Table("scan", "status", "stage", "quality", "reason", title="Scans")
     for row in scans:
-        table.add_row(*row)
+        table.add_row(*(printable(value or "") for value in row))
     console.print(table)
     columns = ("scan", "level", "presence", "body cm3", "height mm", "depth mm", "wedge deg")
     vertebrae = Table(*columns, title="First vertebrae")

@@ -4,6 +4,7 @@ Reorienting, cropping and padding return views or cheap copies and keep the affi
 "PIR" means that axis 0 runs towards posterior, axis 1 towards inferior, axis 2 towards right.
 """
 
+import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,10 +128,25 @@ def save_volume(volume: Volume, path: Path) -> None:
     The header is made anew: nothing of an input's free text reaches an output, and the gzip
     stream carries neither a time nor a name, so that equal volumes give equal files.
     """
+    with atomic_path(path) as temporary:
+        nib.save(_nifti(volume), temporary)
+
+
+def volume_bytes(volume: Volume) -> bytes:
+    """What `save_volume` writes to a ``.nii.gz`` file, packed more tightly."""
+    return gzip.compress(_nifti(volume).to_bytes(), mtime=0)
+
+
+def volume_from_bytes(content: bytes) -> Volume:
+    """A volume of `volume_bytes`, as `load_volume` reads it from a file."""
+    image = nib.Nifti1Image.from_bytes(gzip.decompress(content))
+    return Volume(np.asanyarray(image.dataobj), np.asarray(image.affine, float))
+
+
+def _nifti(volume: Volume) -> nib.Nifti1Image:
     image = nib.Nifti1Image(_in_file_order(volume.array), volume.affine)
     image.header.set_xyzt_units("mm")
-    with atomic_path(path) as temporary:
-        nib.save(image, temporary)
+    return image
 
 
 def _in_file_order(array: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ rule collect:
         runtime=60,
     params:
         results=CONFIG.results,
-        settings=stage_settings(CONFIG, "measure"),
+        settings=stage_settings(CONFIG, "collect"),
     message:
         "collect tables"
     shell:

@@ -25,7 +25,7 @@ rule train_nnunet_plan:
         "({params.folders} nnUNetv2_plan_and_preprocess -d {params.nnunet.dataset_id} "
         "-c {params.nnunet.configuration} -pl {params.nnunet.planner} "
         "-npfp {threads} -np {threads} --verify_dataset_integrity && "
-        "columna train splits $(dirname {input:q}) $(dirname {output:q}) "
+        'columna train splits "$(dirname {input:q})" "$(dirname {output:q})" '
         "--settings {params.recipe:q}) > {log:q} 2>&1"
 
 

@@ -1,36 +1,49 @@
 """Scans that take the whole process with them.
 
 A scan on which the process is killed outright (a crash in native code, the kernel's
-out-of-memory killer) leaves no record, so its batch would die of it in every retry. A mark on disk
-counts how often a scan was begun without an end. Marked scans are tried again last and one at a
-time; after `MAX_ATTEMPTS` deaths the scan is a ``failed`` row and the batch goes on.
+out-of-memory killer) leaves no record, so its batch would die of it in every try. A mark on disk
+therefore says how many deaths a scan will have seen if the process dies now. Only the scan that is
+being computed is charged with one; a scan that is read ahead or written behind is marked, too, but
+with no more than it has.
+
+A scan with deaths is computed alone in a process of its own, after all others of its batch. After
+`MAX_DEATHS` it is a ``failed`` row: as many as Snakemake gives a job tries, each with more memory,
+and the last of them happened while nothing else went on. An end that somebody asked for
+(Ctrl-C, a scheduler's signal) is no death.
 """
 
-from pathlib import Path
-
-from columna.files import write_text
+from columna.files import remove_empty, write_text
 from columna.stages.base import Stage
 
-MAX_ATTEMPTS = 2
+MAX_DEATHS = 3
 
 
-def attempts(stage: Stage, scan_id: str) -> int:
-    """How often this stage of this scan was begun and never ended."""
+def deaths(stage: Stage, scan_id: str) -> int | None:
+    """How often the process died while it computed this scan; None for a scan without a mark."""
     try:
-        return int(_mark(stage, scan_id).read_text())
-    except (FileNotFoundError, ValueError):
+        return int(stage.mark(scan_id).read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
         return 0
 
 
-def begin(stage: Stage, scan_id: str) -> None:
-    """Mark the scan as begun."""
-    write_text(_mark(stage, scan_id), str(attempts(stage, scan_id) + 1))
+def mark(stage: Stage, scan_id: str, count: int) -> None:
+    """Say that the scan will have seen `count` deaths if the process dies now."""
+    write_text(stage.mark(scan_id), str(count))
 
 
-def end(stage: Stage, scan_id: str) -> None:
-    """The scan has ended, or its job ended in an orderly way."""
-    _mark(stage, scan_id).unlink(missing_ok=True)
+def clear(stage: Stage, scan_id: str) -> None:
+    """The scan has ended."""
+    stage.mark(scan_id).unlink(missing_ok=True)
+    remove_empty(stage.layout.work(scan_id))
 
 
-def _mark(stage: Stage, scan_id: str) -> Path:
-    return stage.layout.scan(scan_id) / f"{stage.name}.begun"
+def rewind(stage: Stage, scan_id: str, count: int | None) -> None:
+    """Go back to the `count` from before this try, which ended in an orderly way."""
+    if deaths(stage, scan_id) is None:
+        return
+    if count is None:
+        clear(stage, scan_id)
+    else:
+        mark(stage, scan_id, count)

@@ -1,25 +1,22 @@
-"""A scan never kills its batch; a broken machine does."""
+"""A scan never kills its batch; a broken machine never condemns a scan."""
 
 import errno
 import logging
 from collections.abc import Callable
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from columna.errors import ScanRefused
+from columna.errors import ScanRefused, UnavailableError
 
 log = logging.getLogger(__name__)
 
-_MACHINE_ERRNO = {
+_NO_USE_GOING_ON = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EROFS,
-    errno.EIO,
     errno.ENOMEM,
     errno.EMFILE,
     errno.ENFILE,
-    errno.ESTALE,
 }
 _CUDA_ERRORS = {"OutOfMemoryError", "AcceleratorError"}
 """Names of torch's errors: this module does not import torch, which CPU stages do without."""
@@ -34,32 +31,54 @@ class Ending:
     reason: str
 
 
+@dataclass(frozen=True)
+class Postponed:
+    """A scan that has no answer yet, because of the machine; its job has to be repeated."""
+
+    scan_id: str
+    reason: str
+
+
 def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:
-    """Run `step`; return its result, or the `Ending` of the scan.
+    """Run `step`; return its result, or the `Ending` of the scan, or that it is `Postponed`.
 
     Raises
     ------
     Exception
-        Only where the machine failed (memory, disk, GPU): then the job has to be repeated.
+        Only where the machine failed so that no other scan would fare better (memory, a full
+        disk, the GPU).
     """
     try:
         return step(*arguments)
     except ScanRefused as refusal:
         return Ending("refused", refusal.code, refusal.reason)
+    except UnavailableError as error:
+        return Postponed(scan_id, str(error))
     except Exception as error:
-        if is_machine_failure(error):
+        if ends_job(error):
             raise
+        if is_about_a_file(error):
+            return Postponed(scan_id, f"{type(error).__name__}: {error}")
         log.exception("%s: unexpected error", scan_id)
         reason = f"unexpected {type(error).__name__}; the traceback is in the log of the job"
         return Ending("failed", "error", reason)
 
 
-def is_machine_failure(error: BaseException) -> bool:
-    """Whether `error` speaks of the machine rather than of the scan."""
-    if isinstance(error, MemoryError | BrokenProcessPool):
+def ends_job(error: BaseException) -> bool:
+    """Whether `error` speaks of a machine on which no scan can be computed."""
+    if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):
-        return error.errno in _MACHINE_ERRNO
+        return error.errno in _NO_USE_GOING_ON
     if type(error).__module__.startswith("torch") and type(error).__name__ in _CUDA_ERRORS:
         return True
     return isinstance(error, RuntimeError) and "CUDA" in str(error)
+
+
+def is_about_a_file(error: BaseException) -> bool:
+    """Whether the system did not hand out a file: absent, forbidden, a stale handle, a bad disk.
+
+    Libraries that parse files raise OSError of their own, without a number, for wrong content.
+    """
+    named = isinstance(error, FileNotFoundError | PermissionError)
+    return named or (isinstance(error, OSError) and error.errno is not None)

@@ -1,12 +1,13 @@
 """What is left to do for a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from columna.batch.attempts import attempts
+from columna.batch.attempts import MAX_DEATHS, deaths
+from columna.batch.isolate import Postponed
 from columna.cohort.manifest import ScanEntry
-from columna.errors import ColumnaError
+from columna.errors import ColumnaError, UnavailableError
 from columna.layout import stages_before, stages_of
 from columna.stages.base import Stage
 from columna.store import Record
@@ -16,22 +17,24 @@ from columna.store import Record
 class Task:
     """One scan that a stage has to compute.
 
-    `attempts` counts earlier tries during which the whole process died.
+    `deaths` counts earlier tries in which the process died while it computed the scan; None for a
+    scan that was not in work in any of them.
     """
 
     scan: ScanEntry
     fingerprint: str
     dependencies: dict[str, Any]
     computations_n: int
-    attempts: int
+    deaths: int | None
 
 
 @dataclass
 class Plan:
-    """Records of scans that need nothing, and tasks for the others."""
+    """Records of scans that need nothing, tasks, and scans whose files cannot be read now."""
 
     records: dict[str, Record] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
+    postponed: list[Postponed] = field(default_factory=list)
 
 
 def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
@@ -42,29 +45,41 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
     """
     plan = Plan()
     for scan in scans:
-        upstream = _upstream(stage, scan)
+        records = stage.store.read_all(scan.scan_id)
+        upstream = _upstream(stage, scan, records)
         if upstream is not None and (
             upstream.status != "done" or stage.name not in stages_of(scan)
         ):
             plan.records[scan.scan_id] = upstream
             continue
-        dependencies = stage.dependencies(scan)
+        try:
+            dependencies = stage.dependencies(scan)
+        except UnavailableError as error:
+            plan.postponed.append(Postponed(scan.scan_id, str(error)))
+            continue
         fingerprint = stage.fingerprint(dependencies, upstream)
-        known = stage.store.read(scan.scan_id, stage.name)
+        known = records.get(stage.name)
         if known is not None and stage.store.is_current(known, fingerprint):
             plan.records[scan.scan_id] = known
         else:
             times = known.computations_n if known else 0
-            begun = attempts(stage, scan.scan_id)
-            plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, begun))
+            died = _deaths(stage, scan, known)
+            plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, died))
     return plan
 
 
-def _upstream(stage: Stage, scan: ScanEntry) -> Record | None:
+def _deaths(stage: Stage, scan: ScanEntry, known: Record | None) -> int | None:
+    """Deaths of earlier tries; a scan that has crashed before gets one chance, alone."""
+    died = deaths(stage, scan.scan_id)
+    has_crashed = known is not None and known.code == "crashed"
+    return MAX_DEATHS - 1 if died is None and has_crashed else died
+
+
+def _upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]) -> Record | None:
     """How the scan came out of the chain so far; the first stage that stopped it speaks."""
     record = None
     for earlier in stages_before(stage.name, scan):
-        record = stage.store.read(scan.scan_id, earlier)
+        record = records.get(earlier)
         if record is None:
             raise ColumnaError(
                 f"{scan.scan_id}: no result of stage '{earlier}' in the store. Run "

@@ -29,8 +29,8 @@ def index(
     from columna.cohort.index import build_index
     from columna.layout import Layout
 
-    config = read_config(configfile, None, results)
-    found = build_index(cohort or config.cohort, Layout(config.results).index, config.batch_size)
+    config = read_config(configfile, None, results, cohort)
+    found = build_index(config.cohort, Layout(config.results).index, config.batch_size)
     typer.echo(str(found))
 
 

@@ -1,7 +1,9 @@
 """`columna`: the commands and how their errors are shown."""
 
 import os
+import re
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +28,14 @@ app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")
 
 
+_HOME_OF_OPTION = re.compile(r"(?s)(--[a-z-]+=)(~.*)")
+"""What shells leave as it is: ``--results=~/study``."""
+
+
+def _with_home(found: re.Match[str]) -> str:
+    return found[1] + str(Path(found[2]).expanduser())
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"columna {__version__}")
@@ -47,6 +57,7 @@ def run() -> None:
     # Threads of torch that wait in a loop take the core that the others need: twenty times slower
     # where a machine runs more threads than it has cores. Read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    sys.argv[1:] = [_HOME_OF_OPTION.sub(_with_home, argument) for argument in sys.argv[1:]]
     try:
         app()
     except ColumnaError as error:

@@ -22,12 +22,16 @@ Results = Annotated[
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Cores to use.")]
 
 
-def read_config(configfile: Path, settings: str | None, results: Path | None) -> Config:
-    """Configuration of a command: `settings` where given, else the file; `results` on top."""
+def read_config(
+    configfile: Path, settings: str | None, results: Path | None, cohort: Path | None = None
+) -> Config:
+    """Configuration of a command: `settings` where given, else the file; paths given on top."""
     if settings is None:
         config = load_config(configfile)
     else:
         import json
 
         config = parse_config(json.loads(settings), "--settings")
-    return config.model_copy(update={"results": results}) if results else config
+    given = {"results": results, "cohort": cohort}
+    paths = {key: path for key, path in given.items() if path is not None}
+    return parse_config(config.model_dump() | paths, "the command line") if paths else config

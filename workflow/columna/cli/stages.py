@@ -87,4 +87,4 @@ def collect(
     from columna.tables.collect import collect_tables
 
     config = read_config(configfile, settings, results)
-    collect_tables(Layout(config.results), config_sha256(config))
+    collect_tables(Layout(config.results), config_sha256(config), config.participant_columns)

@@ -5,10 +5,11 @@ an empty table for folders with a dot or a bracket in their name, and does not s
 break the naming rules, which would be left out without a reason.
 """
 
+import errno
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -26,13 +27,21 @@ IMAGES = (*NIFTI, ".img", ".mgh", ".mgz", ".mha", ".mhd", ".nhdr", ".nrrd")
 SKIPPED = re.compile(r"\..*|derivatives.*|sourcedata|code", re.IGNORECASE)
 """Folders that hold no raw data, at any depth; hidden ones among them."""
 PLACE = re.compile(
-    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9]+)/(?:(?P<ses>ses-[A-Za-z0-9]+)/)?[a-z]+/[^/]+"
+    r"(?:rawdata/)?(?P<sub>sub-[A-Za-z0-9+]+)/(?:(?P<ses>ses-[A-Za-z0-9+]+)/)?(?P<datatype>[a-z]+)/[^/]+"
 )
+BELOW_SUBJECT = re.compile(r"(?:.*/)?(?P<sub>sub-[^/_.]+)(?:/(?P<ses>ses-[^/_.]+))?(?:/[^/.]+)*")
+"""A folder of a subject, or one below; files have a dot in their name."""
+EXPECTED = re.compile(r"(?:sub|ses)-[^_.]+|anat")
+"""Folders that scans are lost with."""
 WALK_THREADS = 8
 
 NOT_PLACED = (
     "not_bids",
     "The file is not at sub-<label>/[ses-<label>/]<datatype>/; move it, or use a cohort sheet.",
+)
+NOTHING_THERE = (
+    "missing_file",
+    "The folder is empty, or a link that leads nowhere (DataLad: get it first).",
 )
 NOT_NAMED = (
     "not_bids",
@@ -42,10 +51,11 @@ NOT_NAMED = (
 log = logging.getLogger(__name__)
 
 
-def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
+def read_bids(folder: Path, skip: Iterable[Path] = (), known: Collection[str] = ()) -> pd.DataFrame:
     """List and check the images of a BIDS folder.
 
-    Derivatives, source data, code and hidden folders are not entered; links are followed.
+    Derivatives, source data, code and hidden folders are not entered, hidden files are no images
+    (``._`` files of macOS); links are followed.
 
     Parameters
     ----------
@@ -53,6 +63,8 @@ def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
         The dataset, or the folder above its ``rawdata``.
     skip
         Folders inside that are not entered either (results written into the dataset).
+    known
+        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
 
     Returns
     -------
@@ -75,14 +87,16 @@ def read_bids(folder: Path, skip: Iterable[Path] = ()) -> pd.DataFrame:
     rows = pd.DataFrame(map(_row, images), columns=[*NAMES, *OUTCOME], dtype=object)
     if folder != Path():
         rows["path"] = f"{folder}/" + rows["path"]
-    check_rows(rows)
+    check_rows(rows, known)
     return rows
 
 
 def find_images(folder: Path, skip: Iterable[Path] = ()) -> list[str]:
     """List all images below `folder`, relative to it; folders as in `read_bids`.
 
-    Bytes of a name that are not UTF-8 are written as escapes.
+    Subjects must not vanish: a folder of a subject in which nothing is (a link that leads nowhere
+    or round in a circle, a dataset that was never fetched) is listed too. Bytes of a name that are
+    not UTF-8 are written as escapes.
     """
     closed = {_identity(path) for path in skip if path.is_dir()} - {
         _identity(path) for path in (folder, *folder.absolute().parents)
@@ -115,6 +129,10 @@ class _Place(NamedTuple):
 def _row(path: str) -> _Row:
     """Take from place and name of an image what they say."""
     file = Path(path)
+    if not path.lower().endswith(IMAGES):
+        lost = BELOW_SUBJECT.fullmatch(path)
+        name = path[lost.start("sub") :].replace("/", "_")
+        return _Row(lost["sub"], lost["ses"], name, path, *NOTHING_THERE)
     name = stem(file)
     place = PLACE.fullmatch(path)
     if place is None:
@@ -126,13 +144,13 @@ def _row(path: str) -> _Row:
         return _Row(subject, session, name, path, *NOT_NAMED)
     if session and not named:
         name = name.replace(subject, f"{subject}_{session}", 1)
-    verdict = name_verdict(file) or _kind_verdict(entities) or (OK, None)
+    verdict = name_verdict(file) or _kind_verdict(entities, place["datatype"]) or (OK, None)
     return _Row(subject, session or named, name, path, *verdict)
 
 
-def _kind_verdict(entities: dict[str, str]) -> Verdict | None:
+def _kind_verdict(entities: dict[str, str], datatype: str) -> Verdict | None:
     """In BIDS a T2w scan says so: the suffix is known, the folder is anat."""
-    suffix, datatype = entities.get("suffix", ""), entities.get("datatype")
+    suffix = entities.get("suffix", "")
     if suffix.lower() not in T2W_SUFFIXES:
         return "wrong_modality", f"The suffix '{suffix}' is not T2w; rename the file if it is."
     if datatype != "anat":
@@ -151,18 +169,51 @@ def _walk(top: _Place, closed: set[tuple[int, int]]) -> list[str]:
 
 
 def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str], list[_Place]]:
-    """Images in a folder, and the folders in it to go on with."""
+    """Images and lost folders in a folder, and the folders in it to go on with."""
     images, below = [], []
-    for entry in _entries(place.path):
-        if entry.is_dir():
+    entries = _entries(place.path)
+    if not entries and _is_expected(place.path):
+        images.append(place.path)
+    for entry in entries:
+        if entry.name.lower().endswith(IMAGES):
+            images.append(entry.path)
+        if _is_folder(entry):
             identity = _identity(entry)
             if SKIPPED.fullmatch(entry.name) or identity in closed:
                 log.info("not entered: %s", entry.path)
             elif identity not in place.chain:
                 below.append(_Place(entry.path, place.chain | {identity}))
-        elif entry.name.lower().endswith(IMAGES):
+            elif _is_expected(entry.path):
+                images.append(entry.path)
+        elif _leads_nowhere(entry):
             images.append(entry.path)
+        elif entry.name.lower().endswith(IMAGES):
+            if entry.name.startswith("."):
+                log.info("hidden, no image: %s", entry.path)
+            else:
+                images.append(entry.path)
     return images, below
+
+
+def _is_expected(path: str) -> bool:
+    """Whether a folder should hold scans of a subject."""
+    return bool(BELOW_SUBJECT.fullmatch(path) and EXPECTED.fullmatch(path.rpartition("/")[2]))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one; links that lead nowhere are none."""
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False
+        raise CohortError(f"{entry.path}: cannot be reached: {error.strerror}") from error
+
+
+def _leads_nowhere(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link in place of a subject's folder, with nothing behind it."""
+    is_link = BELOW_SUBJECT.fullmatch(entry.path) and entry.is_symlink()
+    return bool(is_link) and not Path(entry.path).exists()
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -5,7 +5,7 @@ Nothing is opened here: a file is damaged only when `prepare` says so.
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ import pandas as pd
 
 from columna.cohort.manifest import MASKS
 from columna.cohort.names import CONTROL, PERSON, SCAN_ID
+from columna.cohort.owned import DATASET_DESCRIPTION, owned_paths
 from columna.cohort.rows import OUTCOME, accepted, leave_out
 from columna.prepare.modality import name_verdict
 
@@ -21,12 +22,17 @@ STAT_THREADS = 16
 STAT_CHUNK = 500
 
 
-def check_rows(rows: pd.DataFrame) -> None:
-    """Give every row of `rows` that cannot be a scan its reason, in place."""
+def check_rows(
+    rows: pd.DataFrame, known: Collection[str] = (), *, paired_masks: bool = True
+) -> None:
+    """Give every row of `rows` that cannot be a scan its reason, in place.
+
+    Scans in `known` have a batch already (`check_duplicates`).
+    """
     check_values(rows)
-    check_masks(rows)
+    check_masks(rows, paired=paired_masks)
     check_file_names(rows)
-    check_duplicates(rows)
+    check_duplicates(rows, known)
     check_files(rows, "path")
     for mask in MASKS:
         if mask in rows:
@@ -36,7 +42,12 @@ def check_rows(rows: pd.DataFrame) -> None:
 def check_values(rows: pd.DataFrame) -> None:
     """Leave out rows without a required value, or with names that cannot be used."""
     for column in ("participant_id", "path"):
-        leave_out(rows, rows[column].isna(), "bad_row", f"The row has no {column}.")
+        leave_out(
+            rows,
+            rows[column].isna(),
+            "bad_row",
+            f"The row has no {column} (words such as n/a, NA and None count as none).",
+        )
     for column in ("participant_id", "session_id"):
         usable = rows[column].isna() | rows[column].str.fullmatch(PERSON).eq(True)
         leave_out(
@@ -55,16 +66,19 @@ def check_values(rows: pd.DataFrame) -> None:
         rows,
         ~rows["scan_id"].str.fullmatch(SCAN_ID).eq(True),
         "bad_row",
-        "The scan_id must begin with a letter or digit, consist of A-Z, a-z, 0-9, '.', '_' and "
-        "'-', and have at most 120 characters; give one in the cohort sheet.",
+        "The scan_id must begin with a letter or digit, consist of A-Z, a-z, 0-9, '.', '_', '+' "
+        "and '-', and have at most 120 characters; rename the file, or give a scan_id in a cohort "
+        "sheet.",
     )
 
 
-def check_masks(rows: pd.DataFrame) -> None:
-    """Leave out rows that name one mask without the other, or one whose path cannot be used."""
+def check_masks(rows: pd.DataFrame, *, paired: bool = True) -> None:
+    """Leave out rows with an unusable path of a mask or, if `paired`, with one mask only."""
     masks = rows.reindex(columns=list(MASKS))
     one_sided = masks.notna().sum(axis=1) == 1
-    leave_out(rows, one_sided, "bad_row", "The row names one mask; give semantic and instance.")
+    leave_out(
+        rows, one_sided & paired, "bad_row", "The row names one mask; give semantic and instance."
+    )
     for mask in MASKS:
         unusable = masks[mask].astype("string").str.contains(CONTROL).eq(True).fillna(False)
         leave_out(
@@ -80,16 +94,36 @@ def check_file_names(rows: pd.DataFrame) -> None:
         rows.loc[verdicts.index, list(OUTCOME)] = verdicts.tolist()
 
 
-def check_duplicates(rows: pd.DataFrame) -> None:
-    """Leave out repeated scan_ids; some disks do not tell upper from lower case."""
+def check_duplicates(rows: pd.DataFrame, known: Collection[str] = ()) -> None:
+    """Leave out rows that would write a file of another row's scan.
+
+    Some disks do not tell upper from lower case, so neither counts.
+
+    Parameters
+    ----------
+    rows
+        Changed in place.
+    known
+        Scans that have a batch already. They come before those that are new, wherever their rows
+        are: what is computed for them stays theirs.
+    """
+    known = set(known)
     candidates = rows.loc[accepted(rows), "scan_id"]
-    repeated = candidates.str.lower().duplicated().reindex(rows.index, fill_value=False)
-    leave_out(
-        rows,
-        repeated,
-        "duplicate_scan",
-        "An earlier row has the same scan_id (upper and lower case count as the same).",
-    )
+    in_order = sorted(candidates.items(), key=lambda item: item[1] not in known)
+    owners: dict[str, str] = {DATASET_DESCRIPTION: "the dataset"}
+    for index, scan_id in in_order:
+        paths = owned_paths(scan_id)
+        owner = next((owners[path] for path in paths if path in owners), None)
+        if owner is None:
+            owners |= dict.fromkeys(paths, scan_id)
+        else:
+            rows.loc[index, list(OUTCOME)] = ["duplicate_scan", _clash(scan_id, owner)]
+
+
+def _clash(scan_id: str, owner: str) -> str:
+    if scan_id.lower() == owner.lower():
+        return "Another row has the same scan_id (upper and lower case count as the same)."
+    return f"The scan would write the same files as {owner}; give it another scan_id."
 
 
 def check_files(rows: pd.DataFrame, column: str) -> None:

@@ -3,22 +3,27 @@
 The same cohort gives the same files, byte by byte, and files that stay the same are not touched.
 """
 
+import json
 from collections import Counter
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna.cohort.bids import read_bids
-from columna.cohort.ledger import extend_ledger, locked
+from columna.cohort.facts import left_out_facts
+from columna.cohort.ledger import extend_ledger, locked, read_ledger
 from columna.cohort.manifest import FIELDS, ScanEntry, write_manifests
-from columna.cohort.rows import NAMES, OK, OUTCOME, accepted
+from columna.cohort.people import add_people
+from columna.cohort.rows import DICTIONARY, FACTS, NAMES, OK, OTHER_IMAGES, OUTCOME, accepted
 from columna.cohort.sheet import read_sheet
 from columna.errors import CohortError
 from columna.files import json_bytes, sha256_file, write_if_changed
+from columna.prepare.sidecars import read_json_object
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,9 @@ class IndexSummary:
         """Tell the figures to a person."""
         left_out = {code: n for code, n in self.input_status_n.items() if code != OK}
         lines = [f"{self.scans_n} scans in {self.batches_n} batches, from {self.rows_n} rows"]
-        lines += [f"{n:>8} left out: {code}" for code, n in left_out.items()]
+        for title, is_other in (("left out", False), ("no sagittal T2w scan", True)):
+            codes = [code for code in left_out if (code in OTHER_IMAGES) == is_other]
+            lines += [f"{left_out[code]:>8} {title}: {code}" for code in codes]
         return "\n".join(lines)
 
 
@@ -80,11 +87,18 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
     cohort, out = Path(cohort), Path(out)
     with locked(out):
         is_folder = cohort.is_dir()
-        rows = read_bids(cohort, skip=(out, out.parent)) if is_folder else read_sheet(cohort)
+        known = read_ledger(out / "ledger.tsv")
+        if is_folder:
+            rows = read_bids(cohort, (out, out.parent), known)
+            dictionary = add_people(rows, cohort)
+        else:
+            rows = read_sheet(cohort, known)
+            dictionary = read_json_object(cohort.with_suffix(".json"))
+        rows.insert(len(NAMES) + len(OUTCOME), FACTS, left_out_facts(rows))
         scans = rows[accepted(rows)]
         ledger = extend_ledger(out / "ledger.tsv", scans["scan_id"], batch_size)
         rows.insert(len(NAMES) + len(OUTCOME), "batch", scans["scan_id"].map(ledger))
-        write_if_changed(out / "scans.parquet", _parquet(rows))
+        write_if_changed(out / "scans.parquet", _parquet(rows, dictionary))
         write_manifests(out, _entries(scans, ledger))
         summary = IndexSummary(
             cohort=str(cohort),
@@ -108,9 +122,14 @@ def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, Sca
     ]
 
 
-def _parquet(rows: pd.DataFrame) -> bytes:
-    """Make a Parquet file of the rows; every column is text, NULL where there is no value."""
+def _parquet(rows: pd.DataFrame, dictionary: dict[str, Any]) -> bytes:
+    """Make a Parquet file of the rows; every column is text, NULL where there is no value.
+
+    What JSON files say of the user's columns goes into the metadata.
+    """
     columns = [pa.array(rows[name], pa.string(), from_pandas=True) for name in rows.columns]
+    table = pa.table(columns, names=list(rows.columns))
+    described = {name: entry for name, entry in dictionary.items() if name in rows}
     stream = BytesIO()
-    pq.write_table(pa.table(columns, names=list(rows.columns)), stream)
+    pq.write_table(table.replace_schema_metadata({DICTIONARY: json.dumps(described)}), stream)
     return stream.getvalue()

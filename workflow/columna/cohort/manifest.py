@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from columna.cohort.names import batch_name, batch_number
+from columna.cohort.names import SCAN_ID, batch_name, batch_number
 from columna.errors import CohortError
 from columna.files import write_if_changed
 
@@ -118,5 +118,7 @@ def _text(entries: list[ScanEntry]) -> str:
 
 
 def _entry(scan_id: str, participant_id: str, session_id: str, *files: str) -> ScanEntry:
+    if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
+        raise ValueError(scan_id)
     path, semantic, instance = (Path(file) if file else None for file in files)
     return ScanEntry(scan_id, participant_id, session_id or None, path, semantic, instance)

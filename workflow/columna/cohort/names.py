@@ -6,7 +6,7 @@ are only ever shown and stored, but must not be able to leave a folder or break 
 
 import re
 
-SCAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
+SCAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,119}")
 BATCH = re.compile(r"b([0-9]{5,})")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 PERSON = re.compile(r"(?!\.{1,2}\Z)[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029]{1,120}")

@@ -4,16 +4,39 @@ A frame of rows has the columns `NAMES` and `OUTCOME`, then those that the user 
 are text, or None where there is none. A row is a scan as long as its ``input_status`` is ``ok``.
 """
 
+import re
+
 import pandas as pd
 
 NAMES = ("participant_id", "session_id", "scan_id", "path")
 OUTCOME = ("input_status", "reason")
+FACTS = "input_facts"
+"""Column of the index: what is known of an input that is left out, as JSON (`cohort.facts`)."""
+DICTIONARY = "columna_dictionary"
+"""Key of the index's metadata: what JSON files say of the user's columns."""
 OK = "ok"
+OTHER_IMAGES = frozenset(
+    {"wrong_modality", "wrong_acquisition", "wrong_orientation", "derived_image"}
+)
+"""Codes of inputs that are no sagittal T2w scans, which is no fault of theirs."""
+MISSING = frozenset({"", "n/a", "na", "nan", "none", "<na>", "null", "#n/a"})
+"""Words for no value, in lower case: of BIDS, R, pandas, SQL and spreadsheets."""
 
 
 def accepted(rows: pd.DataFrame) -> pd.Series:
     """Which rows are scans so far."""
     return rows["input_status"] == OK
+
+
+def plain_name(text: str) -> str:
+    """Name of a user's column in the tables: lower case, ``_`` for all that is no letter or digit.
+
+    Examples
+    --------
+    >>> plain_name("Age (years)")
+    'age_years'
+    """
+    return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
 def leave_out(rows: pd.DataFrame, where: pd.Series, code: str, reason: str) -> None:

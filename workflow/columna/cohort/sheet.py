@@ -1,25 +1,35 @@
 """Cohort sheets: TSV, CSV or Parquet with one row per scan."""
 
-import csv
+import json
+import logging
+import os
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna.cohort.checks import check_rows
+from columna.cohort.delimited import read_delimited
 from columna.cohort.manifest import MASKS
-from columna.cohort.rows import NAMES, OK, OUTCOME, leave_out
+from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
 from columna.errors import CohortError
+from columna.files import open_regular
+from columna.paths import expanded
 
 REQUIRED = ("participant_id", "path")
-RESERVED = (*OUTCOME, "batch")
-MISSING = ("", "n/a", "N/A")
-"""What counts as no value; n/a is BIDS's word."""
+RESERVED = (*OUTCOME, "batch", FACTS)
+DELIMITERS = {".tsv": "\t", ".csv": ","}
 ENDING = r"(?i)(\.nii(\.gz)?|\.[^.]*)$"
 
+log = logging.getLogger(__name__)
 
-def read_sheet(path: Path) -> pd.DataFrame:
+
+def read_sheet(
+    path: Path, known: Collection[str] = (), *, paired_masks: bool = True
+) -> pd.DataFrame:
     """Read and check a cohort sheet.
 
     Parameters
@@ -28,7 +38,12 @@ def read_sheet(path: Path) -> pd.DataFrame:
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
         not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
-        Relative paths count from the sheet's folder. More columns are kept.
+        Relative paths count from the sheet's folder, ``~`` and variables of the environment are
+        replaced. More columns are kept.
+    known
+        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
+    paired_masks
+        Leave out rows that name one mask without the other.
 
     Returns
     -------
@@ -41,51 +56,71 @@ def read_sheet(path: Path) -> pd.DataFrame:
         If the file cannot be read, or lacks a column.
     """
     path = Path(path)
-    rows, ragged = _read(path)
+    rows, problems = _read(path)
     _check_columns(rows, path)
-    rows = _completed(rows, path.parent)
-    for index, fields_n in ragged.items():
-        reason = f"The row has {fields_n} fields, the header another number."
+    rows = _completed(rows)
+    problems = _located(rows, path.parent) | problems
+    for index, reason in problems.items():
         leave_out(rows, rows.index == index, "bad_row", reason)
-    check_rows(rows)
+    check_rows(rows, known, paired_masks=paired_masks)
     return rows
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, dict[int, int]]:
-    """Read the sheet as text, and the number of fields of rows that have too few or too many."""
-    readers = {".tsv": "\t", ".csv": ","}
+def _read(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Read the sheet as text, and what is wrong with rows of too few or too many fields."""
     suffix = path.suffix.lower()
     try:
+        open_regular(path).close()  # reading a pipe would wait for ever
         if suffix == ".parquet":
             return _read_parquet(path), {}
-        if suffix in readers:
-            return _read_text(path, readers[suffix])
+        if suffix in DELIMITERS:
+            return _read_text(path, DELIMITERS[suffix])
     except FileNotFoundError as error:
         raise CohortError(f"{path}: no such cohort sheet") from error
-    except UnicodeDecodeError as error:
-        raise CohortError(f"{path}: not UTF-8 text; save the sheet as UTF-8") from error
-    except (OSError, csv.Error, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise CohortError(f"{path}: the cohort sheet cannot be read: {error}") from error
     raise CohortError(f"{path}: a cohort sheet ends in .tsv, .csv or .parquet")
 
 
-def _read_text(path: Path, delimiter: str) -> tuple[pd.DataFrame, dict[int, int]]:
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream, delimiter=delimiter, strict=True)
-        header = next(reader, [])
-        fields = [row for row in reader if row]
-    width = len(header)
-    ragged = {index: len(row) for index, row in enumerate(fields) if len(row) != width}
-    for index, fields_n in ragged.items():
-        fields[index] = (fields[index] + [""] * width)[: max(width, fields_n)][:width]
-    return pd.DataFrame(fields, columns=header, dtype=object), ragged
+def _read_text(path: Path, delimiter: str) -> tuple[pd.DataFrame, dict[int, str]]:
+    header, fields, lines = read_delimited(path, delimiter)
+    names = [name or f"column_{place}" for place, name in enumerate(header, start=1)]
+    width = len(names)
+    if fields and all(len(row) != width for row in fields):
+        raise CohortError(
+            f"{path}: line {lines[0]} has {len(fields[0])} fields, the header has {width}, and no "
+            "other row fits the header; is the separator right, and does every column have a name?"
+        )
+    problems = {
+        index: f"Line {lines[index]} has {len(row)} fields, the header has {width}."
+        for index, row in enumerate(fields)
+        if len(row) != width
+    }
+    for index in problems:
+        fields[index] = (fields[index] + [""] * width)[:width]
+    return pd.DataFrame(fields, columns=names, dtype=object), problems
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    """Every column as text: numbers as Arrow writes them, dates as ISO 8601."""
-    table = pq.ParquetFile(path).read()
-    text = [column.cast(pa.string()) for column in table.columns]
+    """Every column as text: numbers as Arrow writes them, dates as ISO 8601, nested as JSON."""
+    # checksums of pages are an option of the format; where there are any, damage is noticed
+    table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    text = [_as_text(column) for column in table.columns]
     return pa.table(text, names=table.column_names).to_pandas()
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowException:  # lists, structures, bytes that are no text
+        values = (None if value is None else _json(value) for value in column.to_pylist())
+        return pa.array(values, pa.string())
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    return json.dumps(value, default=lambda v: v.hex() if isinstance(v, bytes) else str(v))
 
 
 def _check_columns(rows: pd.DataFrame, path: Path) -> None:
@@ -99,24 +134,50 @@ def _check_columns(rows: pd.DataFrame, path: Path) -> None:
     }
     for problem, names in problems.items():
         if names:
-            raise CohortError(f"{path}: the cohort sheet {problem} {', '.join(map(repr, names))}")
+            found = ", ".join(map(repr, columns)) or "nothing"
+            raise CohortError(
+                f"{path}: the cohort sheet {problem} {', '.join(map(repr, names))} "
+                f"(line 1, the header, has {found})"
+            )
 
 
-def _completed(rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """All columns, in order, with None where there is no value and paths from `folder` on."""
+def _completed(rows: pd.DataFrame) -> pd.DataFrame:
+    """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    for column in ("participant_id", "session_id", "scan_id"):
+    for column in (*NAMES, *_mask_columns(rows)):
         rows[column] = rows[column].str.strip()
-    files = ["path", *(column for column in MASKS if column in extra)]
-    for column in {*NAMES, *files}:
-        rows[column] = rows[column].mask(rows[column].isin(MISSING))
+        rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
     rows["scan_id"] = rows["scan_id"].where(rows["scan_id"].notna(), names)
-    for column in files if folder != Path() else ():
-        relative = rows[column].str.startswith("/").eq(False)
-        rows[column] = rows[column].mask(relative, f"{folder}/" + rows[column])
     for position, column in enumerate(OUTCOME):
         rows.insert(len(NAMES) + position, column, OK if column == "input_status" else None)
     rows = rows.astype(object)
     return rows.mask(rows.isna() | (rows == ""), None)
+
+
+def _mask_columns(rows: pd.DataFrame) -> list[str]:
+    return [column for column in MASKS if column in rows]
+
+
+def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
+    """Let the paths of `rows` count from `folder`; what is wrong with those that cannot."""
+    problems: dict[int, str] = {}
+    for column in ("path", *_mask_columns(rows)):
+        given = rows[column].dropna()
+        for index, text in given[
+            given.str.startswith("~") | given.str.contains("$", regex=False)
+        ].items():
+            try:
+                rows.loc[index, column] = _expanded(text, folder)
+            except ValueError as error:
+                problems[index] = f"In the column {column}, {error}."
+        if folder != Path():
+            relative = rows[column].str.startswith("/").eq(False)
+            rows[column] = rows[column].mask(relative, f"{folder}/" + rows[column])
+    return problems
+
+
+def _expanded(text: str, folder: Path) -> str:
+    """Expand `text`, unless there is a file that is really called so."""
+    return text if os.path.lexists(folder / text) else expanded(text)

@@ -16,6 +16,7 @@ from columna.label.order import order_instances
 from columna.label.posterior import move_posterior_elements
 from columna.label.result import LabelResult
 from columna.label.spine import Spine
+from columna.smooth_masks import smooth_mask_like
 from columna.volume import (
     PIR,
     Box,
@@ -26,6 +27,7 @@ from columna.volume import (
 )
 
 CROP_MARGIN_MM = 1.5
+RESAMPLERS = {"smooth": smooth_mask_like, "nearest": resample_mask_like}
 SPACES = (Semantic.DISC, *ENDPLATES)
 
 
@@ -53,7 +55,9 @@ def label_masks(
         A labeller of one's own, for example a learned one, in place of that of `settings`.
     """
     upright = grid.reoriented(PIR)
-    box, semantic, instance = _working_masks(upright, semantic_raw, instance_raw)
+    resample = RESAMPLERS[settings.borders]
+    semantic, instance = (resample(raw, upright).array for raw in (semantic_raw, instance_raw))
+    box, semantic, instance = _working_masks(upright, semantic, instance)
     if box is None:
         return _nothing(grid)
     instance = order_instances(instance)
@@ -77,17 +81,13 @@ def label_masks(
 
 
 def _working_masks(
-    upright: Volume, semantic_raw: Volume, instance_raw: Volume
+    upright: Volume, semantic: np.ndarray, instance: np.ndarray
 ) -> tuple[Box | None, np.ndarray, np.ndarray]:
-    """Bring both masks to the grid, cut to the spine, with an empty frame of one voxel."""
-    semantic = resample_mask_like(semantic_raw, upright).array
+    """Cut both masks to the spine, with an empty frame of one voxel."""
     box = bounding_box(semantic, round(CROP_MARGIN_MM / upright.spacing_mm.min()))
     if box is None:
         return None, semantic, semantic
-    instance = resample_mask_like(instance_raw, upright).array[box]
-    semantic, instance = (
-        np.pad(np.ascontiguousarray(mask), 1) for mask in (semantic[box], instance)
-    )
+    semantic, instance = (np.pad(np.ascontiguousarray(m[box]), 1) for m in (semantic, instance))
     semantic[semantic == Semantic.VERTEBRAL_BODY_INNER] = Semantic.VERTEBRAL_BODY
     instance[semantic == 0] = 0
     return box, semantic, instance

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from columna.anatomy import SACRUM, levels
 from columna.measure.body import Body
 from columna.measure.canal import Canal, SectionMeasures
 from columna.measure.context import MeasureContext
@@ -21,6 +22,7 @@ Row = dict[str, Any]
 SLAB_MM = np.linspace(-2.0, 2.0, 5)
 """Places of the planes at the middle of a body or disc."""
 LEVEL_STEP_MM = 1.0
+_S1 = levels()[SACRUM].name
 _FROM_VERTEBRAE = (
     "vertebra",
     "level_status",
@@ -221,9 +223,19 @@ def _add_compression(
             smallest = columns[name, site].get(f"{tube}_ap_min_mm")
             if smallest is None:
                 continue
-            ends = [columns.get((end, "mid_body"), {}) for end in (upper, space.lower_name)]
-            normal = [end.get(f"{tube}_ap_mm") for end in ends]
-            is_known = None not in normal
-            columns[name, site][column] = (
-                100 * (1 - smallest / np.mean(normal)) if is_known else Missing("neighbour_missing")
-            )
+            ends = [columns.get((end, "mid_body")) for end in (upper, space.lower_name)]
+            columns[name, site][column] = _compression_pct(smallest, ends, tube, space)
+
+
+def _compression_pct(
+    smallest_mm: float, ends: Sequence[Row | None], tube: str, space: Space
+) -> float | Missing:
+    """Percent that a diameter lacks of the mean at the middles of two bodies, `ends`."""
+    if space.lower_name == _S1 or (ends[0] is None and space.row["level"] == "C2"):
+        return Missing("not_applicable")  # the canal of the sacrum has no such site
+    if None in ends:
+        return Missing("outside_fov")
+    lack = next((end for end in ends if f"{tube}_ap_mm" not in end), None)
+    if lack is not None:
+        return Missing(lack[f"{tube}_status"])
+    return 100 * (1 - smallest_mm / float(np.mean([end[f"{tube}_ap_mm"] for end in ends])))

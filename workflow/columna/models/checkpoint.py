@@ -10,21 +10,23 @@ import pathlib
 import pickle
 import re
 import zipfile
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from columna.errors import ModelError
+from columna.files import open_regular
+from columna.models.content import listed, shown_error
+from columna.models.pickled_numpy import REPLACEMENTS
 
 _PATH_MODULES = ("pathlib", "pathlib._local")
 
 
 def _allowed_globals() -> list[Any]:
     """Types and constructors, each under every name that it was ever pickled by."""
-    numpy_makers = (np._core.multiarray.scalar, np._core.multiarray._reconstruct)
-    dtypes = {type(np.dtype(code)) for code in "?bBhHiIlLqQefdgSUFD"}
     return [
         argparse.Namespace,
         # pure paths: a checkpoint that was written on Windows loads on Linux
@@ -32,11 +34,7 @@ def _allowed_globals() -> list[Any]:
         *((pathlib.PureWindowsPath, f"{module}.WindowsPath") for module in _PATH_MODULES),
         pathlib.PurePosixPath,
         pathlib.PureWindowsPath,
-        *((maker, f"numpy.core.multiarray.{maker.__name__}") for maker in numpy_makers),
-        *((maker, f"numpy._core.multiarray.{maker.__name__}") for maker in numpy_makers),
-        np.ndarray,
-        np.dtype,
-        *dtypes,
+        *REPLACEMENTS,
     ]
 
 
@@ -57,29 +55,66 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        If the file is damaged, is no dictionary, or wants a global outside the allow-list; the
-        message names file and global.
+        If the file is damaged (checksums of zip-format files included), is no dictionary, or
+        wants a global outside the allow-list; the message names file and global.
     """
     with torch.serialization.safe_globals(_allowed_globals()):
         try:
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
+            is_zip = _has_right_checksums(path)
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+        except (ModelError, MemoryError):
+            raise
         except pickle.UnpicklingError as error:
             raise ModelError(_refusal(path, error)) from error
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # damaged pickles raise whatever their opcodes meet
             raise ModelError(
-                f"{path}: not a readable checkpoint ({type(error).__name__}: {error})"
+                f"{path}: not a readable checkpoint ({type(error).__name__}: {shown_error(error)})"
             ) from error
     if not isinstance(content, dict):
         raise ModelError(f"{path}: holds a {type(content).__name__}, not a dictionary of entries")
     return content
 
 
+def trained_configuration(checkpoint: dict[str, Any], path: Path) -> str:
+    """Name of the plan's configuration that an nnU-Net checkpoint was trained with.
+
+    Raises
+    ------
+    ModelError
+        If it does not say; `path` names it.
+    """
+    arguments = checkpoint.get("init_args")
+    name = arguments.get("configuration") if isinstance(arguments, dict) else None
+    if not isinstance(name, str):
+        raise ModelError(f"{path}: the entry init_args.configuration is missing")
+    return name
+
+
+def _has_right_checksums(path: Path) -> bool:
+    """Whether the file is a zip archive; its members must be whole and, as torch's are, unpacked.
+
+    torch itself compares no checksums of mapped files.
+    """
+    with open_regular(path) as stream:
+        if not zipfile.is_zipfile(stream):
+            return False
+        with zipfile.ZipFile(stream) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ModelError(f"{path}: refused, because the checkpoint is compressed")
+            try:
+                damaged = archive.testzip()
+            except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+                damaged = str(error)
+    if damaged is not None:
+        raise ModelError(f"{path}: is damaged at {damaged!r}; copy or download it again")
+    return True
+
+
 def _refusal(path: Path, error: Exception) -> str:
     """Say which globals of the file `path` were refused."""
     names: set[str] = set(re.findall(r"GLOBAL ([\w.]+)", str(error)))
     if zipfile.is_zipfile(path):
-        names |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    cause = ", ".join(sorted(names)) if names else str(error)
+        with suppress(Exception):  # the names only help, and the pickle may be damaged
+            names |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    cause = listed(sorted(names)) if names else shown_error(error)
     return f"{path}: refused, because loading it would need code beyond plain data: {cause}"

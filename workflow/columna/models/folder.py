@@ -4,18 +4,21 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from columna.errors import ModelError
-from columna.files import read_json, sha256_file
-from columna.models.grid import ModelGrid, Triple
+from columna.files import sha256_file
+from columna.models.content import shown_error
+from columna.models.grid import ModelGrid
 from columna.models.inference_config import (
     CONFIG_NAME,
     InferenceConfig,
     Role,
     read_inference_config,
 )
+from columna.models.plans import Plan, configuration_names, count_classes, read_plan
 
+RECEIPT_NAME = "columna_receipt.json"
+"""What a fetched folder was fetched from, and its digest at that time; no part of the model."""
 CHECKPOINT_NAMES = ("checkpoint_final.pth", "checkpoint_best.pth")
 """nnU-Net checkpoints of a fold, best choice first."""
 
@@ -69,7 +72,7 @@ class ModelFolder:
             self.config.model_expected_orientation,
             self.config.minimum_mm,
             self.config.maximum_mm,
-            self._plan_spacing_mm() if self.role == "semantic" else None,
+            self.read_plan().spacing_mm if self.role == "semantic" else None,
         )
 
     @cached_property
@@ -79,9 +82,28 @@ class ModelFolder:
         Neither the folder's place nor other files in it matter.
         """
         total = hashlib.sha256()
-        for file in sorted(self.files, key=self._relative):
-            total.update(f"{self._relative(file)}\0{sha256_file(file)}\n".encode())
+        try:
+            for file in sorted(self.files, key=self._relative):
+                total.update(f"{self._relative(file)}\0{sha256_file(file)}\n".encode())
+        except OSError as error:
+            raise ModelError(f"{self.path}: not readable ({shown_error(error)})") from error
         return total.hexdigest()
+
+    def check_unchanged(self) -> None:
+        """Compare the files with `digest` as it was when it was first asked for.
+
+        Raises
+        ------
+        ModelError
+            If they have changed since: what was loaded may be something else than what the digest
+            stands for.
+        """
+        now = ModelFolder(self.path, self.config).digest
+        if now != self.digest:
+            raise ModelError(
+                f"{self.path}: has changed while it was used (digest {self.digest}, now {now}); "
+                "run again"
+            )
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -92,7 +114,8 @@ class ModelFolder:
             return (config, plans, dataset, *self.fold_checkpoints)
         if self.role == "instance":
             return (config, self.instance_checkpoint)
-        return tuple(file for file in self.path.rglob("*") if file.is_file())
+        found = self.path.rglob("*")
+        return tuple(file for file in found if file.is_file() and file.name != RECEIPT_NAME)
 
     @cached_property
     def fold_checkpoints(self) -> tuple[Path, ...]:
@@ -115,68 +138,39 @@ class ModelFolder:
             raise ModelError(f"{self.path}: needs exactly one *weights*.ckpt, found {len(found)}")
         return found[0]
 
-    def read_plans(self) -> dict[str, Any]:
-        """Read nnU-Net's ``plans.json``."""
-        return self._read_nnunet_json("plans.json")
+    def read_plan(self, name: str | None = None) -> Plan:
+        """Read the configuration `name` of ``plans.json``; default: that of the checkpoints.
 
-    def read_dataset(self) -> dict[str, Any]:
-        """Read nnU-Net's ``dataset.json``."""
-        return self._read_nnunet_json("dataset.json")
+        Raises
+        ------
+        ModelError
+            If the file is missing or unusable, or there is no such configuration.
+        """
+        path = self.path / "plans.json"
+        if not path.exists() and (self.path / "plans.pkl").exists():
+            raise ModelError(
+                f"{self.path}: plans.pkl of nnU-Net v1 is a pickle, which may run code; "
+                "only models with plans.json (nnU-Net v2) are loaded"
+            )
+        names = configuration_names(path)
+        if name is None:
+            name = names[0] if len(names) == 1 else self._trained_configuration()
+        return read_plan(path, name)
 
-    def plan_configuration(self) -> str:
-        """Name of the plan's configuration that the checkpoints were trained with."""
-        names = list(self.read_plans()["configurations"])
-        if len(names) == 1:
-            return names[0]
+    def count_classes(self) -> int:
+        """Outputs that ``dataset.json`` declares; ModelError if it is missing or unusable."""
+        return count_classes(self.path / "dataset.json")
+
+    def _trained_configuration(self) -> str:
         # only checkpoints know; imported here, so that stages without networks need no torch
-        from columna.models.checkpoint import load_checkpoint
+        from columna.models.checkpoint import load_checkpoint, trained_configuration
 
         path = self.fold_checkpoints[0]
-        try:
-            return load_checkpoint(path)["init_args"]["configuration"]
-        except KeyError as error:
-            raise ModelError(f"{path}: the entry {error} is missing") from error
+        return trained_configuration(load_checkpoint(path), path)
 
     def _fold_checkpoint(self, fold: str) -> Path | None:
         candidates = (self.path / f"fold_{fold}" / name for name in CHECKPOINT_NAMES)
         return next((file for file in candidates if file.is_file()), None)
 
-    def _read_nnunet_json(self, name: str) -> dict[str, Any]:
-        path = self.path / name
-        if name == "plans.json" and not path.exists() and (self.path / "plans.pkl").exists():
-            raise ModelError(
-                f"{self.path}: plans.pkl of nnU-Net v1 is a pickle, which may run code; "
-                "only models with plans.json (nnU-Net v2) are loaded"
-            )
-        try:
-            return read_json(path)
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{path}: not readable as JSON ({error})") from error
-
-    def _plan_spacing_mm(self) -> Triple:
-        """Take the plan's voxel size along the axes of the model's orientation.
-
-        nnU-Net sees the axes in reverse order and permuted by ``transpose_forward``.
-        """
-        plans, name = self.read_plans(), self.plan_configuration()
-        spacing = _plan_spacing(plans["configurations"], name)
-        if spacing is None or len(spacing) != 3:
-            raise ModelError(f"{self.path}: configuration {name} of plans.json is not 3-D")
-        reversed_axes = [0.0] * 3
-        for axis, size in zip(plans["transpose_forward"], spacing, strict=True):
-            reversed_axes[axis] = float(size)
-        return tuple(reversed_axes[::-1])
-
     def _relative(self, file: Path) -> str:
         return file.relative_to(self.path).as_posix()
-
-
-def _plan_spacing(configurations: dict[str, Any], name: str) -> list[float] | None:
-    """Spacing of a plan's configuration, or of the one it inherits from."""
-    seen: set[str] = set()
-    while name in configurations and name not in seen:
-        seen.add(name)
-        if "spacing" in configurations[name]:
-            return configurations[name]["spacing"]
-        name = configurations[name].get("inherits_from", "")
-    return None

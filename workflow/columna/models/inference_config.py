@@ -5,18 +5,21 @@ Keys, types and defaults follow spineps-behaviour 2.2.
 
 import csv
 import logging
+import math
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from columna.anatomy import RESOURCES, levels
-from columna.errors import ModelError
-from columna.files import read_json
+from columna.models.content import listed, read_keys, shown, validated
 from columna.models.grid import Triple
+from columna.models.plans import MIN_VOXEL_MM3, Size
 
 CONFIG_NAME = "inference_config.json"
+MAX_FOLDS = 32
+MAX_CUTOUT_VOXELS = 1 << 24
 
 Role = Literal["semantic", "instance", "labelling"]
 
@@ -46,9 +49,11 @@ def label_number(name: str | int) -> int:
     if isinstance(name, str) and name in numbers:
         return numbers[name]
     try:
-        return int(name)
+        if isinstance(name, str | int) or (isinstance(name, float) and name.is_integer()):
+            return int(name)
     except ValueError:
-        raise ValueError(f"{name!r} is neither a structure nor a level nor a number") from None
+        pass  # told below, as other types are
+    raise ValueError(f"{shown(name)} is neither a structure nor a level nor a number")
 
 
 def _as_list(value: object) -> object:
@@ -58,9 +63,9 @@ def _as_list(value: object) -> object:
 def _as_folds(value: object) -> object:
     """Accept a number n: the folds 0 to n-1; a text: that fold; a list: those."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return [str(fold) for fold in range(value)]
+        return [str(fold) for fold in range(min(value, MAX_FOLDS + 1))]
     if isinstance(value, list | tuple):
-        return [str(fold) for fold in value]
+        return [str(fold) if isinstance(fold, int) else fold for fold in value]
     return _as_list(value)
 
 
@@ -81,8 +86,13 @@ def _resolve_keys(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 AxisCode = Literal["L", "R", "A", "P", "S", "I"]
-Size = Annotated[float, Field(gt=0)]
+Fold = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")]
+"""The rest of a folder's name, so that it must not lead elsewhere."""
 Sizes = tuple[Size, Size, Size]
+Code = Annotated[int, Field(ge=0, le=255)]
+Voxels = Annotated[int, Field(ge=0, le=1_000_000)]
+CutoutSide = Annotated[int, Field(ge=8, le=1024, multiple_of=8)]
+"""The network halves its input three times."""
 
 _DEFAULT_MAPPING = {
     41: 1, 42: 2, 43: 3, 44: 4, 45: 5, 46: 6, 47: 7, 48: 8, 49: 9, 50: 9, 51: 9, 26: 0,
@@ -99,21 +109,33 @@ class InferenceConfig(BaseModel):
     acquisition: str
     modeltype: str
     model_expected_orientation: tuple[AxisCode, AxisCode, AxisCode]
-    available_folds: Annotated[tuple[str, ...], BeforeValidator(_as_folds), Field(min_length=1)]
+    available_folds: Annotated[
+        tuple[Fold, ...], BeforeValidator(_as_folds), Field(min_length=1, max_length=MAX_FOLDS)
+    ]
     inference_augmentation: bool
     resolution_range: Annotated[tuple[Sizes, Sizes], BeforeValidator(_as_range)]
-    default_step_size: float = Field(gt=0, le=1)
+    default_step_size: float = Field(ge=0.05, le=1)
     labels: Annotated[dict[int, int], BeforeValidator(_resolve_values)]
     expected_inputs: Names = ("img",)
     has_c1: bool = False
     needs_corp: bool = False
     sacrum_ids: tuple[int, ...] = (26,)
-    cutout_size: tuple[int, int, int] = (248, 304, 64)
-    corpus_size_cleaning: int = 100
+    cutout_size: tuple[CutoutSide, CutoutSide, CutoutSide] = (248, 304, 64)
+    corpus_size_cleaning: Voxels = 100
     corpus_border_threshold: int = 10
-    vert_size_threshold: int = 250
+    vert_size_threshold: Voxels = 250
     metal: tuple[int, ...] = (80,)
-    mapping: Annotated[dict[int, int], BeforeValidator(_resolve_keys)] = _DEFAULT_MAPPING
+    mapping: Annotated[dict[Code, Code], BeforeValidator(_resolve_keys)] = _DEFAULT_MAPPING
+
+    @model_validator(mode="after")
+    def _is_affordable(self) -> Self:
+        if any(low > high for low, high in zip(*self.resolution_range, strict=True)):
+            raise ValueError("resolution_range: a smallest size is above the largest")
+        if math.prod(self.maximum_mm) < MIN_VOXEL_MM3:
+            raise ValueError(f"resolution_range: voxels of less than {MIN_VOXEL_MM3} mm3")
+        if math.prod(self.cutout_size) > MAX_CUTOUT_VOXELS:
+            raise ValueError(f"cutout_size: more than {MAX_CUTOUT_VOXELS} voxels")
+        return self
 
     @property
     def role(self) -> Role:
@@ -141,19 +163,8 @@ def read_inference_config(path: Path) -> InferenceConfig:
     ModelError
         Naming the file and every missing or unusable key.
     """
-    try:
-        content = read_json(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: holds no keys")
+    content = read_keys(path)
     unknown = sorted(set(content) - set(InferenceConfig.model_fields))
     if unknown:
-        _log.warning("%s: ignored unknown keys %s", path.name, ", ".join(unknown))
-    try:
-        return InferenceConfig.model_validate(content)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()
-        )
-        raise ModelError(f"{path}: {problems}") from error
+        _log.warning("%s: ignored unknown keys %s", path.name, listed(map(shown, unknown)))
+    return validated(InferenceConfig, content, str(path))

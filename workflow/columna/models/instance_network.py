@@ -18,10 +18,14 @@ from columna.models.device import choose_compute, choose_device
 from columna.models.folder import ModelFolder
 from columna.models.grid import ModelGrid
 from columna.models.inference_config import InferenceConfig
+from columna.models.registry import check_recorded
+from columna.models.weights import fitting_weights, plain_weights
 
 CODES = 9
 """Largest code of the input's encoding; networks with one channel see code / 9."""
 _GROUPS = 8
+_MAX_WIDTH, _MAX_CHANNELS = 64, 64
+"""Released networks have 16 and 11 at most."""
 _PREFIX = "network."
 
 
@@ -121,29 +125,33 @@ class InstanceUNet(nn.Module):
 
 
 def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
-    """Build the network that fits `state` (keys with or without ``network.``) and load it.
+    """Build the network that fits `state`, whatever wrappers have added to its names, and load it.
 
     Raises
     ------
     ModelError
-        If tensors are missing, left over or of the wrong shape.
+        If tensors are missing, left over, of the wrong shape or not finite.
     """
-    if any(key.startswith(_PREFIX) for key in state):
-        # Lightning modules may hold more than the network: buffers of losses and metrics
-        state = {key: tensor for key, tensor in state.items() if key.startswith(_PREFIX)}
-    state = {key.removeprefix(_PREFIX): tensor for key, tensor in state.items()}
+    weights = plain_weights(state)
+    missing = [name for name in ("init_conv.weight", "final_conv.weight") if name not in weights]
+    if missing:
+        raise ModelError(f"not an instance network: the tensor {missing[0]} is missing")
+    first, last = weights["init_conv.weight"].shape, weights["final_conv.weight"].shape
+    (width, channels), classes = (*first, 0, 0)[:2], (*last, 0)[0]
+    if width % _GROUPS or not 0 < width <= _MAX_WIDTH or not 0 < channels <= _MAX_CHANNELS:
+        raise ModelError(
+            f"not an instance network: {channels} channels and a width of {width}; at most "
+            f"{_MAX_CHANNELS} and {_MAX_WIDTH}, a multiple of {_GROUPS}, are expected"
+        )
+    if not 2 <= classes <= _MAX_CHANNELS:
+        raise ModelError(f"not an instance network: {classes} classes")
+    with torch.device("meta"):
+        network = InstanceUNet(channels, width, classes)
     try:
-        width, channels = state["init_conv.weight"].shape[:2]
-        classes = state["final_conv.weight"].shape[0]
-    except KeyError as error:
-        raise ModelError(f"not an instance network: the tensor {error} is missing") from error
-    if width % _GROUPS:
-        raise ModelError(f"not an instance network: width {width} is no multiple of {_GROUPS}")
-    network = InstanceUNet(channels, width, classes)
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
+        weights = fitting_weights(network, weights)
+    except ModelError as error:
         raise ModelError(f"not an instance network: {error}") from error
+    network.to_empty(device="cpu").load_state_dict(weights)
     return network.eval()
 
 
@@ -194,6 +202,7 @@ def load_instance_model(
     folder = folder if isinstance(folder, ModelFolder) else ModelFolder.read(folder)
     if folder.role != "instance":
         raise ModelError(f"{folder.path}: not an instance model")
+    check_recorded(folder)
     path = folder.instance_checkpoint
     checkpoint = load_checkpoint(path)
     if "state_dict" not in checkpoint:
@@ -202,6 +211,7 @@ def load_instance_model(
         network = network_from_state(checkpoint["state_dict"])
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    folder.check_unchanged()
     chosen = choose_device(device)
     network = network.to(chosen).requires_grad_(requires_grad=False)
     if chosen.type == "cpu":

@@ -8,14 +8,12 @@ from pathlib import Path
 
 from columna.anatomy import RESOURCES
 from columna.errors import ModelError
-from columna.files import read_json
-from columna.models.folder import ModelFolder
+from columna.models.content import read_keys
+from columna.models.folder import RECEIPT_NAME, ModelFolder
 from columna.models.inference_config import Role
 
 MODELS_VARIABLE = "COLUMNA_MODELS"
 """Environment variable with folders to search for models, separated as in ``PATH``."""
-RECEIPT_NAME = "columna_receipt.json"
-"""What a fetched folder was fetched from, and its digest at that time."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def find_model(name: str | Path) -> Path:
     ModelError
         If there is no such model here, saying how to get it.
     """
-    if isinstance(name, Path) or "/" in name or os.sep in name:
+    if isinstance(name, Path) or "/" in name or os.sep in name or name in (".", ".."):
         path = Path(name).expanduser()
         if not path.is_dir():
             raise ModelError(f"{path}: no such model folder")
@@ -132,23 +130,44 @@ def verify_model(name: str | Path) -> str:
     ModelError
         If the folder has changed.
     """
-    path = find_model(name)
-    digest = ModelFolder.read(path).digest
-    recorded = _recorded_digest(name, path)
-    if not recorded:
-        return f"{path}: readable, but no digest is recorded to compare with; it is {digest}"
-    if recorded != digest:
-        raise ModelError(f"{path}: has changed; its digest is {digest}, recorded is {recorded}")
-    return f"{path}: unchanged, digest {digest}"
+    folder = ModelFolder.read(find_model(name))
+    if check_recorded(folder):
+        return f"{folder.path}: unchanged, digest {folder.digest}"
+    return (
+        f"{folder.path}: readable, but no digest is recorded to compare with; it is {folder.digest}"
+    )
 
 
-def _recorded_digest(name: str | Path, path: Path) -> str:
+def check_recorded(folder: ModelFolder) -> bool:
+    """Compare a folder with what ``models.tsv`` records, else with what `fetch_model` noted.
+
+    Returns
+    -------
+    bool
+        Whether there is anything to compare with: nobody knows the digest of your own models.
+
+    Raises
+    ------
+    ModelError
+        If the files are not the recorded ones: damaged, exchanged or edited.
+    """
+    digest, recorded = folder.digest, _recorded_digest(folder.path)
+    if recorded and recorded != digest:
+        raise ModelError(
+            f"{folder.path}: has changed; its digest is {digest}, recorded is {recorded}. Restore "
+            f"the folder; if the change is meant, copy it elsewhere and remove its {RECEIPT_NAME}"
+        )
+    return bool(recorded)
+
+
+def _recorded_digest(path: Path) -> str:
     """Digest from models.tsv, else from the receipt of `fetch_model`, else nothing."""
+    place = path.resolve()
     for model in list_models():
-        if model.digest and (name in (model.id, model.alias) or path == model.path):
+        if model.digest and model.path and place.is_relative_to(model.path.resolve()):
             return model.digest
     receipt = path / RECEIPT_NAME
-    return read_json(receipt)["digest"] if receipt.exists() else ""
+    return str(read_keys(receipt).get("digest", "")) if receipt.exists() else ""
 
 
 def _in_directories(folder: str) -> Path | None:

@@ -122,8 +122,9 @@ def has_affine(header: Header, _: PrepareSettings) -> None:
             "The header does not say how the image lies in the scanner (no valid sform or "
             "qform); convert the scan again from DICOM.",
         )
-    singular = not np.isfinite(affine).all() or (header.spacing_mm == 0).any()
-    if singular or abs(np.linalg.det(affine[:3, :3] / header.spacing_mm)) < MIN_AXES_DETERMINANT:
+    edges = geometry.edges_mm(affine)
+    singular = not np.isfinite(affine).all() or (edges == 0).any()
+    if singular or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_AXES_DETERMINANT:
         raise ScanRefused(
             "singular_affine", "The affine in the header cannot be inverted; convert again."
         )
@@ -142,7 +143,10 @@ def has_sane_spacing(header: Header, _: PrepareSettings) -> None:
             "implausible_spacing",
             f"The voxels measure {_mm(spacing)}; columna takes {low:g} to {high:g} mm.",
         )
-    if not np.allclose(header.pixdim_mm, spacing, rtol=PIXDIM_TOLERANCE):
+    # of sheared axes, some writers note the distance of voxels, others that of slices
+    sizes = (spacing, geometry.edges_mm(header.affine))
+    agrees = [np.isclose(header.pixdim_mm, size, rtol=PIXDIM_TOLERANCE) for size in sizes]
+    if not np.logical_or(*agrees).all():
         raise ScanRefused(
             "implausible_header",
             f"The header contradicts itself: voxels of {_mm(header.pixdim_mm)} by pixdim, of "

@@ -7,23 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from columna.prepare.geometry import anatomical_axes, obliquity_deg
-from columna.prepare.modality import name_facts, says_mr, sidecar_facts
+from columna.prepare import geometry
+from columna.prepare.header import Header
+from columna.prepare.modality import acquisition_facts
 from columna.prepare.stations import station_facts
+from columna.prepare.transforms import transform_facts
 from columna.volume import Volume, bounding_box
 
 AXIS_NAMES = ("lr", "ap", "si")
 
 
-def scan_facts(volume: Volume, path: Path, sidecar: Mapping[str, Any]) -> dict[str, Any]:
+def scan_facts(
+    volume: Volume, header: Header, path: Path, sidecar: Mapping[str, Any]
+) -> dict[str, Any]:
     """All facts of a scan, by column name of the table ``scans``; unknown ones are None."""
-    named = name_facts(path)
-    if named["modality"] is None and says_mr(path, sidecar):
-        named["modality"] = "MR"
     return {
-        **named,
-        **sidecar_facts(sidecar),
+        **acquisition_facts(path, sidecar),
         **geometry_facts(volume),
+        **transform_facts(header),
         **station_facts(volume, sidecar),
         "support_fraction_ratio": support_fraction(volume.array),
         "input_sha256": input_sha256(volume),
@@ -31,10 +32,15 @@ def scan_facts(volume: Volume, path: Path, sidecar: Mapping[str, Any]) -> dict[s
 
 
 def geometry_facts(volume: Volume) -> dict[str, int | float]:
-    """Size, spacing and extent along the anatomical axes, and obliquity."""
-    facts: dict[str, int | float] = {"obliquity_deg": round(obliquity_deg(volume.affine), 4)}
-    for name, axis in zip(AXIS_NAMES, anatomical_axes(volume.affine), strict=True):
-        spacing = round(float(volume.spacing_mm[axis]), 6)
+    """Size, spacing and extent along the anatomical axes, obliquity and shear."""
+    affine = volume.affine
+    facts: dict[str, int | float] = {
+        "obliquity_deg": round(geometry.obliquity_deg(affine), 4),
+        "shear_deg": round(geometry.shear_deg(affine), 4),
+    }
+    sizes_mm = geometry.spacing_mm(affine)
+    for name, axis in zip(AXIS_NAMES, geometry.anatomical_axes(affine), strict=True):
+        spacing = round(float(sizes_mm[axis]), 6)
         facts[f"dim_{name}_n"] = volume.shape[axis]
         facts[f"spacing_{name}_mm"] = spacing
         facts[f"fov_{name}_mm"] = round(volume.shape[axis] * spacing, 6)

@@ -18,12 +18,38 @@ def anatomical_axes(affine: np.ndarray) -> tuple[int, int, int]:
     return tuple(int(axis) for axis in np.argsort(world))
 
 
-def slice_axis(spacing_mm: np.ndarray) -> int | None:
+def edges_mm(affine: np.ndarray) -> np.ndarray:
+    """Distance of neighbouring voxels along each array axis, shape (3,)."""
+    return np.linalg.norm(affine[:3, :3], axis=0)
+
+
+def spacing_mm(affine: np.ndarray) -> np.ndarray:
+    """Voxel size along each array axis, shape (3,).
+
+    Inside the sagittal slices it is the distance of neighbouring voxels, across them the distance
+    of neighbouring slices. Where the voxel axes are orthogonal that is the same thing; where they
+    are sheared (each slice moved against the one before) the slices lie closer together than
+    voxels that follow each other along the array axis.
+    """
+    sizes = edges_mm(affine)
+    across = anatomical_axes(affine)[0]
+    sizes[across] = 1 / np.linalg.norm(np.linalg.inv(affine[:3, :3])[across])
+    return sizes
+
+
+def shear_deg(affine: np.ndarray) -> float:
+    """How far the angle between two voxel axes is from 90 degrees, at most."""
+    directions = affine[:3, :3] / edges_mm(affine)
+    cosines = np.abs(np.triu(directions.T @ directions, 1))
+    return float(np.degrees(np.arcsin(min(cosines.max(), 1.0))))
+
+
+def slice_axis(sizes_mm: np.ndarray) -> int | None:
     """Array axis along which slices are stacked: the uniquely coarsest one.
 
     None where there is no such axis; a scan is then near-isotropic and counts as one volume.
     """
-    floored = np.maximum(spacing_mm, FLOOR_MM)
+    floored = np.maximum(sizes_mm, FLOOR_MM)
     coarse = np.flatnonzero(floored * TIE > floored.max())
     return int(coarse[0]) if len(coarse) == 1 else None
 
@@ -36,7 +62,7 @@ def normal_angles_deg(affine: np.ndarray, axis: int) -> np.ndarray:
 
 def obliquity_deg(affine: np.ndarray) -> float:
     """Largest angle between a voxel axis and its anatomical axis (morphometrics 5.1)."""
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    directions = affine[:3, :3] / edges_mm(affine)
     axes = list(anatomical_axes(affine))
     return float(_angle_deg(np.abs(np.diag(directions[:, axes]))).max())
 

@@ -7,6 +7,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from columna.errors import ScanRefused
+from columna.prepare import geometry
 
 HEADER_BYTES = 540
 """Enough for either version: NIfTI-1 takes 348 bytes, NIfTI-2 540."""
@@ -37,9 +38,9 @@ class Header:
         Scaling as stored; a slope of 0 or NaN stands for none.
     pixdim_mm
         Voxel sizes that the header announces, shape (3,).
-    affine
-        4x4, voxel index to RAS+ mm; sform before qform. None where the header has neither or its
-        quaternion is impossible.
+    sform, qform
+        4x4, voxel index to RAS+ mm. None where the header does not have it, or its quaternion is
+        impossible.
     """
 
     dimensions: tuple[int, ...]
@@ -50,7 +51,13 @@ class Header:
     slope: float
     intercept: float
     pixdim_mm: np.ndarray
-    affine: np.ndarray | None
+    sform: np.ndarray | None
+    qform: np.ndarray | None
+
+    @property
+    def affine(self) -> np.ndarray | None:
+        """The transform that columna goes by: the sform, else the qform."""
+        return self.qform if self.sform is None else self.sform
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -59,8 +66,8 @@ class Header:
 
     @property
     def spacing_mm(self) -> np.ndarray:
-        """Voxel size along each axis by the affine, shape (3,)."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        """Voxel size along each array axis by the affine, shape (3,); see `geometry.spacing_mm`."""
+        return geometry.spacing_mm(self.affine)
 
     @property
     def end(self) -> int:
@@ -111,14 +118,12 @@ def _read_fields(raw: nib.Nifti1Header) -> Header:
         slope=float(raw["scl_slope"]),
         intercept=float(raw["scl_inter"]),
         pixdim_mm=np.abs(raw["pixdim"][1:4].astype(float)),
-        affine=_affine(raw),
+        sform=raw.get_sform().astype(float) if raw["sform_code"] > 0 else None,
+        qform=_qform(raw),
     )
 
 
-def _affine(raw: nib.Nifti1Header) -> np.ndarray | None:
-    """Affine by the sform, else by the qform."""
-    if raw["sform_code"] > 0:
-        return raw.get_sform().astype(float)
+def _qform(raw: nib.Nifti1Header) -> np.ndarray | None:
     if raw["qform_code"] <= 0:
         return None
     raw["pixdim"][1:4] = np.abs(raw["pixdim"][1:4])

@@ -5,7 +5,6 @@ to be wrong is refused: an unknown suffix or acquisition is trusted, and nothing
 sequence parameters. Names are compared without regard to case.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,20 @@ OTHER_MODALITIES: Mapping[str, str] = {
     "DX": "radiography", "XA": "angiography", "RF": "fluoroscopy", "MG": "mammography",
 }  # fmt: skip
 """DICOM codes of modalities other than MR (sidecar key ``Modality``)."""
+
+MR_WORDS = frozenset({"MR", "MRI"})
+
+T2W, MR, DERIVED = "T2w", "MR", "derived"
+MODALITIES: Mapping[str, str] = {
+    T2W: "the file name says so",
+    MR: "the sidecar says MR, the name nothing",
+    DERIVED: "a mask, a label or another derived image",
+    **{
+        kind: f"another contrast: {kind}"
+        for kind in dict.fromkeys([*OTHER_SUFFIXES.values(), *OTHER_MODALITIES.values()])
+    },
+}
+"""What `known_modality` may say, with what it stands for."""
 
 SIDECAR_NUMBERS: Mapping[str, tuple[str, float]] = {
     "MagneticFieldStrength": ("field_strength_t", 30.0),
@@ -159,20 +172,6 @@ def _plane_verdict(entities: Mapping[str, str]) -> Verdict | None:
     )
 
 
-def sidecar_path(path: Path) -> Path:
-    """Where the sidecar of a scan would be: same folder and name, ending in ``.json``."""
-    return Path(path).with_name(f"{stem(path)}.json")
-
-
-def read_sidecar(path: Path) -> dict[str, Any]:
-    """Read the JSON file beside a scan; empty where there is none or it cannot be used."""
-    try:
-        content = json.loads(sidecar_path(path).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def sidecar_verdict(path: Path, sidecar: Mapping[str, Any]) -> Verdict | None:
     """Why the sidecar of a scan rules it out, or None where it does not."""
     modality = str(sidecar.get("Modality", "")).strip().upper()
@@ -199,7 +198,7 @@ def sidecar_verdict(path: Path, sidecar: Mapping[str, Any]) -> Verdict | None:
 def says_mr(path: Path, sidecar: Mapping[str, Any]) -> bool:
     """Whether name or sidecar state that the scan is a T2w or an MR image."""
     named = split_name(path)[1].lower() in T2W_SUFFIXES
-    return named or str(sidecar.get("Modality", "")).strip().upper() in {"MR", "MRI"}
+    return named or str(sidecar.get("Modality", "")).strip().upper() in MR_WORDS
 
 
 def sidecar_facts(sidecar: Mapping[str, Any]) -> dict[str, str | float | None]:
@@ -221,14 +220,35 @@ def sidecar_facts(sidecar: Mapping[str, Any]) -> dict[str, str | float | None]:
 
 
 def name_facts(path: Path) -> dict[str, str | int | None]:
-    """Facts that the name carries: modality, acquisition and run.
+    """Facts that the name carries: acquisition and run.
 
     `run` is None where the entity is absent or no number.
     """
-    entities, suffix = split_name(path)
+    entities = split_name(path)[0]
     run = entities.get("run", "")
     return {
-        "modality": "T2w" if suffix.lower() in T2W_SUFFIXES else None,
         "acquisition": entities.get("acq"),
         "run": int(run) if run.isascii() and run.isdigit() else None,
     }
+
+
+def acquisition_facts(path: Path, sidecar: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of an image before it is opened, by column name of the table ``scans``."""
+    return {
+        "modality": known_modality(path, sidecar),
+        **name_facts(path),
+        **sidecar_facts(sidecar),
+    }
+
+
+def known_modality(path: Path, sidecar: Mapping[str, Any]) -> str | None:
+    """Kind of image by sidecar and name, one of `MODALITIES`, or None where neither says."""
+    entities, suffix = split_name(path)
+    modality = str(sidecar.get("Modality", "")).strip().upper()
+    if modality in OTHER_MODALITIES:
+        return OTHER_MODALITIES[modality]
+    if modality == "SEG" or _derived_verdict(entities, suffix):
+        return DERIVED
+    if suffix.lower() in T2W_SUFFIXES:
+        return T2W
+    return OTHER_SUFFIXES.get(suffix.lower()) or (MR if modality in MR_WORDS else None)

@@ -7,6 +7,7 @@ bytes after it, or more than `SLACK` bytes after the last voxel, are refused.
 """
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +18,19 @@ from typing import IO, Any
 import numpy as np
 
 from columna.config import PrepareSettings
-from columna.errors import ScanRefused
+from columna.errors import ScanRefused, UnavailableError
 from columna.prepare.checks import check_header, check_voxels, is_scaled
 from columna.prepare.facts import scan_facts
 from columna.prepare.header import HEADER_BYTES, Header, parse_header
-from columna.prepare.modality import name_verdict, read_sidecar, says_mr, sidecar_verdict
+from columna.prepare.modality import name_verdict, says_mr, sidecar_verdict
+from columna.prepare.sidecars import read_sidecar
 from columna.volume import Volume
 
 SLACK = 4096
 """Bytes tolerated after the last voxel (some writers fill up blocks)."""
+LABEL_TOLERANCE = 0.01
+"""How far a stored label may be from a whole number. Scaling a mask with labels up to 255 to 16-bit
+integers moves them by 0.002; interpolation moves voxels on every edge by up to 0.5."""
 DEFLATE_LIMIT = 1032
 """No deflate stream unpacks to more than this many times its size."""
 
@@ -52,7 +57,8 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     Parameters
     ----------
     path
-        A ``.nii`` or ``.nii.gz`` file (NIfTI-1 or NIfTI-2). A sidecar is looked for beside it.
+        A ``.nii`` or ``.nii.gz`` file (NIfTI-1 or NIfTI-2). Its sidecars are looked for as BIDS
+        inherits them (`columna.prepare.sidecars`).
     settings
         What to accept.
 
@@ -64,14 +70,17 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     ------
     ScanRefused
         With the first reason found, in the order name, sidecar, file, header, voxels.
+    UnavailableError
+        If the file is absent or the system does not hand it out.
     """
     path = Path(path)
     _refuse_if(name_verdict(path))
     sidecar = read_sidecar(path)
     _refuse_if(sidecar_verdict(path, sidecar))
-    volume = read_volume(path, settings)
+    header, buffer = _read_file(path, settings)
+    volume = Volume(_voxels(header, buffer), header.affine)
     check_voxels(volume.array, says_mr(path, sidecar))
-    return Scan(volume, scan_facts(volume, path, sidecar))
+    return Scan(volume, scan_facts(volume, header, path, sidecar))
 
 
 def read_volume(path: Path, settings: PrepareSettings) -> Volume:
@@ -89,16 +98,35 @@ def read_volume(path: Path, settings: PrepareSettings) -> Volume:
 def read_mask(path: Path, settings: PrepareSettings) -> Volume:
     """Read a mask: whole numbers from 0 to 65,535, however they are stored.
 
+    Masks that were saved from floats as integers have a slope and an intercept in their header,
+    and come back a little off (nibabel's `scaling of integers
+    <https://nipy.org/nibabel/nifti_images.html#data-scaling>`_): within `LABEL_TOLERANCE` of a
+    whole number, a value is that number.
+
     Raises
     ------
     ScanRefused
         As `read_volume`, and ``mask_labels`` for other numbers.
     """
     volume = read_volume(path, settings)
-    labels = volume.array.astype(np.uint16, copy=False)
-    if not np.array_equal(labels, volume.array):
+    labels = _labels(volume.array)
+    if labels is None:
         raise ScanRefused("mask_labels", "The voxels are no whole numbers from 0 to 65535.")
     return volume.with_array(labels)
+
+
+def _labels(array: np.ndarray) -> np.ndarray | None:
+    """The whole numbers that `array` holds, uint16; None where it holds others."""
+    low, high = array.min(), array.max()
+    # written so that NaN fails
+    if not (low >= -LABEL_TOLERANCE and high <= np.iinfo(np.uint16).max + LABEL_TOLERANCE):
+        return None
+    if array.dtype.kind != "f":
+        return array.astype(np.uint16, copy=False)
+    labels = np.rint(array)
+    if np.abs(array - labels).max() > LABEL_TOLERANCE:
+        return None
+    return labels.astype(np.uint16)
 
 
 def _refuse_if(verdict: tuple[str, str] | None) -> None:
@@ -130,20 +158,17 @@ def _read_file(path: Path, settings: PrepareSettings) -> tuple[Header, bytearray
 
 @contextmanager
 def _unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading what is in it, unpacked; errors of its content are refusals."""
-    if not path.exists():
-        raise ScanRefused("missing_file", "The file does not exist; check the path.")
-    if not path.is_file():
-        raise ScanRefused("not_nifti", "The path is no regular file.")
+    """Open a file for reading what is in it, unpacked.
+
+    Errors of its content are refusals; what keeps the system from handing it out is none.
+    """
     packed = path.name.lower().endswith(".gz")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ScanRefused("not_nifti", "The path is no regular file.")
         _check_packing(path, packed)
         with gzip.open(path) if packed else open(path, "rb") as stream:
             yield stream
-    except PermissionError as error:
-        raise ScanRefused(
-            "unreadable", "The file may not be read; ask for read permission."
-        ) from error
     except EOFError as error:
         raise ScanRefused(
             "unreadable", "The file is cut off before its end; copy or convert it again."
@@ -154,6 +179,8 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
             "The compressed data is damaged (its checksum or structure is wrong); "
             "copy or convert the file again.",
         ) from error
+    except OSError as error:  # after those of gzip, which are OSErrors, too
+        raise UnavailableError.of_input(path, error) from error
 
 
 def _check_packing(path: Path, packed: bool) -> None:

@@ -3,10 +3,12 @@
 from columna.quality.canal import canal_findings
 from columna.quality.context import QualityContext
 from columna.quality.finding import Finding
+from columna.quality.grid import grid_findings
 from columna.quality.image import image_findings
 from columna.quality.masks import mask_findings
 from columna.quality.measures import measure_findings
 from columna.quality.order import order_findings
+from columna.quality.orientation import orientation_findings
 from columna.quality.rules import scan_rules
 from columna.quality.vertebrae import vertebra_findings
 
@@ -27,7 +29,9 @@ def assess_scan(context: QualityContext) -> list[Finding]:
     order = {rule.rule_id: place for place, rule in enumerate(scan_rules())}
     findings = [
         *image_findings(context),
+        *grid_findings(context),
         *order_findings(context),
+        *orientation_findings(context),
         *mask_findings(context),
         *vertebra_findings(context),
         *measure_findings(context),

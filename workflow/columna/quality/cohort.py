@@ -8,7 +8,8 @@ import hashlib
 
 import duckdb
 
-from columna.quality.rules import Rule, cohort_rules, scan_failures
+from columna.cohort.rows import OTHER_IMAGES
+from columna.quality.rules import Rule, cohort_rules, needed_answers, scan_failures
 from columna.tables.catalogue import SHARDED
 from columna.tables.quality import QUALITY
 from columna.tables.rows import NOT_MEASURED
@@ -118,9 +119,23 @@ def _reference_version(database: duckdb.DuckDBPyConnection) -> str:
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
 
 
+_UNANSWERED = f"""
+    SELECT scan_id, rule_id
+    FROM (SELECT scan_id FROM scans WHERE processing_status = 'done')
+    CROSS JOIN (SELECT unnest({{needed}}) AS rule_id)
+    ANTI JOIN (SELECT scan_id, rule_id FROM {QUALITY.name} WHERE value IS NOT NULL)
+    USING (scan_id, rule_id)
+"""  # noqa: S608
+"""Rules that have no answer, or no row, though no scan passes without."""
+
+
 def scans_query() -> str:
-    """Rows of the delivered table `scans`: those of the shards, and what `quality` says of them."""
-    whole = ", ".join(f"'{rule_id}'" for rule_id in scan_failures())
+    """Rows of the delivered table `scans`: those of the shards, and what `quality` says of them.
+
+    A scan that is not done has no verdict, because nothing of it was judged. One that is done
+    passes only where every rule that needs an answer has one.
+    """
+    others = ", ".join(f"'{code}'" for code in sorted(OTHER_IMAGES))
     headlines = ", ".join(
         f"max({of}) FILTER (rule_id = '{rule_id}') AS {rule_id}_{of}"
         for rule_id in HEADLINES
@@ -133,7 +148,10 @@ def scans_query() -> str:
     )
     return f"""
         SELECT s.*, {shown},
-               CASE WHEN processing_status != 'done' OR coalesce(is_failed, false) THEN 'fail'
+               coalesce(input_status IN ({others}), false) AS is_other_image,
+               CASE WHEN same[1] = scan_id THEN same[2] ELSE same[1] END AS same_image_as,
+               CASE WHEN processing_status != 'done' THEN NULL
+                    WHEN coalesce(is_failed, false) THEN 'fail'
                     WHEN coalesce(is_suspect, false) THEN 'review'
                     ELSE 'pass' END AS qc_verdict,
                CASE WHEN processing_status != 'done'
@@ -141,10 +159,19 @@ def scans_query() -> str:
                     ELSE coalesce(reasons, '') END AS qc_reasons
         FROM scans s LEFT JOIN (
             SELECT scan_id, {headlines},
-                   bool_or(verdict = 'fail' AND rule_id IN ({whole})) AS is_failed,
+                   bool_or(verdict = 'fail' AND rule_id IN {scan_failures()}) AS is_failed,
                    bool_or(verdict IN ('review', 'fail')) AS is_suspect,
                    string_agg(DISTINCT rule_id, ';' ORDER BY rule_id)
                        FILTER (verdict IN ('review', 'fail')) AS reasons
-            FROM ({ALL_QUALITY}) GROUP BY scan_id
+            FROM (
+                SELECT scan_id, rule_id, value, verdict FROM ({ALL_QUALITY})
+                UNION ALL
+                SELECT scan_id, rule_id, NULL, 'review'
+                FROM ({_UNANSWERED.format(needed=needed_answers())})
+            ) GROUP BY scan_id
         ) q USING (scan_id)
+        LEFT JOIN (
+            SELECT input_sha256, list(scan_id ORDER BY scan_id) AS same
+            FROM scans WHERE input_sha256 IS NOT NULL GROUP BY input_sha256 HAVING count(*) > 1
+        ) i USING (input_sha256)
     """  # noqa: S608 - ids of rules and names of columns

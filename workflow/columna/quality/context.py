@@ -59,8 +59,8 @@ class QualityContext:
 
     @cached_property
     def vertebrae(self) -> list[Row]:
-        """Rows of the vertebrae that were found, from top to bottom."""
-        rows = [r for r in self.rows.get("vertebrae", ()) if r["spineps_label"] is not None]
+        """Rows of the vertebrae that were found, from top to bottom; fragments are none."""
+        rows = [r for r in self.rows.get("vertebrae", ()) if r["index_from_top"] is not None]
         return sorted(rows, key=lambda row: row["index_from_top"])
 
     @cached_property

@@ -1,7 +1,6 @@
 """The rules, as ``resources/quality_rules.tsv`` lists them."""
 
 import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,6 +32,8 @@ class Rule:
         limits informs only.
     fails_scan
         Whether a failure concerns the whole scan, and not only a level of it.
+    needs_answer
+        Whether a scan can only pass where this rule has a value. For rules of the scan.
     """
 
     rule_id: str
@@ -42,6 +43,7 @@ class Rule:
     review: tuple[float | None, float | None]
     fail: tuple[float | None, float | None]
     fails_scan: bool
+    needs_answer: bool
     version: str
     source: str
     description: str
@@ -93,9 +95,14 @@ def cohort_rules() -> list[Rule]:
     return [rule for rule in all_rules().values() if rule.comparator == "cohort_robust"]
 
 
-def scan_failures() -> Iterable[str]:
+def scan_failures() -> list[str]:
     """Ids of the rules whose failure concerns the whole scan."""
     return [rule.rule_id for rule in all_rules().values() if rule.fails_scan]
+
+
+def needed_answers() -> list[str]:
+    """Ids of the rules without whose answer no scan passes."""
+    return [rule.rule_id for rule in all_rules().values() if rule.needs_answer]
 
 
 @cache
@@ -111,6 +118,7 @@ def _rule(row: dict[str, str]) -> Rule:
         review=(_number(row["review_low"]), _number(row["review_high"])),
         fail=(_number(row["fail_low"]), _number(row["fail_high"])),
         fails_scan=row["fails_scan"] == "yes",
+        needs_answer=row["needs_answer"] == "yes",
     )
 
 

@@ -7,17 +7,20 @@ from typing import Any, ClassVar
 
 from columna.cohort.manifest import ScanEntry
 from columna.config import Config
-from columna.files import sha256_json
+from columna.errors import UnavailableError
+from columna.files import remove_empty, sha256_json
 from columna.layout import Layout
 from columna.store import Record, Store
+from columna.volume import Volume
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a stage wrote for a scan: files, and small results for the record."""
+    """What came of a scan: delivered files, small results and masks to keep with the record."""
 
     files: list[Path] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
+    volumes: dict[str, Volume] = field(default_factory=dict)
 
 
 class Stage(ABC):
@@ -72,12 +75,24 @@ class Stage(ABC):
         """Write what the batch as a whole delivers, after its last scan."""
 
     def file(self, scan: ScanEntry, name: str) -> Path:
-        """Path of an intermediate file of a scan."""
-        return self.layout.scan(scan.scan_id) / name
+        """Path of a file of a scan that goes when a later stage has used it."""
+        return self.layout.work(scan.scan_id) / name
+
+    def mark(self, scan_id: str) -> Path:
+        """The file that is there while a scan is in this stage (`columna.batch.attempts`)."""
+        return self.layout.work(scan_id) / f"{self.name}.begun"
+
+    def remove(self, scan: ScanEntry, name: str) -> None:
+        """Remove a file of `file`, and the folder that it leaves empty."""
+        self.file(scan, name).unlink(missing_ok=True)
+        remove_empty(self.layout.work(scan.scan_id))
 
     def done(self, scan: ScanEntry, stage: str) -> Record:
         """The record of an earlier stage that is known to be done."""
         record = self.store.read(scan.scan_id, stage)
         if record is None:
-            raise FileNotFoundError(self.store.path(scan.scan_id, stage))
+            path = self.store.path(scan.scan_id)
+            raise UnavailableError(
+                f"{path} holds no result of '{stage}': run `columna {stage}` again"
+            )
         return record

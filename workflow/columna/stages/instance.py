@@ -8,9 +8,9 @@ from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.stages.base import Saved, Stage
 from columna.stages.semantic import SEMANTIC
-from columna.volume import Volume, load_volume, save_volume
+from columna.volume import Volume
 
-INSTANCE = "instance.nii.gz"
+INSTANCE = "instance"
 
 
 class InstanceStage(Stage):
@@ -33,7 +33,7 @@ class InstanceStage(Stage):
 
         torch.set_num_threads(threads)
         self.model = load_instance_model(
-            self.folder.path, self.config.models.device, self.config.instance.compute
+            self.folder, self.config.models.device, self.config.instance.compute
         )
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class InstanceStage(Stage):
 
     def load(self, scan: ScanEntry) -> Volume:
         """Read the semantic mask."""
-        return load_volume(self.file(scan, SEMANTIC))
+        return self.store.volume(scan.scan_id, SEMANTIC)
 
     def compute(self, item: Volume) -> Volume:
         """Separate the vertebrae."""
@@ -54,7 +54,5 @@ class InstanceStage(Stage):
         return segment_instances(item, self.model, self.config.instance)
 
     def save(self, scan: ScanEntry, result: Volume) -> Saved:
-        """Write the instance mask in the model's grid."""
-        path = self.file(scan, INSTANCE)
-        save_volume(result, path)
-        return Saved([path])
+        """Keep the instance mask in the model's grid."""
+        return Saved(volumes={INSTANCE: result})

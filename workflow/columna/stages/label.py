@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from columna.cohort.manifest import MASKS, ScanEntry
-from columna.derivatives import Derivatives, mask_sidecar, write_dataset_description
+from columna.derivatives import Derivatives, mask_sidecar, write_dataset_files
 from columna.errors import ScanRefused
 from columna.files import write_json
 from columna.label import LabelResult, label_masks, take_masks
@@ -17,7 +17,7 @@ from columna.stages.base import Saved, Stage
 from columna.stages.instance import INSTANCE
 from columna.stages.semantic import SEMANTIC
 from columna.stages.source import source_sha256
-from columna.volume import Volume, load_volume, save_volume
+from columna.volume import Volume, save_volume
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class LabelStage(Stage):
             settings = self.config.label.model_dump(mode="json", exclude={"given_levels"})
             return {"settings": settings}
         digests = {
-            mask: source_sha256(getattr(scan, mask), self.file(scan, f"source-{mask}.json"))
+            mask: source_sha256(getattr(scan, mask), self.store, scan.scan_id, mask)
             for mask in MASKS
         }
         return {"settings": self.config.label.model_dump(mode="json"), "masks": digests}
@@ -54,7 +54,7 @@ class LabelStage(Stage):
         if scan.has_masks:
             masks = [self._given(scan, mask) for mask in MASKS]
         else:
-            masks = [load_volume(self.file(scan, name)) for name in (SEMANTIC, INSTANCE)]
+            masks = [self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)]
         return LabelItem(Volume(nothing, np.array(grid["affine"])), *masks, scan.has_masks)
 
     def compute(self, item: LabelItem) -> LabelResult:
@@ -63,18 +63,15 @@ class LabelStage(Stage):
         return take(item.grid, item.semantic, item.instance, self.config.label)
 
     def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
-        """Write masks, sidecars and points below the derivatives folder."""
+        """Write masks, their sidecar and points below the derivatives folder."""
         names = Derivatives(self.layout.derivatives, scan.scan_id)
         save_volume(result.semantic, names.semantic)
         save_volume(result.instance, names.instance)
-        sidecar = mask_sidecar(scan.path.name, self._history(scan))
-        for mask in (names.semantic, names.instance):
-            write_json(names.sidecar(mask), sidecar)
+        sidecar = mask_sidecar(scan.path.name, names.semantic.name, self._history(scan))
+        write_json(names.sidecar, sidecar)
         write_json(names.points, poi_json(result))
-        write_dataset_description(self.layout.derivatives)
-        files = [names.semantic, names.instance, names.points]
-        files += [names.sidecar(names.semantic), names.sidecar(names.instance)]
-        return Saved(files, {"levels": result.levels, "naming": result.naming})
+        write_dataset_files(self.layout.derivatives)
+        return Saved(names.files, {"levels": result.levels, "naming": result.naming})
 
     def _history(self, scan: ScanEntry) -> dict[str, dict[str, Any]]:
         """What every stage of this scan depended on: input digest, settings, models."""

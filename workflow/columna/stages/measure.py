@@ -9,6 +9,8 @@ from columna.derivatives import Derivatives
 from columna.layout import stages_before
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.prepare import read_scan
+from columna.prepare.modality import acquisition_facts
+from columna.prepare.sidecars import read_sidecar
 from columna.provenance import container_digest, git_commit
 from columna.stages.base import Saved, Stage
 from columna.store import Record
@@ -77,7 +79,7 @@ class MeasureStage(Stage):
         if record.status == "done":
             return record.values["rows"]
         prepared = self.store.read(scan.scan_id, "prepare")
-        facts = prepared.values.get("facts", {}) if prepared else {}
+        facts = prepared.values.get("facts") if prepared else None
         row = unmeasured_scan_row(
             scan_id=scan.scan_id,
             participant_id=scan.participant_id,
@@ -86,7 +88,7 @@ class MeasureStage(Stage):
             status=record.status,
             code=record.code,
             reason=record.reason,
-            facts=facts,
+            facts=facts or acquisition_facts(scan.path, read_sidecar(scan.path)),
             provenance=self._provenance(scan, {}),
         )
         return {"scans": [row]}

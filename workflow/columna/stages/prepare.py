@@ -8,22 +8,21 @@ from columna.cohort.manifest import ScanEntry
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.prepare import Scan, prepare_scan, read_scan
-from columna.prepare.modality import sidecar_path
+from columna.prepare.sidecars import sidecar_sha256
 from columna.stages.base import Saved, Stage
+from columna.stages.prepared import PREPARED, write_prepared
 from columna.stages.source import source_sha256
-from columna.volume import Volume, save_image
+from columna.volume import Volume
 
 if TYPE_CHECKING:
     from columna.models.grid import ModelGrid
-
-PREPARED = "prepared.nii.gz"
 
 
 class PrepareStage(Stage):
     """Check, correct, normalise, reorient and resample; with masks at hand, check only."""
 
     name = "prepare"
-    version = 4
+    version = 5
 
     @cached_property
     def grid(self) -> "ModelGrid":
@@ -31,12 +30,10 @@ class PrepareStage(Stage):
         return ModelFolder.read(find_model(self.config.models.semantic)).grid
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Input file, sidecar, settings and the grid that the model asks for, if one is to run."""
+        """Input file, sidecars, settings and the grid that the model asks for, if one is to run."""
         return {
-            "input": source_sha256(scan.path, self.file(scan, "source.json")),
-            "sidecar": source_sha256(
-                sidecar_path(scan.path), self.file(scan, "source-sidecar.json")
-            ),
+            "input": source_sha256(scan.path, self.store, scan.scan_id, "input"),
+            "sidecars": sidecar_sha256(scan.path),
             "settings": self.config.prepare.model_dump(mode="json"),
             "grid": None if scan.has_masks else asdict(self.grid),
         }
@@ -51,11 +48,13 @@ class PrepareStage(Stage):
         return read, prepare_scan(read, self.grid, self.config.prepare) if is_wanted else None
 
     def save(self, scan: ScanEntry, result: tuple[Scan, Volume | None]) -> Saved:
-        """Write the prepared image; facts and grid of the input go into the record."""
+        """Write the prepared image; facts and grid of the input go into the record.
+
+        The image is no lasting result: the next stage removes it, or makes it again.
+        """
         read, prepared = result
-        files = []
-        if prepared is not None:
-            files = [self.file(scan, PREPARED)]
-            save_image(prepared, files[0])
         grid = {"shape": list(read.volume.shape), "affine": read.volume.affine.tolist()}
-        return Saved(files, {"facts": read.facts, "grid": grid})
+        values = {"facts": read.facts, "grid": grid}
+        if prepared is not None:
+            values["prepared_sha256"] = write_prepared(prepared, self.file(scan, PREPARED))
+        return Saved(values=values)

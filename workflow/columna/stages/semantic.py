@@ -7,13 +7,14 @@ from columna.cohort.manifest import ScanEntry
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.stages.base import Saved, Stage
-from columna.stages.prepare import PREPARED
-from columna.volume import Volume, load_image, save_volume
+from columna.stages.prepared import PREPARED, read_prepared
+from columna.store import Record
+from columna.volume import Volume
 
 if TYPE_CHECKING:
     from columna.semantic import SemanticResult
 
-SEMANTIC = "semantic.nii.gz"
+SEMANTIC = "semantic"
 
 
 class SemanticStage(Stage):
@@ -36,7 +37,7 @@ class SemanticStage(Stage):
 
         torch.set_num_threads(threads)
         self.model = load_semantic_model(
-            self.folder.path, self.config.models.device, self.config.semantic.compute
+            self.folder, self.config.models.device, self.config.semantic.compute
         )
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
@@ -47,8 +48,8 @@ class SemanticStage(Stage):
         }
 
     def load(self, scan: ScanEntry) -> Volume:
-        """Read the prepared image."""
-        return load_image(self.file(scan, PREPARED))
+        """Read the prepared image, or make it again."""
+        return read_prepared(scan, self.done(scan, "prepare"), self.file(scan, PREPARED))
 
     def compute(self, item: Volume) -> "SemanticResult":
         """Segment the 14 structures."""
@@ -57,7 +58,10 @@ class SemanticStage(Stage):
         return segment_semantic(item, self.model, self.config.semantic)
 
     def save(self, scan: ScanEntry, result: "SemanticResult") -> Saved:
-        """Write the mask in the model's grid; the confidence summary goes into the record."""
-        path = self.file(scan, SEMANTIC)
-        save_volume(result.mask, path)
-        return Saved([path], {"confidence": result.confidence})
+        """Keep the mask in the model's grid, and the confidence summary."""
+        return Saved(values={"confidence": result.confidence}, volumes={SEMANTIC: result.mask})
+
+    def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
+        """Remove the prepared images, which no later stage reads."""
+        for scan in scans:
+            self.remove(scan, PREPARED)

@@ -1,36 +1,59 @@
 """Digest of a scan's input file, remembered as long as size and time of the file stay."""
 
-import json
 from pathlib import Path
 
-from columna.files import sha256_file, write_json
+from columna.errors import UnavailableError
+from columna.files import sha256_file
+from columna.store import Store
 
 
-def source_sha256(path: Path, memo: Path) -> str | None:
-    """SHA-256 of the bytes of `path`, or None where it cannot be read.
+def source_sha256(
+    path: Path, store: Store, scan_id: str, name: str, *, optional: bool = False
+) -> str | None:
+    """SHA-256 of the bytes of `path`.
 
     Parameters
     ----------
     path
         The input file.
-    memo
-        A small JSON file that keeps the digest with the size and modification time it was
-        computed for, as git's index does: asking again for an untouched file reads nothing.
+    store
+        Keeps the digest with the size and modification time it was computed for, as git's index
+        does: asking again for an untouched file reads nothing.
+    scan_id, name
+        Which scan, and what the file is to it.
+    optional
+        Whether None stands for a file that does not exist.
+
+    Raises
+    ------
+    UnavailableError
+        If the file cannot be read.
     """
     try:
         status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
-        known = _read(memo)
-        if known.get("stamp") != stamp:
-            known = {"stamp": stamp, "sha256": sha256_file(path)}
-            write_json(memo, known)
-    except OSError:
-        return None
+    except FileNotFoundError as error:
+        if optional:
+            return None
+        raise UnavailableError.of_input(path, error) from error
+    except OSError as error:
+        raise UnavailableError.of_input(path, error) from error
+    stamp = [status.st_size, status.st_mtime_ns]
+    known = store.sources(scan_id).get(name, {})
+    if known.get("stamp") != stamp:
+        known = {"stamp": stamp, "sha256": digest_of(path)}
+        store.remember(scan_id, {name: known})
     return known["sha256"]
 
 
-def _read(memo: Path) -> dict:
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file of the cohort.
+
+    Raises
+    ------
+    UnavailableError
+        If the file cannot be read.
+    """
     try:
-        return json.loads(memo.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
+        return sha256_file(path)
+    except OSError as error:
+        raise UnavailableError.of_input(path, error) from error

@@ -7,9 +7,9 @@ raises `TableError` naming the first row that is wrong.
 import duckdb
 import pyarrow as pa
 
+from columna.cohort.rows import OK
 from columna.errors import TableError
 from columna.tables.catalogue import SHARDED
-from columna.tables.left_out import OK
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.validate import key_text

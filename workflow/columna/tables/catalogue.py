@@ -4,6 +4,7 @@ from columna.tables.columns import COLUMNS
 from columna.tables.cord_canal import CORD_CANAL
 from columna.tables.discs import DISCS
 from columna.tables.endplates import ENDPLATES
+from columna.tables.participants import PARTICIPANTS
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
@@ -19,5 +20,7 @@ MEASURED: dict[str, Table] = {
 SHARDED: dict[str, Table] = {**MEASURED, QUALITY.name: QUALITY}
 """Tables that shards hold rows of."""
 
-TABLES: dict[str, Table] = {t.name: t for t in (*SHARDED.values(), COHORT_REFERENCE, COLUMNS)}
+TABLES: dict[str, Table] = {
+    t.name: t for t in (*SHARDED.values(), PARTICIPANTS, COHORT_REFERENCE, COLUMNS)
+}
 """Tables that are delivered."""

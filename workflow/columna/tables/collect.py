@@ -21,6 +21,7 @@ from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.dictionary import data_package, dictionary_rows, sidecar
 from columna.tables.left_out import left_out_rows
+from columna.tables.participants import collect_participants, own_entries
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
@@ -35,7 +36,9 @@ MEMORY_LIMIT = "1500MB"
 THREADS = 2
 
 
-def collect_tables(layout: Layout, config_sha256: str) -> dict[str, int]:
+def collect_tables(
+    layout: Layout, config_sha256: str, participant_columns: Sequence[str] = ()
+) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
     batches = list_batches(layout.index)
     return collect(
@@ -43,6 +46,7 @@ def collect_tables(layout: Layout, config_sha256: str) -> dict[str, int]:
         pq.read_table(layout.index / "scans.parquet"),
         layout.tables,
         config_sha256,
+        participant_columns,
     )
 
 
@@ -51,6 +55,7 @@ def collect(
     index: pa.Table | pd.DataFrame,
     out: Path,
     config_sha256: str,
+    participant_columns: Sequence[str] = (),
 ) -> dict[str, int]:
     """Write one Parquet file per table, and the data dictionary in its four forms.
 
@@ -68,6 +73,8 @@ def collect(
         Folder of the tables.
     config_sha256
         Digest of the settings that all rows were made with.
+    participant_columns
+        Further columns of the index that the table `participants` may hold.
 
     Returns
     -------
@@ -87,7 +94,12 @@ def collect(
         work = Path(folder)
         with _database(work) as database:
             counts = _collect(database, shards, index, work, config_sha256)
-        _write_dictionary(work, config_sha256)
+        table, rows = collect_participants(index, participant_columns)
+        schema = table.arrow_schema(__version__, config_sha256)
+        counts[table.name] = _write(table, schema, iter(rows.to_batches()), work)
+        _write_dictionary(work, config_sha256, {**TABLES, table.name: table})
+        described = sidecar(table, own_entries(index, table))
+        write_json(work / f"{table.name}.json", described)
         for pattern in ("*.parquet", "*.json", "*.sql"):
             for file in sorted(work.glob(pattern)):
                 file.replace(out / file.name)
@@ -175,14 +187,14 @@ def _write(table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], f
     return rows
 
 
-def _write_dictionary(folder: Path, config_sha256: str) -> None:
-    rows = rows_to_arrow(COLUMNS, dictionary_rows(TABLES.values()))
+def _write_dictionary(folder: Path, config_sha256: str, tables: Mapping[str, Table]) -> None:
+    rows = rows_to_arrow(COLUMNS, dictionary_rows(tables.values()))
     _write(COLUMNS, COLUMNS.arrow_schema(__version__, config_sha256), rows.to_batches(), folder)
-    for name, table in TABLES.items():
+    for name, table in tables.items():
         write_json(folder / f"{name}.json", sidecar(table))
     provenance: dict[str, Any] = {
         "pipeline_version": __version__,
         "config_sha256": config_sha256,
     }
-    write_json(folder / "datapackage.json", data_package(TABLES.values(), provenance))
+    write_json(folder / "datapackage.json", data_package(tables.values(), provenance))
     write_text(folder / VIEWS_FILE, views_sql())

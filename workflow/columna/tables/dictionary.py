@@ -54,9 +54,10 @@ def _dictionary_row(table: Table, place: int, column: Column) -> dict[str, Any]:
     }
 
 
-def sidecar(table: Table) -> dict[str, Any]:
-    """Describe a table as BIDS does in ``<table>.json``."""
-    return {column.name: _sidecar_entry(column) for column in table}
+def sidecar(table: Table, own: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """Describe a table as BIDS does in ``<table>.json``; `own` entries of columns win."""
+    own = own or {}
+    return {c.name: _sidecar_entry(c) | dict(own.get(c.name, {})) for c in table}
 
 
 def _sidecar_entry(column: Column) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from columna.errors import TableError
 from columna.files import atomic_path, write_json
 from columna.tables.catalogue import TABLES
 from columna.tables.dictionary import data_package
+from columna.tables.participants import as_delivered
 from columna.tables.schema import Column, Table
 
 LABEL_LENGTH = 80
@@ -87,7 +88,7 @@ def _chosen(tables: Path, names: Iterable[str]) -> list[Table]:
             raise TableError(f"no table is called {name!r}; there are {', '.join(TABLES)}")
         if not _source(tables, TABLES[name]).exists():
             raise TableError(f"{_source(tables, TABLES[name])} does not exist: collect first")
-        chosen.append(TABLES[name])
+        chosen.append(as_delivered(TABLES[name], _source(tables, TABLES[name])))
     return chosen
 
 

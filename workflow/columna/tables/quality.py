@@ -25,9 +25,9 @@ VERDICTS = {
     "fail": "far outside: do not use this level, or this scan, as it is",
 }
 QC_VERDICTS = {
-    "pass": "no rule asks for a look",
-    "review": "a rule says review, or a level fails",
-    "fail": "not measured, or a rule about the whole scan fails",
+    "pass": "no rule asks for a look, and those that must have an answer have one",
+    "review": "a rule says review, a level fails, or a rule that must have an answer has none",
+    "fail": "a rule about the whole scan fails",
 }
 STRUCTURE_CODES = {name: f"semantic label {label}" for label, name in semantic_names().items()}
 

@@ -71,15 +71,15 @@ def _status(
     """Why the values of a group are missing, or that they are there.
 
     The first that applies: what the row says itself; the code of the group that it is made from
-    (`Column.within`), where that has no values; the code of a `Missing` in it, which holds for
-    the whole group. A value that is just not there has the status `UNEXPLAINED`.
+    (`Column.within`), where that has no values; the code of a `Missing` in it. The last two hold
+    for the whole group. A value that is just not there has the status `UNEXPLAINED`.
     """
     found = [values.get(name) for name in governed]
     code, outer = values.get(column.name), None
     if column.within:
         outer = values.get(column.within)
         if code is None and outer not in table[column.within].value_codes:
-            code = outer if outer in column.codes else NOT_MEASURED
+            return outer if outer in column.codes else NOT_MEASURED
     if code is not None and code not in column.value_codes:
         _refuse_values(table, governed, found, f"{column.name} is {code}")
         return code

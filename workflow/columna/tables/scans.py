@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from columna.layout import STAGES
+from columna.prepare.modality import MODALITIES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import since, with_status
 from columna.tables.quality import QC_VERDICTS
@@ -39,6 +40,7 @@ def _input_columns() -> tuple[Column, ...]:
             null_rule="the input was not accepted",
         ),
         Column("is_excluded_input", "bool", "Whether the input was not accepted.", nullable=False),
+        *since("1.2.0", *_kind_columns()),
         Column(
             "input_status",
             "category",
@@ -86,17 +88,34 @@ def _input_columns() -> tuple[Column, ...]:
     )
 
 
-MODALITIES = {"T2w": "the file name says so", "MR": "the sidecar says MR, the name nothing"}
+def _kind_columns() -> tuple[Column, ...]:
+    return (
+        Column(
+            "is_other_image",
+            "bool",
+            "Whether the input is no sagittal T2w scan (another contrast or plane, a mask) and was "
+            "not accepted for that; such inputs are no failures.",
+            nullable=False,
+            at_collect=True,
+        ),
+        Column(
+            "same_image_as",
+            "string",
+            "Another scan with the same image (input_sha256): the first in alphabetical order.",
+            null_rule="no other scan has the same image, or the input was not accepted",
+            at_collect=True,
+        ),
+    )
 
 
 def _acquisition_columns() -> tuple[Column, ...]:
-    sidecar = {"null_rule": "the sidecar does not say", "source": "BIDS sidecar"}
+    sidecar = {"null_rule": "no sidecar says", "source": "BIDS sidecars, the nearest first"}
     return (
         Column(
             "modality",
             "category",
-            "Kind of scan, by name or sidecar.",
-            codes=MODALITIES,
+            "Kind of image, by name or sidecar; also of inputs that were not accepted.",
+            codes=dict(MODALITIES),
             null_rule="neither name nor sidecar says",
             source="BIDS name and sidecar",
         ),
@@ -106,6 +125,18 @@ def _acquisition_columns() -> tuple[Column, ...]:
         Column("repetition_time_s", "float64", "Repetition time.", plausible=(0, 30), **sidecar),
         Column("echo_time_s", "float64", "Echo time.", plausible=(0, 1), **sidecar),
     )
+
+
+AFFINE_SOURCES = {
+    "sform": "the sform, which comes first where both are valid",
+    "qform": "the qform, because the sform is not set",
+}
+SPACINGS = {
+    "lr": "Voxel size left-right: the distance of neighbouring slices, also where the voxel axes "
+    "are sheared.",
+    "ap": "Voxel size anterior-posterior: the distance of neighbouring voxels inside a slice.",
+    "si": "Voxel size superior-inferior: the distance of neighbouring voxels inside a slice.",
+}
 
 
 def _grid_columns() -> tuple[Column, ...]:
@@ -121,10 +152,8 @@ def _grid_columns() -> tuple[Column, ...]:
             for axis, name in AXES
         ),
         *(
-            Column(
-                f"spacing_{axis}_mm", "float64", f"Voxel size {name}.", plausible=(0.2, 8), **read
-            )
-            for axis, name in AXES
+            Column(f"spacing_{axis}_mm", "float64", SPACINGS[axis], plausible=(0.2, 8), **read)
+            for axis, _ in AXES
         ),
         Column(
             "obliquity_deg",
@@ -137,7 +166,7 @@ def _grid_columns() -> tuple[Column, ...]:
             Column(f"fov_{axis}_mm", "float64", f"Field of view {name}: voxels x size.", **read)
             for axis, name in AXES
         ),
-        *since("1.1.0", *_station_columns()),
+        *since("1.1.0", *_transform_columns(), *_station_columns()),
         Column(
             "support_fraction_ratio",
             "float64",
@@ -145,6 +174,63 @@ def _grid_columns() -> tuple[Column, ...]:
             status="input_status",
             null_rule="the input was not accepted",
             plausible=(0.2, 1),
+        ),
+    )
+
+
+def _transform_columns() -> tuple[Column, ...]:
+    """Sheared axes, and the qform against the sform (docs/quality.md)."""
+    read = {"source": "image header"}
+    accepted = read | {"status": "input_status", "null_rule": "the input was not accepted"}
+    return (
+        Column(
+            "shear_deg",
+            "float64",
+            "Largest difference of the angle between two voxel axes from 90 degrees.",
+            **accepted,
+        ),
+        Column(
+            "affine_source",
+            "category",
+            "The transform of the header that all places and sides follow.",
+            codes=AFFINE_SOURCES,
+            **accepted,
+        ),
+        *with_status(
+            "qform_status",
+            "sform and qform are not both valid, or the input was not accepted",
+            Column(
+                "qform_distance_mm",
+                "float64",
+                "Largest distance between the places that sform and qform give to a corner of the "
+                "image, less what rounding can explain (0.15 % of the way from the first voxel).",
+                **read,
+            ),
+            Column(
+                "is_qform_mirrored",
+                "bool",
+                "Whether sform and qform disagree about which side is left.",
+                **read,
+            ),
+            Column(
+                "qform_turn_deg",
+                "float64",
+                "Angle between the axes of sform and qform, a mirroring left-right undone.",
+                **read,
+            ),
+            Column(
+                "qform_scale_ratio",
+                "float64",
+                "Largest ratio of lengths by sform and by qform, or its inverse; 1 = equal.",
+                **read,
+            ),
+            Column(
+                "qform_shift_mm",
+                "float64",
+                "Distance between the places that sform and qform give to the middle of the image.",
+                **read,
+            ),
+            within="input_status",
         ),
     )
 
@@ -285,14 +371,16 @@ def _quality_columns() -> tuple[Column, ...]:
             "category",
             "What the rules of the table quality say of the scan as a whole.",
             codes=QC_VERDICTS,
-            nullable=False,
+            status="processing_status",
+            null_rule="processing_status is not done: nothing was judged",
             at_collect=True,
             source="quality",
         ),
         Column(
             "qc_reasons",
             "string",
-            "Rules that say review or fail, separated by ;; empty if none does.",
+            "Rules that say review or fail, or lack an answer that they must have, separated by "
+            ";; empty if none does. Of scans that are not done: processing_code.",
             nullable=False,
             at_collect=True,
             source="quality",

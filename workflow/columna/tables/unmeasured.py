@@ -14,8 +14,14 @@ UNKNOWN_COUNTS = {
 }
 """Columns of `scans` where the vertebrae cannot be counted out."""
 
-STATIONS = ("is_stitched", "n_stations_n", "stitch_si_mm")
-"""Facts that neither image nor sidecar may tell."""
+CHECKED = "dim_si_n"
+"""A fact that is known of an input once it was read and accepted."""
+NOT_ALWAYS_TOLD = (
+    *("is_stitched", "n_stations_n", "stitch_si_mm"),
+    *("qform_distance_mm", "is_qform_mirrored", "qform_turn_deg", "qform_scale_ratio"),
+    "qform_shift_mm",
+)
+"""Facts that neither header, image nor sidecar may tell."""
 _INPUT_STAGES = ("index", "prepare")
 _PATH = re.compile(r"\S*[/\\]\S*|\S+\.nii(?:\.gz)?\b")
 
@@ -41,17 +47,18 @@ def unmeasured_scan_row(
     stage, status, code, reason
         Where it ended, ``refused`` or ``failed``, and why. Paths in `reason` are left out.
     facts
-        What `prepare` says of the input; empty where it did not come so far.
+        What `prepare` says of the input; where it did not come so far, what name and sidecars do
+        (`columna.prepare.modality.acquisition_facts`).
     provenance
         Versions and digests, by column name.
     """
     is_excluded = status == "refused" and stage in _INPUT_STAGES
-    facts = {} if is_excluded else facts or {}
+    facts = facts or {}
     reason = without_paths(reason)
     if is_excluded:
         outcome = {"input_status": code, "input_reason": reason}
     else:
-        outcome = {"input_status": "ok" if facts else NOT_CHECKED}
+        outcome = {"input_status": "ok" if CHECKED in facts else NOT_CHECKED}
     return finish_row(
         SCANS,
         {"scan_id": scan_id, "participant_id": participant_id, "session_id": session_id}
@@ -71,7 +78,7 @@ def unmeasured_scan_row(
 
 def input_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What `prepare` says of an input, as columns; what it could not tell has its reason."""
-    unknown = [name for name in STATIONS if facts.get(name) is None]
+    unknown = [name for name in NOT_ALWAYS_TOLD if facts.get(name) is None]
     return known_facts(facts) | dict.fromkeys(unknown, Missing("not_recorded"))
 
 

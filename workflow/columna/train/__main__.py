@@ -12,7 +12,8 @@ from columna.logs import configure_logging
 from columna.models.device import choose_device
 from columna.train.export import EXPORTS
 from columna.train.loop import TrainSettings, train
-from columna.train.run import TASKS, choose_training_format
+from columna.train.run import choose_training_format, make_task
+from columna.train.settings import PHASES, TrainConfig
 from columna.train.sources import fresh, pooled, synthetic
 from columna.train.stream import Stream
 
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     configure_logging()
     torch.set_num_threads(options.threads)
-    task, device = TASKS[options.kind], choose_device()
+    task, device = make_task(options.kind, TrainConfig()), choose_device()
     settings = TrainSettings(
         state=options.state,
         steps=options.max_steps,
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m columna.train", description=__doc__)
-    parser.add_argument("kind", choices=TASKS)
+    parser.add_argument("kind", choices=PHASES)
     parser.add_argument("--minutes", type=float, default=45.0, help="wall time of the training")
     parser.add_argument("--out", type=Path, required=True, help="model folder to write")
     parser.add_argument("--state", type=Path, required=True, help="file to resume from")

@@ -22,6 +22,7 @@ from columna.files import write_json, write_text
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_mask, read_scan
 from columna.prepare.stage import PADDING
+from columna.train.label_sets import LabelSets, coded, label_sets
 from columna.train.labels import CLASS_OF, LABELS, dataset_json
 from columna.train.settings import DatasetSettings
 from columna.volume import PIR, Volume, resample_mask_like, save_image, save_volume
@@ -92,16 +93,16 @@ def convert(
     CohortError
         If a sheet cannot be read, has no masks, or nothing in all of them can be used.
     """
-    cases = []
+    cases, sets = [], label_sets(datasets)
     for name, settings in datasets.items():
-        rows = list(sheet_rows(settings.sheet))
+        rows = list(sheet_rows(settings.sheet, needed=_needed(settings)))
         parts = folds_of({row.participant_id for row in rows}, folds)
         for row in rows:
             case = Case(
                 f"{name}_{len(cases):05d}", name, row.participant_id, row.scan_id,
                 parts[row.participant_id],
             )  # fmt: skip
-            cases.append(_converted(case, row, folder, prepare))
+            cases.append(_converted(case, row, folder, prepare, settings, sets))
     used = [case for case in cases if case.status == "ok"]
     if not used:
         raise CohortError("none of the scans can be trained on: see the reasons above")
@@ -149,11 +150,16 @@ class Row:
     reason: str
 
 
-def sheet_rows(sheet: Path, *, with_masks: bool = True) -> Iterator[Row]:
-    """Rows of a sheet of scans; the columns of masks may be absent unless `with_masks`."""
-    table = read_sheet(sheet)
-    missing = [mask for mask in MASKS if mask not in table.columns]
-    if missing and with_masks:
+def _needed(settings: DatasetSettings) -> tuple[str, ...]:
+    """Masks that a dataset must have."""
+    return MASKS if settings.labels is None else MASKS[:1]
+
+
+def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[Row]:
+    """Rows of a sheet of scans, which must have columns for the masks `needed`."""
+    table = read_sheet(sheet, paired_masks=len(needed) != 1)
+    missing = [mask for mask in needed if mask not in table.columns]
+    if missing:
         raise CohortError(f"{sheet}: training needs the columns {', '.join(missing)}")
     for row in table.to_dict("records"):
         masks = {mask: Path(row[mask]) if row.get(mask) else None for mask in MASKS}
@@ -167,17 +173,26 @@ def sheet_rows(sheet: Path, *, with_masks: bool = True) -> Iterator[Row]:
         )
 
 
-def _converted(case: Case, row: Row, folder: Path, prepare: PrepareSettings) -> Case:
+def _converted(
+    case: Case,
+    row: Row,
+    folder: Path,
+    prepare: PrepareSettings,
+    settings: DatasetSettings,
+    sets: LabelSets,
+) -> Case:
     """Write the files of one case; a case that says why where that is impossible."""
     if row.status != "ok":
         return _left_out(case, row.status, row.reason)
     try:
-        image, semantic, instance = _read(row, prepare)
+        image, masks = _read(row, prepare, _needed(settings))
+        codes = _coded(masks["semantic"], settings, sets)
     except ScanRefused as refusal:
         return _left_out(case, refusal.code, refusal.reason)
     save_image(image, image_path(folder, case.case))
-    save_volume(semantic.with_array(CLASS_OF[semantic.array]), label_path(folder, case.case))
-    save_volume(instance, instance_path(folder, case.case))
+    save_volume(codes, label_path(folder, case.case))
+    if "instance" in masks:
+        save_volume(masks["instance"], instance_path(folder, case.case))
     return case
 
 
@@ -186,15 +201,26 @@ def _left_out(case: Case, status: str, reason: str) -> Case:
     return Case(**asdict(case) | {"status": status, "reason": reason})
 
 
-def _read(row: Row, prepare: PrepareSettings) -> tuple[Volume, Volume, Volume]:
-    """Prepared image along P, I, R, and both masks on its grid."""
+def _read(
+    row: Row, prepare: PrepareSettings, needed: tuple[str, ...]
+) -> tuple[Volume, dict[str, Volume]]:
+    """Prepared image along P, I, R, and the masks `needed` on its grid."""
     scan = read_scan(row.path, prepare)
     # without the padding, which nnU-Net would take for a background to crop
     image = prepare_scan(scan, OWN_GRID, prepare).cropped((slice(PADDING, -PADDING),) * 3)
-    semantic, instance = (_mask(row, mask, image, prepare) for mask in MASKS)
-    if not np.isin(semantic.array, LABELS).any():
+    return image, {mask: _mask(row, mask, image, prepare) for mask in needed}
+
+
+def _coded(mask: Volume, settings: DatasetSettings, sets: LabelSets) -> Volume:
+    """Codes of a semantic mask (`label_sets`): its classes, where it labels every structure."""
+    if not np.isin(mask.array, tuple(settings.labels or LABELS)).any():
         raise ScanRefused("bad_mask", "The semantic mask holds none of the known structures.")
-    return image, semantic, instance
+    if settings.labels is not None:
+        return mask.with_array(coded(mask.array, settings, sets, mask.spacing_mm))
+    array = mask.array
+    array[np.isin(array, (*BODY, Semantic.DENS))] = Semantic.VERTEBRAL_BODY
+    array[np.isin(array, ENDPLATES)] = Semantic.ENDPLATE
+    return mask.with_array(CLASS_OF[array])
 
 
 def _mask(row: Row, kind: str, image: Volume, prepare: PrepareSettings) -> Volume:
@@ -207,11 +233,7 @@ def _mask(row: Row, kind: str, image: Volume, prepare: PrepareSettings) -> Volum
         raise ScanRefused("bad_mask", f"The {kind} mask: {refusal.reason}") from refusal
     if mask.array.max(initial=0) > 255:
         raise ScanRefused("bad_mask", f"The {kind} mask holds labels above 255.")
-    array = resample_mask_like(mask, image).array.astype(np.uint8)
-    if kind == "semantic":
-        array[np.isin(array, (*BODY, Semantic.DENS))] = Semantic.VERTEBRAL_BODY
-        array[np.isin(array, ENDPLATES)] = Semantic.ENDPLATE
-    return image.with_array(array)
+    return image.with_array(resample_mask_like(mask, image).array.astype(np.uint8))
 
 
 def image_path(folder: Path, case: str) -> Path:
@@ -220,7 +242,7 @@ def image_path(folder: Path, case: str) -> Path:
 
 
 def label_path(folder: Path, case: str) -> Path:
-    """Classes of the semantic network."""
+    """Classes of the semantic network, or codes of sets of them (`label_sets`)."""
     return folder / "labelsTr" / f"{case}.nii.gz"
 
 

@@ -12,10 +12,12 @@ from columna.anatomy import (
     vertebra_labels,
 )
 from columna.models.instance_network import InstanceUNet
+from columna.train.bend import bent_masks
 from columna.train.degrade import degraded
 from columna.train.losses import sample_dice_and_entropy, sum_of_norms
 from columna.train.maps import LabelMap
 from columna.train.masks import map_masks
+from columna.train.scans import RealScan
 from columna.train.stream import Arrays
 from columna.train.subject import Masks
 from columna.train.task import Task, adam, linear
@@ -83,6 +85,11 @@ def map_windows(label_map: LabelMap, rng: np.random.Generator) -> Arrays | None:
     return windows(map_masks(label_map, SLAB_MM, rng), rng)
 
 
+def scan_windows(scan: RealScan, rng: np.random.Generator) -> Arrays | None:
+    """Windows of a bent real scan; what they hold is said at `windows`."""
+    return windows(bent_masks(scan, SLAB_MM, rng), rng)
+
+
 def encode(codes: Tensor) -> Tensor:
     """Input classes (N, P, I, R) -> one-hot float32 (N, channels, P, I, R)."""
     return nn.functional.one_hot(codes.long(), CHANNELS).movedim(-1, 1).float()
@@ -116,10 +123,10 @@ def cut(array: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 TASK = Task(
     name="instance",
-    class_names=("vertebra above", "vertebra", "vertebra below"),
+    structures={1: "vertebra above", 2: "vertebra", 3: "vertebra below"},
+    allowed=np.eye(CLASSES, dtype=bool),
     build_network=build_network,
-    spacing_mm=SLAB_MM,
-    cut=windows,
+    cut_scan=scan_windows,
     cut_map=map_windows,
     per_draw=WINDOWS,
     encode=encode,

@@ -13,8 +13,8 @@ import torch
 from columna.logs import configure_logging
 from columna.models.checkpoint import load_checkpoint
 from columna.train.looks import Looks
-from columna.train.run import TASKS
-from columna.train.settings import LooksSettings, TrainConfig
+from columna.train.run import make_task
+from columna.train.settings import PHASES, LooksSettings, TrainConfig
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,13 +23,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("state", type=Path, help="what `python -m columna.train` resumes from")
     parser.add_argument("out", type=Path, help="gets the pictures and model/")
     parser.add_argument("--sheet", type=Path, required=True)
-    parser.add_argument("--kind", choices=TASKS, default="semantic")
+    parser.add_argument("--kind", choices=PHASES, default="semantic")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     configure_logging()
     torch.set_num_threads(options.threads)
     content = load_checkpoint(options.state)
-    network = TASKS[options.kind].build_network()
+    network = make_task(options.kind, TrainConfig()).build_network()
     network.load_state_dict(content["averaged"])
     config = TrainConfig(device="cpu", looks=LooksSettings(sheet=options.sheet))
     points = Looks(options.kind, config, options.out).take(content["step"], network.eval())

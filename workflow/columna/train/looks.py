@@ -57,7 +57,7 @@ class Looks:
     def __init__(self, phase: str, config: TrainConfig, folder: Path) -> None:
         self._config, self._folder, self._phase = config, folder, phase
         self._semantic: dict[str, Volume] = {}
-        rows = sheet_rows(config.looks.sheet, with_masks=False)
+        rows = sheet_rows(config.looks.sheet)
         self._scans = [scan for row in rows if (scan := _read(row, config.prepare))]
 
     def take(self, step: int, network: nn.Module) -> list[Point]:

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from columna.errors import ColumnaError
+from columna.errors import ColumnaError, ModelError
 from columna.files import atomic_path
 from columna.models.checkpoint import load_checkpoint
+from columna.models.weights import fitting_weights
 from columna.train.stream import Stream
 from columna.train.task import Task
 
@@ -280,11 +281,11 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
     Raises
     ------
     ColumnaError
-        If they are of another architecture.
+        If they are of another architecture, or not finite.
     """
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+        network.load_state_dict(fitting_weights(network, weights))
+    except ModelError as error:
         raise ColumnaError(f"the weights to start from do not fit this network: {error}") from error
 
 

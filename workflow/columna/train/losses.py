@@ -8,7 +8,7 @@ from torch import Tensor, nn
 SMOOTH = 1e-5
 
 
-def deep_loss(outputs: Tensor | list[Tensor], target: Tensor) -> Tensor:
+def deep_loss(outputs: Tensor | list[Tensor], target: Tensor, allowed: Tensor) -> Tensor:
     """Mean loss over the resolutions of a deeply supervised network, halved at each one.
 
     Parameters
@@ -16,7 +16,9 @@ def deep_loss(outputs: Tensor | list[Tensor], target: Tensor) -> Tensor:
     outputs
         Logits (N, classes, ...), or a list of them, finest first; the three finest count.
     target
-        Classes, int64 (N, ...).
+        Codes, int64 (N, ...).
+    allowed
+        Which classes a code allows, bool (codes, classes): `label_sets.LabelSets.table`.
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else outputs[:3]
     total, weights = 0.0, 0.0
@@ -26,22 +28,60 @@ def deep_loss(outputs: Tensor | list[Tensor], target: Tensor) -> Tensor:
             scaled = nn.functional.interpolate(target[:, None].float(), logits.shape[2:])[
                 :, 0
             ].long()
-        total = total + dice_and_entropy(logits, scaled) * 0.5**level
+        total = total + dice_and_entropy(logits, scaled, allowed) * 0.5**level
         weights += 0.5**level
     return total / weights
 
 
-def dice_and_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy plus one minus the mean soft Dice of the classes that occur in the batch."""
-    logits = logits.float()
-    entropy = nn.functional.cross_entropy(logits, target)
-    axes = (0, *range(2, logits.ndim))
-    overlap, total, size = _soft_counts(logits, target, axes)
-    dice = 2 * overlap / (total + SMOOTH)
-    present = size[1:] > 0
-    if not present.any():
-        return entropy
-    return entropy + 1 - dice[1:][present].mean()
+def dice_and_entropy(logits: Tensor, target: Tensor, allowed: Tensor) -> Tensor:
+    """Cross-entropy plus one minus the mean soft Dice of what occurs in the batch.
+
+    Both are marginal: the probability of a voxel's code is the sum over the classes that it
+    allows (Shi et al., Marginal loss and exclusion loss for partially supervised multi-organ
+    segmentation, Medical Image Analysis 70, 2021). Where every code is one class, this is the
+    plain loss; a code that allows every class has neither loss nor gradient.
+
+    Parameters
+    ----------
+    logits, target, allowed
+        As in `deep_loss`, at one resolution.
+    """
+    log = logits.float().log_softmax(dim=1)
+    allowed = allowed.to(target.device)
+    present = [int(code) for code in target.unique()]
+    entropy, dice = log.new_zeros(()), []
+    for code in present:
+        members = allowed[code]
+        if members.all():
+            continue
+        own = log[:, members]
+        own = own[:, 0] if own.shape[1] == 1 else own.logsumexp(dim=1)
+        entropy = entropy - (own * (target == code)).sum()
+        if not members[0]:
+            dice.append(_marginal_dice(own.exp(), target, allowed, code, present))
+    entropy = entropy / target.numel()
+    return entropy + 1 - torch.stack(dice).mean() if dice else entropy
+
+
+def _marginal_dice(
+    probability: Tensor, target: Tensor, allowed: Tensor, structure: int, present: list[int]
+) -> Tensor:
+    """Soft Dice of the code `structure`, over the voxels that surely belong to it or do not.
+
+    A voxel belongs to a structure if all the classes that it may have do, and does not if none
+    does; the others count for nothing.
+    """
+    members = allowed[structure]
+    belongs, undecided = torch.zeros_like(target, dtype=torch.bool), []
+    for code in present:
+        shared = allowed[code] & members
+        if torch.equal(shared, allowed[code]):
+            belongs |= target == code
+        elif shared.any():
+            undecided.append(code)
+    for code in undecided:
+        probability = probability * (target != code)
+    return 2 * (probability * belongs).sum() / (probability.sum() + belongs.sum() + SMOOTH)
 
 
 def sample_dice_and_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 from columna.errors import ModelError
-from columna.files import atomic_path, read_json, write_json
-from columna.models.checkpoint import load_checkpoint
+from columna.files import atomic_path, write_json
+from columna.models.checkpoint import load_checkpoint, trained_configuration
 from columna.models.folder import CHECKPOINT_NAMES
+from columna.models.plans import read_plan
 from columna.train.dataset import read_cases, splits
 from columna.train.export import semantic_config
 
@@ -48,12 +49,12 @@ def export_trained(trained: Path, folder: Path) -> None:
         _copy(trained / name, folder / name)
     for fold, checkpoint in found.items():
         _copy(checkpoint, folder / fold / CHECKPOINT_NAMES[0])
-    plans = read_json(trained / "plans.json")
-    first = load_checkpoint(next(iter(found.values())))
-    spacing = _spacing_mm(plans, first["init_args"]["configuration"])
+    first = next(iter(found.values()))
+    name = trained_configuration(load_checkpoint(first), first)
+    spacing = read_plan(trained / "plans.json", name).spacing_mm
     config = semantic_config(f"nnU-Net-{trained.parent.name}", spacing)
-    names = [fold.removeprefix("fold_") for fold in found]
-    write_json(folder / "inference_config.json", config | {"available_folds": names})
+    folds = [fold.removeprefix("fold_") for fold in found]
+    write_json(folder / "inference_config.json", config | {"available_folds": folds})
 
 
 def _checkpoint(fold: Path) -> Path | None:
@@ -63,12 +64,3 @@ def _checkpoint(fold: Path) -> Path | None:
 def _copy(source: Path, target: Path) -> None:
     with atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def _spacing_mm(plans: dict, configuration: str) -> tuple[float, float, float]:
-    """Voxel size along P, I, R: nnU-Net sees the axes reversed and permuted."""
-    spacing = plans["configurations"][configuration]["spacing"]
-    axes = [0.0] * 3
-    for axis, size in zip(plans["transpose_forward"], spacing, strict=True):
-        axes[axis] = float(size)
-    return tuple(axes[::-1])

@@ -85,7 +85,8 @@ def make_patch(
         uint8 labels, 0 outside the field of view.
     """
     pose, mirrored = place(label_map, WEIGHTS, rng)
-    view = _random_view(label_map, pose, shape, spacing_mm, rng)
+    ends = np.array(label_map.codes.shape) * label_map.spacing_mm
+    view = random_view(ends, pose, shape, spacing_mm, rng)
     look, protocol, gain = random_appearance(rng), random_protocol(rng), random_gain(rng)
     box = view.inside
     steps = tuple(s[b] for s, b in zip(view.steps, box, strict=True))
@@ -94,22 +95,21 @@ def make_patch(
         return image, semantic
     picture, labels, fine = _paint(label_map, pose, steps, look, protocol, rng)
     scanned = protocol.toned(acquire(picture, fine, steps, gain, protocol, rng))
-    mean, sd = _statistics(label_map, pose, view, look, gain, protocol, rng)
-    # the preparation (N4 above all) and other surroundings shift the statistics a little
-    shift, scale = rng.normal(0, 0.08), np.exp(rng.normal(0, 0.08))
-    image[box] = (scanned - mean) * np.float32(scale / sd) + np.float32(shift)
+    brightness = look.mean[label_map.palette[:, 0]]
+    overview = brightness[overlook(label_map.codes, label_map.spacing_mm, pose, view)]
+    image[box] = normalised(scanned, overview, view, gain, protocol, rng)
     semantic[box] = swapped(labels) if mirrored else labels
     return image, semantic
 
 
-def _random_view(
-    label_map: LabelMap,
+def random_view(
+    ends: np.ndarray,
     pose: Pose,
     shape: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
     rng: np.random.Generator,
 ) -> View:
-    """A field of view around the origin, within the map, and a patch in it."""
+    """A field of view around the origin, within a body of size `ends` (mm), and a patch in it."""
     size = np.array([rng.uniform(150, 300), rng.uniform(140, 450), rng.uniform(36, 90)])
     if rng.random() < 0.12:  # a crop
         size = np.array([rng.uniform(55, 130), rng.uniform(50, 140), rng.uniform(40, 90)])
@@ -118,9 +118,8 @@ def _random_view(
     left = rng.uniform(0.25, 0.75) * size[2]
     low = np.array([behind - size[0], -above, -left])
     high = low + size
-    # not beyond the map: its ends, seen from the scanner (turns are small)
+    # not beyond the body: its ends, seen from the scanner (turns are small)
     scale = np.linalg.norm(pose.matrix, axis=0)
-    ends = np.array(label_map.codes.shape) * label_map.spacing_mm
     before, after = -pose.inside / scale, (ends - pose.inside) / scale
     if pose.matrix[2, 2] < 0:
         before[2], after[2] = -after[2], -before[2]
@@ -188,19 +187,28 @@ def _add_blobs(
         picture[free & (field > edge)] = value
 
 
-def _statistics(
-    label_map: LabelMap,
-    pose: Pose,
+def overlook(codes: np.ndarray, spacing_mm: np.ndarray, pose: Pose, view: View) -> np.ndarray:
+    """Voxels of `codes` on a coarse grid over the whole field of view."""
+    return look_up(codes, pose.at(_coarse(view)), spacing_mm)
+
+
+def normalised(
+    scanned: np.ndarray,
+    overview: np.ndarray,
     view: View,
-    look: Appearance,
     gain: Gain,
     protocol: Protocol,
     rng: np.random.Generator,
-) -> tuple[np.float32, np.float32]:
-    """Mean and SD of the whole scan, from a coarse look at it."""
-    counts = np.maximum((view.high - view.low) / (5, 6, 7), 4).astype(int)
-    steps = tuple(np.linspace(a, b, n) for a, b, n in zip(view.low, view.high, counts, strict=True))
-    codes = look_up(label_map.codes, pose.at(steps), label_map.spacing_mm)
-    values = look.mean[label_map.palette[:, 0]][codes] * gain.at(steps)
+) -> np.ndarray:
+    """Z-score `scanned` over its whole scan, of which `overview` is a coarse picture."""
+    values = overview * gain.at(_coarse(view))
     values = protocol.toned(with_noise(values, protocol.noise, rng))
-    return values.mean(), values.std() + np.float32(1e-4)
+    # the preparation (N4 above all) and other surroundings shift the statistics a little
+    shift, scale = rng.normal(0, 0.08), np.exp(rng.normal(0, 0.08))
+    factor = np.float32(scale) / (values.std() + np.float32(1e-4))
+    return (scanned - values.mean()) * factor + np.float32(shift)
+
+
+def _coarse(view: View) -> Steps:
+    counts = np.maximum((view.high - view.low) / (5, 6, 7), 4).astype(int)
+    return tuple(np.linspace(a, b, n) for a, b, n in zip(view.low, view.high, counts, strict=True))

@@ -12,6 +12,7 @@ from columna.models.device import choose_device
 from columna.train import instance, semantic
 from columna.train.curves import write_curves
 from columna.train.export import EXPORTS
+from columna.train.label_sets import label_sets
 from columna.train.loop import Monitor, Point, TrainSettings, train
 from columna.train.settings import TrainConfig
 from columna.train.sources import Inputs, training_source, validation_source
@@ -20,7 +21,6 @@ from columna.train.stream import Stream, held_out
 from columna.train.task import Task
 from columna.train.validate import validation_points
 
-TASKS = {"semantic": semantic.TASK, "instance": instance.TASK}
 STATE = "state.pt"
 
 SAMPLE_KEYS = {"seed", "synthetic", "maps", "left_out_maps", "datasets", "folds", "fold"}
@@ -58,7 +58,7 @@ def train_phase(
     Path
         The model folder.
     """
-    task, phase = TASKS[name], config.phase(name)
+    task, phase = make_task(name, config), config.phase(name)
     device = choose_device(config.device)
     compute = choose_training_format(config.compute, device)
     settings = TrainSettings(
@@ -94,6 +94,11 @@ def train_phase(
     return folder / "model"
 
 
+def make_task(name: str, config: TrainConfig) -> Task:
+    """Make the task of a phase; phase 1 knows the labels of the recipe's datasets."""
+    return instance.TASK if name == "instance" else semantic.make_task(label_sets(config.datasets))
+
+
 def recipe_digest(name: str, config: TrainConfig) -> str:
     """Digest of what samples and steps depend on; a state of another one is not continued.
 
@@ -124,7 +129,8 @@ def _looks(task: Task, config: TrainConfig, folder: Path) -> list[Monitor]:
     try:
         from columna.train.looks import Looks
     except ImportError as error:
-        _log.warning("no looks at real scans: %s is not installed on this machine", error.name)
+        package = str(error.name).partition(".")[0]
+        _log.warning("no looks at real scans: %s is not installed on this machine", package)
         return []
     looks = Looks(task.name, config, folder / "looks")
 

@@ -1,34 +1,31 @@
 """Phase 1: an nnU-Net of PlainConvUNet type and its training patches."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
 
-from columna.anatomy import Semantic, semantic_names
-from columna.train.architecture import build_from_plan
+from columna.models.architecture import build_network as build_from_plan
+from columna.models.plans import Architecture
+from columna.train.label_sets import LabelSets
 from columna.train.labels import CLASS_OF, LABELS
 from columna.train.losses import deep_loss
 from columna.train.maps import LabelMap
 from columna.train.patches import make_patch
+from columna.train.scan_patches import scan_patch
+from columna.train.scans import RealScan
 from columna.train.stream import Arrays
-from columna.train.subject import Subject
 from columna.train.task import Task, adamw, no_penalty, polynomial
 
-SPACING_MM = (1.2, 1.2, 3.3)
+SPACING_MM = (1.0, 1.0, 2.5)
 """Voxel size of the network's grid in PIR."""
 PATCH = (128, 128, 16)
 """Patch size in PIR."""
-PAINTINGS, PATCHES_PER_PAINTING = 2, 3
-PER_DRAW = PAINTINGS * PATCHES_PER_PAINTING
-RARE = tuple(
-    LABELS.index(label) + 1
-    for label in (
-        Semantic.SACRUM,
-        Semantic.COSTAL_PROCESS_LEFT,
-        Semantic.COSTAL_PROCESS_RIGHT,
-    )
-)
-"""Classes that patches are centred on more often: few views show them."""
+PER_DRAW = 6
+"""Patches that are made of one map or scan at once."""
+ODDS = {0: 0.5}
+"""Odds of a patch's centre in a real scan by code; 1 where nothing is said."""
 
 ARCHITECTURE = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
@@ -56,76 +53,45 @@ ARCHITECTURE = {
 
 def build_network(*, deep_supervision: bool = True) -> nn.Module:
     """Build the network with random weights."""
-    return build_from_plan(ARCHITECTURE, 1, len(LABELS) + 1, deep_supervision=deep_supervision)
+    network = build_from_plan(
+        Architecture.model_validate(ARCHITECTURE),
+        1,
+        len(LABELS) + 1,
+        deep_supervision=deep_supervision,
+    )
+    return network.apply(network.initialize)
 
 
 def map_patches(label_map: LabelMap, rng: np.random.Generator) -> Arrays:
-    """Patches of a label map, each deformed, painted and scanned anew; as `patches` gives them."""
+    """Patches of a label map, each deformed, painted and scanned anew; as `scan_patches`."""
     made = [make_patch(label_map, PATCH, SPACING_MM, rng) for _ in range(PER_DRAW)]
-    images, masks = zip(*made, strict=True)
-    return (
-        np.stack([image.T[None] for image in images]),
-        np.stack([CLASS_OF[mask].T for mask in masks]),
+    return _stacked([(image, CLASS_OF[mask]) for image, mask in made])
+
+
+def scan_patches(scan: RealScan, rng: np.random.Generator, sets: LabelSets) -> Arrays:
+    """Patches of a real scan: float32 (n, 1, R, I, P) and codes uint8 (n, R, I, P)."""
+    return _stacked([scan_patch(scan, PATCH, SPACING_MM, sets, ODDS, rng) for _ in range(PER_DRAW)])
+
+
+def _stacked(samples: list[tuple[np.ndarray, np.ndarray]]) -> Arrays:
+    images, codes = zip(*samples, strict=True)
+    return np.stack([image.T[None] for image in images]), np.stack([c.T for c in codes])
+
+
+def make_task(sets: LabelSets) -> Task:
+    """Phase 1 on masks whose voxels are coded as `sets` says."""
+    return Task(
+        name="semantic",
+        structures=sets.names(),
+        allowed=sets.table(),
+        build_network=build_network,
+        cut_scan=partial(scan_patches, sets=sets),
+        cut_map=map_patches,
+        per_draw=PER_DRAW,
+        encode=lambda patches: patches,
+        loss=partial(deep_loss, allowed=torch.from_numpy(sets.table())),
+        penalty=no_penalty,
+        optimizer=adamw,
+        schedule=polynomial,
+        memory_format=torch.contiguous_format,
     )
-
-
-def patches(subject: Subject, rng: np.random.Generator) -> Arrays:
-    """Patches of a subject: float32 (n, 1, R, I, P) and classes uint8 (n, R, I, P)."""
-    target = CLASS_OF[subject.semantic]
-    images, targets = [], []
-    for _ in range(PAINTINGS):
-        image = normalised(subject.paint(rng), rng)
-        for _ in range(PATCHES_PER_PAINTING):
-            start = _patch_start(target, rng)
-            images.append(_cut(image, start).T[None])
-            targets.append(_cut(target, start).T)
-    return np.stack(images), np.stack(targets)
-
-
-def normalised(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Z-score over the field of view, as nnU-Net does, off by a little."""
-    mean, sd = float(image.mean()), float(image.std()) + 1e-6
-    shift, scale = rng.normal(0, 0.1), np.exp(rng.normal(0, 0.1))
-    return ((image - mean) * np.float32(scale / sd) + np.float32(shift)).astype(np.float32)
-
-
-def _patch_start(target: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """First voxel of a patch around a voxel of a random class, or anywhere."""
-    if rng.random() < 0.85:
-        occurring = np.unique(target)
-        odds = np.where(np.isin(occurring, RARE), 3.0, 1.0)
-        wanted = rng.choice(occurring, p=odds / odds.sum())
-        flat = np.flatnonzero(target == wanted)
-        centre = np.array(np.unravel_index(flat[rng.integers(len(flat))], target.shape))
-        centre = centre + rng.integers(-12, 13, 3) * (1, 1, 0)
-    else:
-        centre = np.array([rng.integers(n) for n in target.shape])
-    room = np.array(target.shape) - PATCH
-    return np.where(room > 0, np.clip(centre - np.array(PATCH) // 2, 0, room), room // 2)
-
-
-def _cut(array: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The patch at `start`, padded with 0 (nnU-Net's padding after normalisation)."""
-    patch = np.zeros(PATCH, array.dtype)
-    low = np.maximum(start, 0)
-    high = np.minimum(start + PATCH, array.shape)
-    there = tuple(slice(a, b) for a, b in zip(low - start, high - start, strict=True))
-    patch[there] = array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    return patch
-
-
-TASK = Task(
-    name="semantic",
-    class_names=tuple(semantic_names()[label] for label in LABELS),
-    build_network=build_network,
-    spacing_mm=SPACING_MM,
-    cut=patches,
-    cut_map=map_patches,
-    per_draw=PER_DRAW,
-    encode=lambda patches: patches,
-    loss=deep_loss,
-    penalty=no_penalty,
-    optimizer=adamw,
-    schedule=polynomial,
-    memory_format=torch.contiguous_format,
-)

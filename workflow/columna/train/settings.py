@@ -1,12 +1,16 @@
 """The training recipe (``config/train.yaml``): typed and strict, like the configuration."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from columna.config import PrepareSettings, Settings, read_yaml, validated
+from columna.anatomy import semantic_names
+from columna.config import ExpandedPath, PrepareSettings, Settings, read_yaml, validated
+from columna.train.labels import LABELS
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""A name that becomes part of paths and commands."""
 PHASES = ("semantic", "instance")
 """The networks, in the order of their training."""
 
@@ -14,19 +18,48 @@ PHASES = ("semantic", "instance")
 class DatasetSettings(Settings):
     """Scans with masks of your own."""
 
-    sheet: Path = Field(
+    sheet: ExpandedPath = Field(
         description="Cohort sheet (.tsv, .csv, .parquet) with the columns participant_id, path, "
-        "semantic and instance; masks carry SPINEPS's numbers."
+        "semantic and instance; masks carry SPINEPS's numbers, unless `labels` says otherwise."
     )
     share: float = Field(
         1.0, gt=0, description="Share of the samples, relative to the others and to `synthetic`."
     )
+    labels: dict[int, tuple[str, ...]] | None = Field(
+        None,
+        description="Number in the semantic masks -> names of the structures "
+        "(resources/labels.tsv) that it merges, for masks of other programs and of some "
+        "structures only. Such scans need no instance masks, and train phase 1 alone.",
+    )
+    background: tuple[str, ...] = Field(
+        (), description="With `labels`: structures that 0 may hide because nobody drew them."
+    )
+    seam_mm: float = Field(
+        0.0,
+        ge=0,
+        description="With `labels`: unlabelled voxels this near to two structures are ignored.",
+    )
+
+    @model_validator(mode="after")
+    def _names_structures(self) -> "DatasetSettings":
+        known = {semantic_names()[label] for label in LABELS}
+        named = {name for names in (self.labels or {}).values() for name in names}
+        if unknown := sorted((named | set(self.background)) - known):
+            raise ValueError(
+                f"labels: no structure is called {', '.join(unknown)}; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        if self.labels is None and (self.background or self.seam_mm):
+            raise ValueError("background and seam_mm belong to `labels`")
+        if any(not 0 < number < 256 for number in self.labels or {}):
+            raise ValueError("labels: numbers of structures lie between 1 and 255")
+        return self
 
 
 class LooksSettings(Settings):
     """Real scans to look at while training goes on."""
 
-    sheet: Path | None = Field(
+    sheet: ExpandedPath | None = Field(
         None, description="Cohort sheet of real scans; the columns semantic and instance give Dice."
     )
     every: int = Field(2000, ge=1, description="Steps between two looks.")
@@ -78,13 +111,13 @@ class NnunetSettings(Settings):
     """What nnU-Net's own commands are told."""
 
     dataset_id: int = Field(100, ge=1, le=999, description="Number of the raw dataset.")
-    configuration: str = Field("3d_fullres", description="nnU-Net configuration.")
-    trainer: str = Field(
+    configuration: Name = Field("3d_fullres", description="nnU-Net configuration.")
+    trainer: Name = Field(
         "nnUNetTrainerNoMirroring",
         description="nnU-Net trainer; left and right are labels, so nothing may be mirrored.",
     )
-    planner: str = Field("ExperimentPlanner", description="nnU-Net experiment planner.")
-    plans: str = Field("nnUNetPlans", description="Name of the plans that the planner writes.")
+    planner: Name = Field("ExperimentPlanner", description="nnU-Net experiment planner.")
+    plans: Name = Field("nnUNetPlans", description="Name of the plans that the planner writes.")
     folds: tuple[int, ...] = Field(
         (0,), min_length=1, description="Folds to train, each without its part of the participants."
     )
@@ -122,7 +155,7 @@ class TrainConfig(Settings):
     left_out_maps: tuple[str, ...] = Field(
         (), description="Real label maps (resources/training) that are not trained on."
     )
-    datasets: dict[str, DatasetSettings] = Field(
+    datasets: dict[Name, DatasetSettings] = Field(
         default_factory=dict, description="Name -> scans with masks of your own."
     )
     folds: int = Field(

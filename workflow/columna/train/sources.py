@@ -9,7 +9,7 @@ import numpy as np
 from columna.train.dataset import read_cases
 from columna.train.maps import LabelMap, phantom_map
 from columna.train.pool import Pool
-from columna.train.real import RealSource
+from columna.train.scans import Scans
 from columna.train.settings import TrainConfig
 from columna.train.stream import Arrays, Mixture, Source
 from columna.train.task import Task
@@ -78,15 +78,16 @@ def _mixture(
     cases = read_cases(inputs.dataset) if inputs.dataset else []
     for name, settings in config.datasets.items():
         own = [case for case in cases if case.dataset == name and wanted(case.fold)]
-        if own:
-            sources[name] = _scans(task, RealSource(inputs.dataset, own))
+        # without instances there is nothing for phase 2 to learn
+        if own and (task.name == "semantic" or settings.labels is None):
+            sources[name] = _scans(task, Scans(inputs.dataset, own))
             shares[name] = settings.share
     # a held-out fold may be empty: the curves then show synthetic samples
     return Mixture(sources, shares) if sources else synthetic(task, maps)
 
 
-def _scans(task: Task, draw: RealSource) -> Source:
-    return _samples(lambda rng: task.cut(draw(rng, task.spacing_mm), rng))
+def _scans(task: Task, scans: Scans) -> Source:
+    return _samples(lambda rng: task.cut_scan(scans.draw(rng), rng))
 
 
 def _samples(draw: Callable[[np.random.Generator], Arrays | None]) -> Source:

@@ -6,10 +6,8 @@ from torch import Tensor
 from columna.errors import ModelError
 from columna.models.checkpoint import load_checkpoint
 from columna.models.folder import ModelFolder
-from columna.models.registry import find_model
-
-PREFIXES = ("module.", "network.")
-"""What nnU-Net on several GPUs and Lightning put before the names of tensors."""
+from columna.models.registry import check_recorded, find_model
+from columna.models.weights import plain_weights
 
 
 def starting_weights(phase: str, model: str) -> dict[str, Tensor]:
@@ -32,11 +30,9 @@ def starting_weights(phase: str, model: str) -> dict[str, Tensor]:
         raise ModelError(f"{folder.path}: is a {folder.role} model; {phase} cannot start from it")
     path = folder.fold_checkpoints[0] if phase == "semantic" else folder.instance_checkpoint
     content = load_checkpoint(path)
-    state = content.get("network_weights", content.get("state_dict", {}))
-    return {_plain(name): tensor.to(torch.float32) for name, tensor in state.items()}
-
-
-def _plain(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
+    check_recorded(folder)
+    try:
+        state = plain_weights(content.get("network_weights", content.get("state_dict")))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return {name: tensor.to(torch.float32) for name, tensor in state.items()}

@@ -1,6 +1,5 @@
-"""Who is trained on: masks on a network's grid, and for phase 1 ways to see them."""
+"""Who phase 2 is trained on: masks on a network's grid."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,16 +19,3 @@ class Masks:
 
     semantic: np.ndarray
     instance: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Subject(Masks):
-    """Masks on the grid of a network, and what a scan of them looks like.
-
-    Parameters
-    ----------
-    paint
-        Draws an image: float32, the scale is arbitrary.
-    """
-
-    paint: Callable[[np.random.Generator], np.ndarray]

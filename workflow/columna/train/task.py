@@ -1,6 +1,6 @@
 """What tells the two trainings apart."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from columna.train.maps import LabelMap
+from columna.train.scans import RealScan
 from columna.train.stream import Arrays
-from columna.train.subject import Subject, Triple
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Task:
     ----------
     name
         semantic or instance.
-    class_names
-        Names of the network's outputs after background.
+    structures
+        Names of the codes that stand for structures.
+    allowed
+        Which of the network's classes a code allows: bool, shape (codes, classes).
     build_network
         Builds it with random weights.
-    spacing_mm
-        Voxel size (P, I, R) of its samples' subjects.
-    cut
-        Makes `per_draw` samples of a scan with masks: inputs and classes; None where it shows
+    cut_scan
+        Makes `per_draw` samples of a scan with masks: inputs and codes; None where it shows
         nothing to learn from.
     cut_map
         The same of a label map, for synthetic samples.
@@ -36,7 +36,7 @@ class Task:
     encode
         Turns a batch of stored inputs (N, ...) into the network's input (N, channels, ...).
     loss
-        Of outputs and classes.
+        Of outputs and codes.
     penalty
         Of the weights; added to the loss.
     optimizer
@@ -48,10 +48,10 @@ class Task:
     """
 
     name: str
-    class_names: tuple[str, ...]
+    structures: Mapping[int, str]
+    allowed: np.ndarray
     build_network: Callable[[], nn.Module]
-    spacing_mm: Triple
-    cut: Callable[[Subject, np.random.Generator], Arrays | None]
+    cut_scan: Callable[[RealScan, np.random.Generator], Arrays | None]
     cut_map: Callable[[LabelMap, np.random.Generator], Arrays | None]
     per_draw: int
     encode: Callable[[Tensor], Tensor]

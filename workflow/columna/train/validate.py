@@ -18,23 +18,36 @@ def validation_points(
     device: torch.device,
     compute: torch.dtype,
 ) -> list[Point]:
-    """Dice of every class over all voxels of `subjects`, and their mean.
+    """Dice of every structure over all voxels of `subjects`, and their mean.
 
-    Classes that occur neither in the truth nor in the answers have none.
+    Structures that occur neither in the truth nor in the answers have none. Voxels that may
+    belong to a structure or not, by the classes that their code allows, do not count for it.
     """
-    classes = len(task.class_names) + 1
-    counts = np.zeros((classes, classes), np.int64)
+    codes, classes = task.allowed.shape
+    counts = np.zeros((codes, classes), np.int64)
     for inputs, targets in subjects:
         for stored, target in zip(inputs, targets, strict=True):
             found = _answer(network, task, stored, device, compute)
             pairs = target.astype(np.int64) * classes + found
-            counts += np.bincount(pairs.ravel(), minlength=classes**2).reshape(counts.shape)
-    total = counts.sum(axis=0) + counts.sum(axis=1)
+            counts += np.bincount(pairs.ravel(), minlength=counts.size).reshape(counts.shape)
     scores = {
-        name: 2 * counts[n, n] / total[n] for n, name in enumerate(task.class_names, 1) if total[n]
+        name: score
+        for code, name in task.structures.items()
+        if (score := _dice(counts, task.allowed, code)) is not None
     }
     mean = float(np.mean(list(scores.values()))) if scores else 0.0
     return [("validation", name, value) for name, value in (scores | {"mean": mean}).items()]
+
+
+def _dice(counts: np.ndarray, allowed: np.ndarray, structure: int) -> float | None:
+    """Dice of a code, from voxels counted by code and class."""
+    members = allowed[structure]
+    within = (allowed <= members).all(axis=1)
+    decided = within | ~(allowed & members).any(axis=1)
+    found, true = counts[decided][:, members].sum(), counts[within].sum()
+    if not found + true:
+        return None
+    return float(2 * counts[within][:, members].sum() / (found + true))
 
 
 def _answer(
