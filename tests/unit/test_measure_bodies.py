@@ -269,14 +269,14 @@ def test_a_cut_body_is_partial_and_its_neighbour_untouched(tilted):
             assert middle[name] == pytest.approx(vertebra(rows)[name], abs=near), name
 
 
-def test_a_body_cut_at_the_side_has_no_endplates(tilted):
+def test_a_body_cut_at_the_side_keeps_its_endplates(tilted):
     body, context, _ = tilted
     side = int((body.at.centre[0] + 12 - context.semantic.affine[0, 3]) / SPACING_MM[0])
     box = (slice(0, side), *(slice(0, n) for n in context.semantic.shape[1:]))
     cut = measure(on_grid(context, lambda v: v.cropped(box)))
-    assert vertebra(cut)["heights_status"] == "partial_fov"
+    assert vertebra(cut)["heights_status"] == "lateral_cut"
     assert vertebra(cut)["edge_faces"] == "R"
-    assert {r["endplate_status"] for r in cut["endplates"]} == {"partial_fov"}
+    assert {r["endplate_status"] for r in cut["endplates"]} == {"lateral_cut"}
 
 
 def test_bodies_that_grew_together_touch(tilted):

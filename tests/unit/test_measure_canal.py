@@ -141,7 +141,7 @@ def test_planes_next_to_the_edge_are_not_valid():
         assert after == pytest.approx(before, rel=0.01)
     middle = np.flatnonzero((context.semantic.array == 61).any(axis=(1, 2)))
     beside = sites_of(cropped(context, 0, low=int(middle.min())))
-    assert beside["L3", "mid_body"]["canal_status"] == "partial_fov"
+    assert beside["L3", "mid_body"]["canal_status"] == "lateral_cut"
 
 
 def test_islands_of_the_canal():

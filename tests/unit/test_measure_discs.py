@@ -221,7 +221,7 @@ def test_cut_at_the_sides_the_middle_is_measured():
     inside = np.flatnonzero((context.semantic.array == 100).any(axis=(1, 2)))
     narrow = cropped(context, 0, int(inside[0]) + 1, context.semantic.shape[0] - int(inside[-1]))
     row = discs_of(narrow)["L3-L4"]
-    assert (row["presence"], row["disc_status"]) == ("partial", "ok")
+    assert (row["presence"], row["disc_status"]) == ("lateral_cut", "lateral_cut")
     assert row["volume_mm3"] is None
     assert row["disc_height_middle_mm"] == pytest.approx(10 - 2.4, abs=HEIGHT_MM["lumbar"])
 

@@ -25,7 +25,7 @@ from columna.measure.curve import SpineCurve
 from columna.measure.fov import FieldOfView
 from columna.measure.frame import Frame, fit_frames, unit
 from columna.measure.heights import FRACTIONS
-from columna.measure.lateral import canal_behind, middle_part
+from columna.measure.lateral import middle_part
 from columna.measure.parts import Parts
 from columna.measure.plates import owned_endplates
 from columna.measure.regions import Region
@@ -238,9 +238,7 @@ def _middles(
     """Reduce the bodies and discs that are cut at a side to what is seen around their middle."""
 
     def middle(crop: Crop) -> Crop | None:
-        origin = crop.centroid_mm
-        behind = canal_behind(origin, curve.tangent(curve.nearest(origin)), canal_mm)
-        return None if behind is None else middle_part(crop, behind)
+        return middle_part(crop, curve.tangent(curve.nearest(crop.centroid_mm)), canal_mm)
 
     bodies = [_body_middle(mask, middle) if mask.touches_side else mask for mask in masks]
     return bodies, {

@@ -49,7 +49,10 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
     """Sums of the heights of lumbar bodies and of the spaces between them."""
     by_name = {r["vertebra"]: r for r in vertebrae}
     lumbar = [by_name[name] for name in LUMBAR]
-    row: Row = {"sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status")}
+    row: Row = {
+        "sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status"),
+        "sum_body_height_status": weakest(*(r["heights_status"] for r in lumbar)),
+    }
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
         lack = Missing("neighbour_missing")
@@ -57,7 +60,10 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
     heights = total(chain[0], "height_mean_mm", "heights_status")
     gaps = total(chain[1], "gap_mean_mm", "gap_status")
     lack = next((part for part in (gaps, heights) if isinstance(part, Missing)), None)
+    of_gaps = [r["gap_status"] for r in chain[1]]
     return row | {
+        "sum_gap_status": weakest(*of_gaps),
+        "disc_fraction_status": weakest(*of_gaps, *(r["heights_status"] for r in chain[0])),
         "sum_gap_l1_s1_mm": gaps,
         "disc_fraction_lumbar_ratio": lack or gaps / (gaps + heights),
     }
@@ -69,28 +75,25 @@ def sagittal_offsets(ends: Ends) -> Row:
     bodies = {b.level: b for b in geometry.bodies if b.level and b.has_middle}
     c7 = bodies.get("C7")
     corners = {
-        "sagittal_offset_c2_c7_mm": (
+        "sagittal_offset_c2_c7": (
             bodies.get("C2"),
             ("C2", "inferior"),
             ("C7", "superior"),
             c7 and c7.corner("superior", "posterior"),
         ),
-        "sagittal_offset_c7_s1_mm": (
+        "sagittal_offset_c7_s1": (
             c7,
             ("C7", "superior"),
             (S1, "superior"),
             geometry.sacral and sacral_corner(geometry.sacral, geometry.sacrum, "posterior"),
         ),
     }
-    return {
-        name: Missing(_failure(ends, *pair))
-        if upper is None or corner is None
-        else float((upper.crop.centroid_mm - corner)[1])
-        for name, (upper, *pair, corner) in corners.items()
-    }
-
-
-def _failure(ends: Ends, *pair: End) -> str:
-    """Why two ends cannot be compared: an endplate is missing, or the wall beside it."""
-    codes = [ends.find(*end).status for end in pair]
-    return next((code for code in codes if code not in SAGITTAL_CODES), "fit_failed")
+    row: Row = {}
+    for name, (upper, *pair, corner) in corners.items():
+        status = weakest(*(ends.find(*end).status for end in pair))
+        if status in SAGITTAL_CODES and (upper is None or corner is None):
+            status = "fit_failed"  # the wall beside the endplate
+        row[f"{name}_status"] = status
+        if status in SAGITTAL_CODES:
+            row[f"{name}_mm"] = float((upper.crop.centroid_mm - corner)[1])
+    return row

@@ -75,6 +75,7 @@ def _listhesis(discs: Sequence[Row]) -> Row:
         }
     largest = max(known, key=lambda row: abs(row["listhesis_mm"]))
     return {
+        "listhesis_status": weakest(*(row["listhesis_status"] for row in known)),
         "listhesis_max_mm": largest["listhesis_mm"],
         "listhesis_level": largest["disc"],
         "n_listhesis_3mm_n": sum(abs(row["listhesis_mm"]) >= LISTHESIS_MM for row in known),
