@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from columna.intensity import imaged_box
 from columna.prepare.geometry import anatomical_axes, obliquity_deg
 from columna.prepare.modality import name_facts, says_mr, sidecar_facts
 from columna.prepare.stations import station_facts
-from columna.volume import Volume, bounding_box
+from columna.volume import Volume
 
 AXIS_NAMES = ("lr", "ap", "si")
 
@@ -42,10 +43,8 @@ def geometry_facts(volume: Volume) -> dict[str, int | float]:
 
 
 def support_fraction(array: np.ndarray) -> float:
-    """Share of the image inside the box of all voxels above the minimum (the padding)."""
-    box = bounding_box(array > array.min())
-    inside = 0 if box is None else np.prod([s.stop - s.start for s in box])
-    return float(inside / array.size)
+    """Share of the image inside the box that was imaged, without the padding around it."""
+    return float(np.prod([s.stop - s.start for s in imaged_box(array)]) / array.size)
 
 
 def input_sha256(volume: Volume) -> str:

@@ -18,7 +18,7 @@ class AssessStage(Stage):
     """Answer the rules that one scan alone can answer; those of the cohort wait for collect."""
 
     name = "assess"
-    version = 2
+    version = 3
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """The rules; everything else is what the measures depend on."""
