@@ -133,9 +133,9 @@ def test_a_flat_image_stays():
 
 
 def test_the_field_does_not_depend_on_brightness(biased):
-    _tissue, array, corrected = biased
+    array = biased[1] + np.float32(50)  # N4 takes zeros for ones, however bright the others are
     brighter = correct_bias(np.float32(0.5) * array, SPACING)
-    np.testing.assert_allclose(brighter, 0.5 * corrected, rtol=2e-3)
+    np.testing.assert_allclose(brighter, 0.5 * correct_bias(array, SPACING), rtol=2e-3)
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3)))[1:])

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from columna.intensity import imaged_box
 from columna.measure.regions import Region
 from columna.tables.common import FACES
-from columna.volume import Volume, bounding_box
+from columna.volume import Volume
 
 _OPPOSITE = {"S": "I", "I": "S", "A": "P", "P": "A", "L": "R", "R": "L"}
 
@@ -32,11 +33,11 @@ class FieldOfView:
 
     @classmethod
     def of(cls, grid: Volume, image: Volume | None) -> "FieldOfView":
-        """Find the box of all voxels of `image` above its minimum; without an image, the grid.
+        """Find the part of `image` without the fill around it; without an image, the grid.
 
         Padding, which many exports and all stitched scans have, thus is outside.
         """
-        box = None if image is None else bounding_box(image.array > image.array.min())
+        box = None if image is None else imaged_box(image.array)
         start = [0, 0, 0] if box is None else [s.start for s in box]
         stop = grid.shape if box is None else [s.stop for s in box]
         return cls(np.array(start), np.array(stop), grid.orientation, grid.spacing_mm)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from columna.intensity import signal_box
 from columna.prepare.bspline import along_axes, basis
 from columna.prepare.n4 import DEFAULT, N4Settings, fit_log_field
-from columna.volume import Box, bounding_box
+from columna.volume import Box
 
 MASK_MINIMUM = 60
-"""N4 looks at the box around all voxels of at least this (normalised) intensity."""
+"""N4 looks at the box of planes with voxels of at least this (normalised) intensity."""
 
 
 def correct_bias(
@@ -36,12 +37,12 @@ def correct_bias(
         float32, not rescaled, unchanged outside the box of voxels that reach `MASK_MINIMUM`;
         `array` itself where none does.
     """
-    box = bounding_box(array >= MASK_MINIMUM)
+    box = signal_box(array >= MASK_MINIMUM)
     if box is None:
         return array
     axes = place_axes(array.shape, spacing_mm, box, settings)
     control = fit_log_field(
-        array[tuple(axis.samples for axis in axes)],
+        _without_darkest(array[tuple(axis.samples for axis in axes)]),
         [axis.sample_positions for axis in axes],
         [axis.n_spans for axis in axes],
         settings,
@@ -52,6 +53,17 @@ def correct_bias(
     corrected = array.copy()
     corrected[box] /= np.exp(field, out=field)
     return corrected
+
+
+def _without_darkest(samples: np.ndarray) -> np.ndarray:
+    """Make the darkest sample as dark as the next one.
+
+    N4's histogram of logarithms begins at the darkest sample: a single zero among tissue would
+    make its bins several times as wide.
+    """
+    return (
+        np.maximum(samples, np.partition(samples, 1, axis=None)[1]) if samples.size > 1 else samples
+    )
 
 
 def place_axes(

@@ -9,6 +9,7 @@ import numpy as np
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.prepare import geometry
+from columna.prepare.content import looks_like_ct, looks_like_labels
 from columna.prepare.header import Header
 
 MIN_SLICES = 3
@@ -206,21 +207,23 @@ def has_content(array: np.ndarray, says_mr: bool) -> None:
 def is_not_ct(array: np.ndarray, says_mr: bool) -> None:
     """No Hounsfield units, in a scan whose name and sidecar do not say what it is.
 
-    CT is recognised by three traits at once: a range that CT has, a lot of air near -1000 HU and
-    a lot of soft tissue near 0 HU. MR images may use negative numbers too, which is why a name or
-    sidecar that says MR settles it.
+    MR images may use any numbers, which is why a name or sidecar that says MR settles it here;
+    the quality rule `hounsfield_units` then asks for a look.
     """
-    if says_mr or not (-3100 <= array.min() <= -900 and 100 <= array.max() <= 32767):
-        return
-    sample = array[::2, ::2, ::2]
-    air = np.mean(sample <= -900)
-    soft_tissue = np.mean((sample >= -150) & (sample <= 200))
-    between = np.mean((sample > -700) & (sample < -300))
-    if air > 0.05 and soft_tissue > 0.1 and between < 0.5 * min(air, soft_tissue):
+    if not says_mr and looks_like_ct(array):
         raise ScanRefused(
             "wrong_modality",
-            "The intensities look like CT (air near -1000, tissue near 0); if this is T2w MRI, "
-            "let the file name end in _T2w.",
+            "The intensities look like CT (fat below 0, soft tissue near 0, bone far above); if "
+            "this is T2w MRI, let the file name end in _T2w.",
+        )
+
+
+def is_no_label_map(array: np.ndarray, says_mr: bool) -> None:
+    """Intensities, and no labels, whatever the name says."""
+    if looks_like_labels(array):
+        raise ScanRefused(
+            "derived_image",
+            "The image consists of flat areas of few values: a mask or a label map, not a scan.",
         )
 
 
@@ -234,7 +237,7 @@ HEADER_CHECKS = (
     has_sane_spacing,
     is_sagittal,
 )
-VOXEL_CHECKS = (is_finite, has_content, is_not_ct)
+VOXEL_CHECKS = (is_finite, has_content, is_no_label_map, is_not_ct)
 
 
 def check_header(header: Header, settings: PrepareSettings) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from columna.intensity import imaged_box
 from columna.prepare import geometry
 from columna.prepare.header import Header
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.stations import station_facts
 from columna.prepare.transforms import transform_facts
-from columna.volume import Volume, bounding_box
+from columna.volume import Volume
 
 AXIS_NAMES = ("lr", "ap", "si")
 
@@ -48,10 +49,8 @@ def geometry_facts(volume: Volume) -> dict[str, int | float]:
 
 
 def support_fraction(array: np.ndarray) -> float:
-    """Share of the image inside the box of all voxels above the minimum (the padding)."""
-    box = bounding_box(array > array.min())
-    inside = 0 if box is None else np.prod([s.stop - s.start for s in box])
-    return float(inside / array.size)
+    """Share of the image inside the box that was imaged, without the padding around it."""
+    return float(np.prod([s.stop - s.start for s in imaged_box(array)]) / array.size)
 
 
 def input_sha256(volume: Volume) -> str:

@@ -3,8 +3,9 @@
 import numpy as np
 from nibabel.orientations import io_orientation
 
-TIE = 1.1
-"""Spacings within this ratio count as equal: rounding must not decide what plane a scan has."""
+NEAR_ISOTROPIC = 1.5
+"""Voxels are those of one volume, not of a stack of slices, if none of their sides is so much
+longer than both others: volumes are acquired in any plane, and read in any other."""
 FLOOR_MM = 1.0
 """Finer spacings count as this (spineps-behaviour 1.4)."""
 
@@ -45,13 +46,13 @@ def shear_deg(affine: np.ndarray) -> float:
 
 
 def slice_axis(sizes_mm: np.ndarray) -> int | None:
-    """Array axis along which slices are stacked: the uniquely coarsest one.
+    """Array axis along which slices are stacked: the one that is clearly the coarsest.
 
     None where there is no such axis; a scan is then near-isotropic and counts as one volume.
     """
     floored = np.maximum(sizes_mm, FLOOR_MM)
-    coarse = np.flatnonzero(floored * TIE > floored.max())
-    return int(coarse[0]) if len(coarse) == 1 else None
+    coarse = np.flatnonzero(floored * NEAR_ISOTROPIC * 1.001 > floored.max())
+    return int(np.argmax(floored)) if len(coarse) == 1 else None
 
 
 def normal_angles_deg(affine: np.ndarray, axis: int) -> np.ndarray:

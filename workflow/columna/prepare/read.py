@@ -20,9 +20,11 @@ import numpy as np
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused, UnavailableError
 from columna.prepare.checks import check_header, check_voxels, is_scaled
-from columna.prepare.facts import scan_facts
+from columna.prepare.facts import input_sha256, scan_facts
 from columna.prepare.header import HEADER_BYTES, Header, parse_header
 from columna.prepare.modality import name_verdict, says_mr, sidecar_verdict
+from columna.prepare.pointers import POINTER_BYTES, pointer_reason
+from columna.prepare.repair import repaired
 from columna.prepare.sidecars import read_sidecar
 from columna.volume import Volume
 
@@ -80,7 +82,11 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     header, buffer = _read_file(path, settings)
     volume = Volume(_voxels(header, buffer), header.affine)
     check_voxels(volume.array, says_mr(path, sidecar))
-    return Scan(volume, scan_facts(volume, header, path, sidecar))
+    digest = input_sha256(volume)
+    array, n_outliers = repaired(volume.array)
+    volume = volume.with_array(array)
+    facts = scan_facts(volume, header, path, sidecar)
+    return Scan(volume, facts | {"input_sha256": digest, "outlier_voxels_n": n_outliers})
 
 
 def read_volume(path: Path, settings: PrepareSettings) -> Volume:
@@ -185,14 +191,17 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
 
 def _check_packing(path: Path, packed: bool) -> None:
     with open(path, "rb") as stream:
-        magic = stream.read(2)
-    if not magic:
+        head = stream.read(POINTER_BYTES)
+    if not head:
         raise ScanRefused("unreadable", "The file is empty; copy or convert it again.")
-    if packed != (magic == b"\x1f\x8b"):
-        named, held = ("gz", "not") if packed else ("nii", "but")
+    pointer = pointer_reason(head)
+    if pointer is not None:
+        raise ScanRefused("missing_file", pointer)
+    if packed != head.startswith(b"\x1f\x8b"):
+        named, held = (".gz", "not gzip") if packed else (".nii", "gzip")
         raise ScanRefused(
             "unreadable",
-            f"The name ends in .{named}, {held} the content is gzip; rename or convert the file.",
+            f"The name ends in {named}, but the content is {held}; rename or convert the file.",
         )
 
 

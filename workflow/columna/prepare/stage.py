@@ -5,10 +5,11 @@ from typing import Protocol
 import numpy as np
 
 from columna.config import PrepareSettings
+from columna.intensity import signal_box
 from columna.prepare.bias import correct_bias
 from columna.prepare.normalise import normalise
 from columna.prepare.read import Scan
-from columna.volume import Volume, bounding_box, resample_image
+from columna.volume import Volume, resample_image
 
 PADDING = 4
 """Voxels added on every side before resampling (spineps-behaviour 1.6)."""
@@ -63,5 +64,5 @@ def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
 
 
 def _without_empty_margins(volume: Volume) -> Volume:
-    box = bounding_box(volume.array)
+    box = signal_box(volume.array > 0)
     return volume if box is None else volume.cropped(box)

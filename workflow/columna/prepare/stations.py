@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from columna.intensity import signal_range
 from columna.prepare.geometry import anatomical_axes
 from columna.volume import Volume
 
@@ -56,7 +57,7 @@ def seams_si_mm(volume: Volume) -> list[float]:
     lr, ap, si = anatomical_axes(volume.affine)
     array = volume.array.transpose(si, ap, lr)
     spacing_si, spacing_ap = volume.spacing_mm[si], volume.spacing_mm[ap]
-    rows = (array > array.min()).any(axis=2)
+    rows = np.count_nonzero(signal_range(array).is_signal(array), axis=2) > 1
     if not rows.any(axis=1).all():
         return []  # empty rows are padding, and interrupt what could be followed
     edges = np.stack([rows.argmax(axis=1), rows.shape[1] - rows[:, ::-1].argmax(axis=1)])

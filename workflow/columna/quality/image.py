@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.prepare.content import looks_like_ct
 from columna.quality.context import Crop, QualityContext, centroid_mm
 from columna.quality.finding import Finding, found
 from columna.volume import PIR
@@ -23,8 +24,10 @@ def image_findings(context: QualityContext) -> Iterator[Finding]:
     """Answer all rules about the image."""
     crop = context.crop
     tissues = _tissues(crop)
+    yield from _values(context)
     yield from _noise(tissues)
     yield from _contrast(tissues)
+    yield _fluid_over_body(tissues)
     yield from _energy(context)
     yield _bias_gradient(context, crop)
     yield _slice_displacement(crop)
@@ -40,6 +43,13 @@ def _tissues(crop: Crop) -> dict[str, np.ndarray]:
         "disc": crop.semantic == Semantic.DISC,
     }
     return {name: crop.image[_shrunk(mask)].astype(float) for name, mask in masks.items()}
+
+
+def _values(context: QualityContext) -> Iterator[Finding]:
+    """Whether the voxels hold what T2w MR holds."""
+    outliers = context.scan_row.get("outlier_voxels_n")
+    yield found("outlier_voxels", outliers, "no_image")
+    yield found("hounsfield_units", float(looks_like_ct(context.image.array)))
 
 
 def _shrunk(mask: np.ndarray) -> np.ndarray:
@@ -97,6 +107,15 @@ def _contrast(tissues: dict[str, np.ndarray]) -> Iterator[Finding]:
         medians = [float(np.median(values)) for values in pair]
         pooled = np.sqrt(np.mean([_robust_sd(values) ** 2 for values in pair]))
         yield _ratio(rule_id, abs(medians[0] - medians[1]), float(pooled))
+
+
+def _fluid_over_body(tissues: dict[str, np.ndarray]) -> Finding:
+    """Fluid is brighter than marrow on T2w, and darker or equal on T1w and CT."""
+    fluid, body = tissues["csf"], tissues["body"]
+    lack = _lack(fluid, body)
+    if lack:
+        return found("csf_over_body", None, lack)
+    return _ratio("csf_over_body", float(np.median(fluid)), float(np.median(body)))
 
 
 def _energy(context: QualityContext) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ def mask_findings(context: QualityContext) -> Iterator[Finding]:
     crop = context.crop
     yield from _agreement(crop)
     yield from _canal(crop)
+    yield _spine_share(context, crop)
     yield from _leakage(context, crop)
 
 
@@ -69,6 +70,13 @@ def _canal(crop: Crop) -> Iterator[Finding]:
         yield found("cord_in_canal", canal_n / shell_n)
     else:
         yield found("cord_in_canal", None, "not_segmented")
+
+
+def _spine_share(context: QualityContext, crop: Crop) -> Finding:
+    """Rows that show a body and the canal, over all rows that were imaged."""
+    rows = crop.is_body.any(axis=(0, 2)) & crop.is_canal.any(axis=(0, 2))
+    imaged_n = int(context.fov.stop[1] - context.fov.start[1])
+    return found("spine_share", min(int(rows.sum()) / imaged_n, 1.0))
 
 
 def _leakage(context: QualityContext, crop: Crop) -> Iterator[Finding]:

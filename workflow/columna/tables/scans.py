@@ -175,6 +175,16 @@ def _grid_columns() -> tuple[Column, ...]:
             null_rule="the input was not accepted",
             plausible=(0.2, 1),
         ),
+        *since(
+            "1.2.0",
+            Column(
+                "outlier_voxels_n",
+                "int32",
+                "Voxels so far from all others that they were set to the limits of the signal.",
+                definition="docs/quality.md",
+                null_rule="the input was not accepted",
+            ),
+        ),
     )
 
 
