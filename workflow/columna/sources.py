@@ -25,13 +25,14 @@ def scan_state(scan: ScanEntry) -> str | None:
         None if image or masks are not there or the file system does not answer: whether that lasts
         is for `columna index` to say.
     """
+    files = source_files(scan)
     try:
-        stamps = {name: stamp(path) for name, path in source_files(scan).items()}
+        stamps = {name: stamp(path) for name, path in files.items()}
     except OSError:
         return None
     if any(found is None for name, found in stamps.items() if name != "sidecar"):
         return None
     # of a path, only the name is part of the answer: a project folder may be moved
-    names = {name: path.name for name, path in source_files(scan).items()}
+    names = {name: path.name for name, path in files.items()}
     row = [scan.scan_id, scan.participant_id, scan.session_id]
     return sha256_json([row, names, stamps])[:16]
