@@ -289,6 +289,16 @@ def test_rows_of_other_settings_are_refused(cohort):
         collect(files, index, out, "d" * 64)
 
 
+@pytest.mark.parametrize("column", ["model_semantic_sha256", "pipeline_version"])
+def test_two_models_or_versions_are_not_mixed(column, tmp_path):
+    scans = [scan_rows("s1"), scan_rows("s2"), scan_rows("s3")]
+    for rows, value in zip(scans, ("a" * 64, "b" * 64, None), strict=True):
+        rows["scans"][0][column] = value
+    files = write_batches(tmp_path, [[scan] for scan in scans])
+    with pytest.raises(TableError, match=f"{column} is not the same.*snakemake"):
+        collect(files, index_of("s1", "s2", "s3"), tmp_path / "tables", CONFIG)
+
+
 def test_shards_of_another_schema_are_refused(cohort):
     files, index, out = cohort
     shard = files["vertebrae"][0]

@@ -18,7 +18,7 @@ import columna.tables.collect
 from columna.check import check_run, failed_scans, forget
 from columna.cohort.index import build_index
 from columna.cohort.manifest import ScanEntry, read_manifest
-from columna.config import Config
+from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
 from columna.errors import BusyError, CohortError, StaleError, TableError
 from columna.files import stamp
@@ -320,6 +320,12 @@ def test_a_mixture_is_not_collected(run, monkeypatch):
     with pytest.raises(TableError, match="stage 'label'"):
         check_uniform(receipts)
     assert run.run()[0] == "label b00002"  # and the next run mends it
+
+
+def test_an_edited_shard_is_not_collected(run):
+    edit(run.layout.shard("discs", "b00001"), None)
+    with pytest.raises(TableError, match="changed since its job"):
+        columna.tables.collect.collect_tables(run.layout, config_sha256(run.config))
 
 
 # --- contents, on request ---

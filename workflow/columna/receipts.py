@@ -142,6 +142,18 @@ def check_uniform(receipts: Mapping[str, Receipt | None]) -> None:
             )
 
 
+def check_delivered(layout: Layout, receipts: Iterable[Receipt | None]) -> None:
+    """Raise TableError if a stage table or shard is not as its job left it."""
+    for receipt in receipts:
+        for noted in receipt.stages.values() if receipt else ():
+            for name, known in noted.own.items():
+                if not has_identity(layout.root / name, known):
+                    raise TableError(
+                        f"{layout.root / name}: missing, or changed since its job ended: start "
+                        "`snakemake` again, which writes it anew"
+                    )
+
+
 def outcome_of(receipts: Iterable[Receipt | None]) -> str:
     """Digest of how all batches came out of the last stage, in their order."""
     last = STAGES[-1]

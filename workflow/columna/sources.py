@@ -32,8 +32,8 @@ def scan_state(scan: ScanEntry, names_in: Callable[[str], Names] | None = None) 
         None if image or masks are not there or the file system does not answer: whether that lasts
         is for `columna index` to say.
     """
+    files = source_files(scan, names_in)
     try:
-        files = source_files(scan, names_in)
         stamps = {name: stamp(path) for name, path in files.items()}
     except OSError:
         return None

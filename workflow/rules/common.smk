@@ -1,6 +1,7 @@
 """Configuration, folders and batches for the rules; what they mean is in the library."""
 
 import functools
+import sys
 
 from columna.cohort.manifest import list_batches
 from columna.config import Config, parse_config, stage_settings
@@ -27,13 +28,19 @@ wildcard_constraints:
 def batches():
     """Names of all batches of the ledger; before, look for results that are no longer true."""
     if not (LAYOUT.index / "scans.parquet").exists():
-        raise WorkflowError(f"{LAYOUT.index} holds no cohort index yet: run `columna index` first.")
+        stop(f"{LAYOUT.index} holds no cohort index yet: run `columna index` first.")
     if workflow.is_main_process:
         try:
             plan_again()
         except ColumnaError as error:
-            raise WorkflowError(str(error)) from None
+            stop(str(error))
     return list_batches(LAYOUT.index)
+
+
+def stop(sentence):
+    """End with a sentence for a person; an error would be shown within the frames of Snakemake."""
+    logger.error(sentence)
+    sys.exit(1)
 
 
 def plan_again():

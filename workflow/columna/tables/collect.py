@@ -16,7 +16,14 @@ from columna.errors import TableError
 from columna.files import write_json, write_text
 from columna.layout import Layout
 from columna.quality.cohort import ALL_QUALITY, compare_with_cohort, scans_query
-from columna.receipts import check_uniform, index_stamp, note_collect, outcome_of, read_receipt
+from columna.receipts import (
+    check_delivered,
+    check_uniform,
+    index_stamp,
+    note_collect,
+    outcome_of,
+    read_receipt,
+)
 from columna.tables.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
@@ -53,6 +60,7 @@ def collect_tables(
     index = index_stamp(layout)
     receipts = {batch: read_receipt(layout, batch) for batch in batches}
     check_uniform(receipts)
+    check_delivered(layout, receipts.values())
     counts = collect(
         {table: [layout.shard(table, batch) for batch in batches] for table in SHARDED},
         pq.read_table(layout.index / "scans.parquet"),
