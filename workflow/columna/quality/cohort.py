@@ -164,9 +164,9 @@ def scans_query() -> str:
                    string_agg(DISTINCT rule_id, ';' ORDER BY rule_id)
                        FILTER (verdict IN ('review', 'fail')) AS reasons
             FROM (
-                SELECT scan_id, rule_id, value, verdict FROM ({ALL_QUALITY})
+                SELECT scan_id, rule_id, value, value_status, verdict FROM ({ALL_QUALITY})
                 UNION ALL
-                SELECT scan_id, rule_id, NULL, 'review'
+                SELECT scan_id, rule_id, NULL, NULL, 'review'
                 FROM ({_UNANSWERED.format(needed=needed_answers())})
             ) GROUP BY scan_id
         ) q USING (scan_id)
