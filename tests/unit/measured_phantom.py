@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from columna.config import LabelSettings, MeasureSettings
@@ -9,6 +10,7 @@ from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.facts import scan_facts
+from columna.prepare.header import Header
 from columna.quality import QualityContext, assess_scan, quality_rows
 from columna.tables.catalogue import SHARDED
 from columna.tables.collect import collect
@@ -24,7 +26,7 @@ def assessable(image, semantic, instance, scan_id="s"):
         scan_id=scan_id,
         participant_id=scan_id,
         session_id=None,
-        facts=scan_facts(image, Path(f"{scan_id}_T2w.nii.gz"), {}),
+        facts=scan_facts(image, header_of(image), Path(f"{scan_id}_T2w.nii.gz"), {}),
         semantic=taken.semantic,
         instance=taken.instance,
         image=image,
@@ -33,6 +35,22 @@ def assessable(image, semantic, instance, scan_id="s"):
     )
     rows = measure_scan(context, MeasureSettings())
     return QualityContext(taken.semantic, taken.instance, image, rows)
+
+
+def header_of(image):
+    """The header of a file that holds an image: both of its transforms are the image's."""
+    return Header(
+        dimensions=image.shape,
+        datatype=16,
+        bits=32,
+        dtype=np.dtype(np.float32),
+        offset=352,
+        slope=1.0,
+        intercept=0.0,
+        pixdim_mm=image.spacing_mm,
+        sform=image.affine,
+        qform=image.affine,
+    )
 
 
 def findings_as_rows(context):

@@ -25,6 +25,7 @@ from columna.tables.dictionary import dictionary_rows
 from columna.tables.discs import DISCS
 from columna.tables.reasons import reason_table
 from columna.tables.rows import UNEXPLAINED, Missing, finish_row
+from columna.tables.scans import SCANS
 from columna.tables.shards import rows_to_arrow
 from columna.tables.vertebrae import VERTEBRAE
 from columna.volume import load_volume
@@ -247,7 +248,7 @@ def test_real_masks_have_values_or_reasons(version):
 def test_scans_that_were_not_measured_say_so(stage, status, code, facts):
     measured = demo_rows("lumbar")["scans"][0]
     if facts:
-        facts = {name: measured[name] for name in measured if name.startswith(FACTS)}
+        facts = {name: measured[name] for name in SCANS.groups["input_status"]}
     row = unmeasured_scan_row(
         scan_id="s",
         participant_id="p",
@@ -261,9 +262,6 @@ def test_scans_that_were_not_measured_say_so(stage, status, code, facts):
     check({"scans": [row]})
     assert row["counts_status"] == "not_measured"
     assert row["stitched_status"] == ("not_recorded" if facts else "not_measured")
-
-
-FACTS = ("dim_", "spacing_", "fov_", "obliquity", "support", "input_sha256")
 
 
 def test_codes_that_say_little_are_rare():

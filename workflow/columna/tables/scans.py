@@ -103,6 +103,7 @@ def _kind_columns() -> tuple[Column, ...]:
             "string",
             "Another scan with the same image (input_sha256): the first in alphabetical order.",
             null_rule="no other scan has the same image, or the input was not accepted",
+            source="cohort",
             at_collect=True,
         ),
     )
