@@ -12,7 +12,7 @@ and the last of them happened while nothing else went on. An end that somebody a
 (Ctrl-C, a scheduler's signal) is no death.
 """
 
-from columna.files import remove_empty, write_text
+from columna.files import remove_empty
 from columna.stages.base import Stage
 
 MAX_DEATHS = 3
@@ -30,7 +30,9 @@ def deaths(stage: Stage, scan_id: str) -> int | None:
 
 def mark(stage: Stage, scan_id: str, count: int) -> None:
     """Say that the scan will have seen `count` deaths if the process dies now."""
-    write_text(stage.mark(scan_id), str(count))
+    path = stage.mark(scan_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(count))  # not by renaming: a kill must leave no second file
 
 
 def clear(stage: Stage, scan_id: str) -> None:

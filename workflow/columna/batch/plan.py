@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from columna.batch.attempts import MAX_DEATHS, deaths
+from columna.batch.attempts import MAX_DEATHS, clear, deaths
 from columna.batch.isolate import Postponed
 from columna.cohort.manifest import ScanEntry
 from columna.errors import ColumnaError, StaleError, UnavailableError
@@ -61,6 +61,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
         known = records.get(stage.name)
         if known is not None and stage.store.is_current(known, fingerprint):
             plan.records[scan.scan_id] = stage.store.refreshed(known)
+            clear(stage, scan.scan_id)  # a process may have died between record and mark
         else:
             _check_upstream(stage, scan, records)
             times = known.computations_n if known else 0

@@ -1,5 +1,6 @@
 """What the batch runner asks of a stage."""
 
+import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, ClassVar
 from columna.cohort.manifest import ScanEntry
 from columna.config import Config
 from columna.errors import UnavailableError
-from columna.files import remove_empty, sha256_json
+from columna.files import sha256_json
 from columna.layout import Layout
 from columna.stages.source import check_unchanged
 from columna.store import Record, Store
@@ -101,10 +102,9 @@ class Stage(ABC):
         """The file that is there while a scan is in this stage (`columna.batch.attempts`)."""
         return self.layout.work(scan_id) / f"{self.name}.begun"
 
-    def remove(self, scan: ScanEntry, name: str) -> None:
-        """Remove a file of `file`, and the folder that it leaves empty."""
-        self.file(scan, name).unlink(missing_ok=True)
-        remove_empty(self.layout.work(scan.scan_id))
+    def clean(self, scan: ScanEntry) -> None:
+        """Remove the files of `file`, and what a killed process left beside them."""
+        shutil.rmtree(self.layout.work(scan.scan_id), ignore_errors=True)
 
     def done(self, scan: ScanEntry, stage: str) -> Record:
         """The record of an earlier stage that is known to be done."""

@@ -83,4 +83,4 @@ class SemanticStage(Stage):
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
         """Remove the prepared images, which no later stage reads."""
         for scan in scans:
-            self.remove(scan, PREPARED)
+            self.clean(scan)
