@@ -8,7 +8,7 @@ from measured_phantom import assessable, findings_as_rows
 
 from columna.phantom import PhantomSettings, make_phantom
 from columna.quality import assess_scan
-from columna.quality.rules import all_rules, cohort_rules, scan_rules
+from columna.quality.rules import all_rules, cohort_rules, needed_answers, scan_rules
 from columna.tables.catalogue import TABLES
 from columna.tables.quality import QUALITY
 from columna.tables.shards import rows_to_arrow
@@ -50,6 +50,53 @@ def test_a_clean_scan_raises_no_alarm(clean):
     found.pop("implausible_value", None)  # phantoms vary more than spines do
     assert found == {}
     rows_to_arrow(QUALITY, findings_as_rows(clean))
+
+
+def unanswered(context):
+    """Rules that need an answer and have none."""
+    answers = {f.rule_id: f.value for f in assess_scan(context)}
+    return {rule for rule in needed_answers() if answers[rule] is None}
+
+
+def test_a_clean_scan_has_every_answer_that_it_needs(clean):
+    assert unanswered(clean) == set()
+
+
+def test_only_rules_about_the_scan_need_answers():
+    assert all(all_rules()[rule].scope == "scan" for rule in needed_answers())
+    assert all(all_rules()[rule].comparator == "fixed" for rule in needed_answers())
+
+
+def test_a_scan_without_names_lacks_answers(clean):
+    rows = [row | {"level": None, "level_order": None} for row in clean.rows["vertebrae"]]
+    nameless = replace(clean, rows={**clean.rows, "vertebrae": rows})
+    assert unanswered(nameless) == {"levels_contiguous", "duplicate_labels", "order_monotone"}
+
+
+def test_a_scan_without_a_complete_body_is_told(clean):
+    scans = [row | {"n_bodies_complete_n": 0} for row in clean.rows["scans"]]
+    assert alarms(replace(clean, rows={**clean.rows, "scans": scans})).keys() >= {"complete_bodies"}
+
+
+def lose_canal(semantic, instance):
+    semantic[np.isin(semantic, (60, 61))] = 0
+
+
+def test_a_scan_without_a_canal_lacks_answers(phantom):
+    lacks = unanswered(changed(phantom, lose_canal))
+    assert lacks >= {"canal_continuity", "canal_behind_bodies", "snr_csf", "cnr_body_csf"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("qform_distance_mm", 3.0, "transforms_agree"),
+        ("shear_deg", 20.0, "axes_orthogonal"),
+    ],
+)
+def test_what_the_header_says_is_judged(clean, column, value, rule):
+    scans = [row | {column: value} for row in clean.rows["scans"]]
+    assert alarms(replace(clean, rows={**clean.rows, "scans": scans}))[rule] == {"scan": "review"}
 
 
 def test_every_rule_is_answered_for_what_it_is_about(clean):
