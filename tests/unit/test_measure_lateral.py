@@ -160,9 +160,11 @@ def test_canal_cut_at_a_side():
     assert cut["canal_ap_mm"] == pytest.approx(of_site(whole)["canal_ap_mm"], abs=0.4)
     assert cut["canal_area_mm2"] is cut["canal_rl_mm"] is cut["csf_area_mm2"] is None
     # the cord in it is narrower, and whole
-    assert (cut["cord_status"], cut["cord_area_status"]) == ("lateral_cut", "ok")
+    assert (cut["cord_status"], cut["csf_area_status"]) == ("lateral_cut", "lateral_cut")
     assert cut["cord_area_mm2"] == pytest.approx(of_site(whole)["cord_area_mm2"], rel=0.02)
-    gone = of_site(checked(slab(context, 0.0, 40, 0)))
+    narrow = of_site(checked(slab(context, 0.0, 40, 5)))
+    assert (narrow["canal_status"], narrow["cord_status"]) == ("lateral_cut", "partial_fov")
+    gone = of_site(checked(slab(context, 0.0, 40, -3)))
     assert (gone["canal_status"], gone["canal_ap_mm"]) == ("partial_fov", None)
 
 
