@@ -308,6 +308,48 @@ def test_a_shifted_slice_is_measured(phantom):
     assert values["slice_displacement"] == pytest.approx(3.6, abs=0.5)
 
 
+def scan_alarms(context):
+    return {rule for rule, items in alarms(context).items() if "scan" in items}
+
+
+def test_other_contrasts_than_t2w_are_named(phantom):
+    """With dark fluid, as on T1w, whatever is added to all values."""
+    canal = np.isin(phantom.semantic.array, (60, 61))
+    for shift in (0, -500):
+        dark = np.where(canal, phantom.image.array * 0.2, phantom.image.array) + shift
+        context = assessable(phantom.image.with_array(dark), phantom.semantic, phantom.instance)
+        assert "csf_over_body" in scan_alarms(context)
+
+
+def test_ct_under_another_name_is_named(phantom):
+    units = np.random.default_rng(1).normal(50, 15, phantom.image.shape)
+    units[np.isin(phantom.semantic.array, (41, 42, 49))] += 300
+    units[phantom.image.array < 60] = -900
+    units[:, ::4] -= 150
+    units[phantom.semantic.array == 62] = 900
+    context = assessable(
+        phantom.image.with_array(units.astype(np.int16)), phantom.semantic, phantom.instance
+    )
+    assert {"hounsfield_units", "csf_over_body"} <= scan_alarms(context)
+
+
+def test_outliers_ask_for_a_look(clean):
+    rows = [clean.rows["scans"][0] | {"outlier_voxels_n": 1}]
+    assert scan_alarms(replace(clean, rows={**clean.rows, "scans": rows})) == {"outlier_voxels"}
+
+
+def test_blobs_in_a_head_are_no_spine(phantom):
+    """A body and some canal in a small part of the height."""
+    upright = [
+        v.reoriented(("P", "I", "R")) for v in (phantom.image, phantom.semantic, phantom.instance)
+    ]
+    image, *masks = (v.array.copy() for v in upright)
+    for mask in masks:
+        mask[:, image.shape[1] // 4 :] = 0
+    context = assessable(*(v.with_array(a) for v, a in zip(upright, (image, *masks), strict=True)))
+    assert "spine_share" in scan_alarms(context)
+
+
 def test_an_odd_body_stands_out_among_its_neighbours(phantom, clean):
     """Without its anterior half, L3 is too small for its place."""
     rows = [dict(row) for row in clean.rows["vertebrae"]]
@@ -346,7 +388,14 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
     rows = findings_as_rows(assessable(phantom.image, nothing, nothing))
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
-    assert answered == {"efc", "axes_orthogonal", "complete_bodies", "implausible_scan_value"}
+    assert answered == {
+        "efc",
+        "axes_orthogonal",
+        "complete_bodies",
+        "hounsfield_units",
+        "implausible_scan_value",
+        "spine_share",
+    }
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide
 
