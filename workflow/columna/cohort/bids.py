@@ -189,7 +189,7 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
             images.append(entry.path)
         elif entry.name.lower().endswith(IMAGES):
             if entry.name.startswith("."):
-                log.info("hidden, no image: %s", entry.path)
+                log.debug("hidden, no image: %s", entry.path)
             else:
                 images.append(entry.path)
     return images, below
