@@ -217,6 +217,7 @@ def test_the_image_may_be_narrower_than_its_grid(bowl):
     body, context, _ = bowl
     cut = slab(context, body.at.centre[0], 14, 14)
     padded = on_grid(cut, lambda v: replace(v, array=np.pad(v.array, ((2, 2), (0, 0), (0, 0)))))
-    image = np.pad(np.ones(cut.semantic.shape, np.float32), ((2, 2), (0, 0), (0, 0)))
+    signal = np.random.default_rng(0).uniform(50, 150, cut.semantic.shape).astype(np.float32)
+    image = np.pad(signal, ((2, 2), (0, 0), (0, 0)))
     seen = replace(padded, image=padded.semantic.with_array(image))
     assert of(checked(seen), "L3")["presence"] == "lateral_cut"
