@@ -70,10 +70,10 @@ def test_the_three_formats_are_equal(tmp_path):
 
 def test_excel_habits_are_tolerated(tmp_path):
     (tmp_path / "a b.nii.gz").touch()
-    text = '\ufeffparticipant_id,path,note\r\n NAM ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
+    text = '\ufeffparticipant_id,path,note\r\n P7 ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
     rows = read_sheet(write_raw(tmp_path, text, "cohort.csv"))
     assert rows.loc[0, ["participant_id", "scan_id", "note"]].tolist() == [
-        "NAM",
+        "P7",
         "a b",
         'two, "quoted"',
     ]
