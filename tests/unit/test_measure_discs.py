@@ -275,7 +275,7 @@ def test_levels_given_twice():
 def test_signal_relative_to_fluid():
     context = scan_of(spine_of(["L3", "L4", "L5"]))
     semantic = context.semantic.array
-    image = np.random.default_rng(0).uniform(40, 60, semantic.shape).astype(np.float32)
+    image = np.random.default_rng(0).uniform(20, 80, semantic.shape).astype(np.float32)
     image[semantic == 61], image[semantic == 100] = 600, 240
     with_image = replace(context, image=Volume(image, context.semantic.affine))
     row = discs_of(with_image)["L3-L4"]

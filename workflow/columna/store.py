@@ -11,6 +11,7 @@ jobs.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -167,11 +168,12 @@ class Store:
 
     def scan_ids(self) -> set[str]:
         """The scans of which anything is kept."""
-        return {path.stem for path in (self.layout.root / "store").glob("*.zip")}
+        return {path.stem for path in (self.layout.root / "store").glob("[!.]*.zip")}
 
     def forget(self, scan_id: str) -> None:
         """Drop all that is kept of a scan, so that all stages compute it anew."""
         self.path(scan_id).unlink(missing_ok=True)
+        shutil.rmtree(self.layout.work(scan_id), ignore_errors=True)
 
 
 def _record(scan_id: str, content: bytes, members: Mapping[str, bytes]) -> Record | None:
