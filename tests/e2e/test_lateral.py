@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+
 from workspace import REPOSITORY, Workspace
 
 pytestmark = pytest.mark.slow
