@@ -394,7 +394,9 @@ def test_empty_masks_are_answered_with_reasons(phantom):
         "complete_bodies",
         "hounsfield_units",
         "implausible_scan_value",
+        "outlier_voxels",
         "spine_share",
+        "transforms_agree",
     }
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide
