@@ -31,7 +31,6 @@ COLUMNS = (
     "depth_mm",
     "wedge_angle_deg",
     "axis_sagittal_deg",
-    "axis_coronal_deg",
     "superior_concavity_mm",
 )
 SHARES = (0.0, 0.2, 0.3, 0.4, 0.6, 0.8, 1.01)

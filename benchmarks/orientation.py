@@ -125,6 +125,17 @@ def judge(stem: Path) -> tuple[str, str]:
     return values, ", ".join(f"{r} {v}" for r, v in verdicts.items() if v != "ok")
 
 
+def summary(reasons: list[str]) -> str:
+    """How many scans are flagged, and by what."""
+    refused = sum(why.startswith("refused") for why in reasons)
+    judged = sum(" review" in why or " fail" in why for why in reasons)
+    lacking = sum(bool(why) for why in reasons) - refused - judged
+    return (
+        f"flagged {refused + judged + lacking} of {len(reasons)}: {judged} by a rule, "
+        f"{lacking} because rules have no answer, {refused} refused"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--masks", type=Path, required=True, help="folder that keeps the masks")
@@ -147,11 +158,11 @@ def main() -> None:
                 scan = load() if scan is None else scan
                 predict(scan, turn, stem)
             values, why = judge(stem)
-            flagged[turn].append(bool(why))
+            flagged[turn].append(why)
             print(f"{name:<20} {turn:<12} {values:<28} {why}", flush=True)
-    for turn, found in flagged.items():
-        if found:
-            print(f"{turn:<12} flagged {sum(found)} of {len(found)}")
+    for turn, reasons in flagged.items():
+        if reasons:
+            print(f"{turn:<12} {summary(reasons)}")
 
 
 if __name__ == "__main__":

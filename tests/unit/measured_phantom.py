@@ -26,7 +26,8 @@ def assessable(image, semantic, instance, scan_id="s"):
         scan_id=scan_id,
         participant_id=scan_id,
         session_id=None,
-        facts=scan_facts(image, header_of(image), Path(f"{scan_id}_T2w.nii.gz"), {}),
+        facts=scan_facts(image, header_of(image), Path(f"{scan_id}_T2w.nii.gz"), {})
+        | {"outlier_voxels_n": 0},
         semantic=taken.semantic,
         instance=taken.instance,
         image=image,

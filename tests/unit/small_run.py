@@ -1,5 +1,6 @@
 """A small cohort with masks of its own, and the jobs of a run without Snakemake."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def computed_scans(before: dict, after: dict) -> set[str]:
 
 def write_scan(folder: Path, name: str, seed: int) -> None:
     write_phantom(make_phantom(PhantomSettings(**SMALL, seed=seed)), folder / "data", name)
-    (folder / "data" / f"{name}_T2w.json").write_text('{"MagneticFieldStrength": 3}')
+    (folder / "data" / f"{name}_T2w.json").write_text(json.dumps({"EchoTime": (100 + seed) / 1000}))
 
 
 def small_cohort(folder: Path) -> SmallRun:

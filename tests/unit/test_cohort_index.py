@@ -16,6 +16,7 @@ from columna.cohort.ledger import read_ledger
 from columna.cohort.manifest import list_batches, manifest_path, read_manifest
 from columna.cohort.names import SCAN_ID
 from columna.cohort.sheet import read_sheet
+from columna.config import Config
 from columna.errors import CohortError
 from columna.layout import Layout
 from columna.status import cohort_status, print_status
@@ -69,10 +70,10 @@ def test_the_three_formats_are_equal(tmp_path):
 
 def test_excel_habits_are_tolerated(tmp_path):
     (tmp_path / "a b.nii.gz").touch()
-    text = '\ufeffparticipant_id,path,note\r\n NAM ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
+    text = '\ufeffparticipant_id,path,note\r\n P7 ,a b.nii.gz,"two, ""quoted"""\r\n\r\n'
     rows = read_sheet(write_raw(tmp_path, text, "cohort.csv"))
     assert rows.loc[0, ["participant_id", "scan_id", "note"]].tolist() == [
-        "NAM",
+        "P7",
         "a b",
         'two, "quoted"',
     ]
@@ -416,7 +417,7 @@ def test_names_of_files_are_shown_and_nothing_else(tmp_path, capsys):
     sheet = "participant_id\tscan_id\tpath\n" + "".join(f"s\t{name}\tx.nii\n" for name in names)
     (tmp_path / "cohort.tsv").write_text(sheet)
     build_index(tmp_path / "cohort.tsv", tmp_path / "results" / "index", 32)
-    print_status(cohort_status(Layout(tmp_path / "results")), failures=True)
+    print_status(cohort_status(Layout(tmp_path / "results"), Config()), failures=True)
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     first_words = {line.split()[0] for line in shown.splitlines()}

@@ -38,6 +38,9 @@ IDENTITY = {
 }
 FINE = {
     "semantic_instance_dice": 1.0,
+    "canal_behind_bodies": 1.0,
+    "arches_behind_bodies": 1.0,
+    "head_up": 1.0,
     "complete_bodies": 3,
     "snr_csf": 7.5,
     "snr_body": 7.5,

@@ -36,6 +36,9 @@ POSTERIOR = {  # label: (left-right, anterior-posterior) of blocks as high as th
 FACTS = {
     "modality": "T2w",
     "obliquity_deg": 0.0,
+    "shear_deg": 0.0,
+    "affine_source": "sform",
+    "outlier_voxels_n": 0,
     "input_sha256": "0" * 64,
     "support_fraction_ratio": 1.0,
     **{f"dim_{a}_n": n for a, n in (("lr", WIDTH), ("ap", DEPTH), ("si", 100))},

@@ -275,9 +275,8 @@ def test_levels_given_twice():
 def test_signal_relative_to_fluid():
     context = scan_of(spine_of(["L3", "L4", "L5"]))
     semantic = context.semantic.array
-    image = np.full(semantic.shape, 50.0, np.float32)
+    image = np.random.default_rng(0).uniform(20, 80, semantic.shape).astype(np.float32)
     image[semantic == 61], image[semantic == 100] = 600, 240
-    image[0, 0, 0] = 0
     with_image = replace(context, image=Volume(image, context.semantic.affine))
     row = discs_of(with_image)["L3-L4"]
     assert row["signal_status"] == "ok"

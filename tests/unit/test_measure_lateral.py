@@ -28,7 +28,14 @@ SAGITTAL = (
 )
 NEAR = {"_mm": 0.4, "_deg": 0.9}
 """How near to the same body seen whole: docs/accuracy.md, at the least width."""
-ACROSS = ("width_mm", "height_left_mm", "height_right_mm", "lateral_wedge_deg", "body_volume_mm3")
+ACROSS = (
+    "width_mm",
+    "height_left_mm",
+    "height_right_mm",
+    "lateral_wedge_deg",
+    "axis_coronal_deg",
+    "body_volume_mm3",
+)
 
 
 def near(value, truth, name):
@@ -160,9 +167,11 @@ def test_canal_cut_at_a_side():
     assert cut["canal_ap_mm"] == pytest.approx(of_site(whole)["canal_ap_mm"], abs=0.4)
     assert cut["canal_area_mm2"] is cut["canal_rl_mm"] is cut["csf_area_mm2"] is None
     # the cord in it is narrower, and whole
-    assert (cut["cord_status"], cut["cord_area_status"]) == ("lateral_cut", "ok")
+    assert (cut["cord_status"], cut["csf_area_status"]) == ("lateral_cut", "lateral_cut")
     assert cut["cord_area_mm2"] == pytest.approx(of_site(whole)["cord_area_mm2"], rel=0.02)
-    gone = of_site(checked(slab(context, 0.0, 40, 0)))
+    narrow = of_site(checked(slab(context, 0.0, 40, 5)))
+    assert (narrow["canal_status"], narrow["cord_status"]) == ("lateral_cut", "partial_fov")
+    gone = of_site(checked(slab(context, 0.0, 40, -3)))
     assert (gone["canal_status"], gone["canal_ap_mm"]) == ("partial_fov", None)
 
 
@@ -215,6 +224,7 @@ def test_the_image_may_be_narrower_than_its_grid(bowl):
     body, context, _ = bowl
     cut = slab(context, body.at.centre[0], 14, 14)
     padded = on_grid(cut, lambda v: replace(v, array=np.pad(v.array, ((2, 2), (0, 0), (0, 0)))))
-    image = np.pad(np.ones(cut.semantic.shape, np.float32), ((2, 2), (0, 0), (0, 0)))
+    signal = np.random.default_rng(0).uniform(50, 150, cut.semantic.shape).astype(np.float32)
+    image = np.pad(signal, ((2, 2), (0, 0), (0, 0)))
     seen = replace(padded, image=padded.semantic.with_array(image))
     assert of(checked(seen), "L3")["presence"] == "lateral_cut"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused, UnavailableError
-from columna.prepare import checks, geometry, read_scan
+from columna.prepare import checks, geometry, read_mask, read_scan
 from columna.prepare.facts import input_sha256
 from columna.prepare.header import Header
 from columna.volume import Volume
@@ -206,6 +206,28 @@ def test_content_must_be_packed_as_the_name_says(write):
     assert refusal(path.rename(path.with_name("a_T2w.nii"))) == "unreadable"
     path = write(name="b_T2w.nii")
     assert refusal(path.rename(path.with_name("b_T2w.nii.gz"))) == "unreadable"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "/annex/objects/MD5E-s3311232--0123456789abcdef0123456789abcdef.nii.gz\n",
+        "../../.git/annex/objects/Zx/9q/SHA256E-s9--0a.nii.gz/SHA256E-s9--0a.nii.gz",
+        "..\\..\\.git\\annex\\objects\\Zx\\9q\\MD5E-s9--0a.nii.gz",
+        "/annex/objects/SHA256E-s9--0a.nii\n/annex/chunked\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "a" + "\nsize 3311232\n",
+        "version https://hawser.github.com/spec/v1\noid sha256:" + 64 * "a" + "\nsize 9\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["a_T2w.nii.gz", "a_T2w.nii"])
+def test_pointers_say_what_to_get(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content.encode())
+    with pytest.raises(ScanRefused, match="get the content first") as refused:
+        read_scan(path, SETTINGS)
+    assert refused.value.code == "missing_file"
+    with pytest.raises(ScanRefused, match="get the content first"):
+        read_mask(path, SETTINGS)
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.99, -4, -1])

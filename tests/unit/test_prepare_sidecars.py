@@ -129,6 +129,9 @@ def scan_entry(root):
 
 def test_prepare_depends_on_all_sidecars(tmp_path):
     write(tmp_path, **{"T2w.json": {"a": 1}, "sub-01/sub-01_T2w.json": {"b": 2}})
+    path = scan_entry(tmp_path).path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"a scan")
     stage = PrepareStage(Config(), Layout(tmp_path / "results"))
     before = stage.dependencies(scan_entry(tmp_path))
     assert len(before["sidecars"]) == 2

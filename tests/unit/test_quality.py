@@ -8,7 +8,7 @@ from measured_phantom import assessable, findings_as_rows
 
 from columna.phantom import PhantomSettings, make_phantom
 from columna.quality import assess_scan
-from columna.quality.rules import all_rules, cohort_rules, scan_rules
+from columna.quality.rules import all_rules, cohort_rules, needed_answers, scan_rules
 from columna.tables.catalogue import TABLES
 from columna.tables.quality import QUALITY
 from columna.tables.shards import rows_to_arrow
@@ -50,6 +50,53 @@ def test_a_clean_scan_raises_no_alarm(clean):
     found.pop("implausible_value", None)  # phantoms vary more than spines do
     assert found == {}
     rows_to_arrow(QUALITY, findings_as_rows(clean))
+
+
+def unanswered(context):
+    """Rules that need an answer and have none."""
+    answers = {f.rule_id: f.value for f in assess_scan(context)}
+    return {rule for rule in needed_answers() if answers[rule] is None}
+
+
+def test_a_clean_scan_has_every_answer_that_it_needs(clean):
+    assert unanswered(clean) == set()
+
+
+def test_only_rules_about_the_scan_need_answers():
+    assert all(all_rules()[rule].scope == "scan" for rule in needed_answers())
+    assert all(all_rules()[rule].comparator == "fixed" for rule in needed_answers())
+
+
+def test_a_scan_without_names_lacks_answers(clean):
+    rows = [row | {"level": None, "level_order": None} for row in clean.rows["vertebrae"]]
+    nameless = replace(clean, rows={**clean.rows, "vertebrae": rows})
+    assert unanswered(nameless) == {"levels_contiguous", "duplicate_labels", "order_monotone"}
+
+
+def test_a_scan_without_a_complete_body_is_told(clean):
+    scans = [row | {"n_bodies_complete_n": 0} for row in clean.rows["scans"]]
+    assert alarms(replace(clean, rows={**clean.rows, "scans": scans})).keys() >= {"complete_bodies"}
+
+
+def lose_canal(semantic, instance):
+    semantic[np.isin(semantic, (60, 61))] = 0
+
+
+def test_a_scan_without_a_canal_lacks_answers(phantom):
+    lacks = unanswered(changed(phantom, lose_canal))
+    assert lacks >= {"canal_continuity", "canal_behind_bodies", "snr_csf", "cnr_body_csf"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        ("qform_distance_mm", 3.0, "transforms_agree"),
+        ("shear_deg", 20.0, "axes_orthogonal"),
+    ],
+)
+def test_what_the_header_says_is_judged(clean, column, value, rule):
+    scans = [row | {column: value} for row in clean.rows["scans"]]
+    assert alarms(replace(clean, rows={**clean.rows, "scans": scans}))[rule] == {"scan": "review"}
 
 
 def test_every_rule_is_answered_for_what_it_is_about(clean):
@@ -261,6 +308,48 @@ def test_a_shifted_slice_is_measured(phantom):
     assert values["slice_displacement"] == pytest.approx(3.6, abs=0.5)
 
 
+def scan_alarms(context):
+    return {rule for rule, items in alarms(context).items() if "scan" in items}
+
+
+def test_other_contrasts_than_t2w_are_named(phantom):
+    """With dark fluid, as on T1w, whatever is added to all values."""
+    canal = np.isin(phantom.semantic.array, (60, 61))
+    for shift in (0, -500):
+        dark = np.where(canal, phantom.image.array * 0.2, phantom.image.array) + shift
+        context = assessable(phantom.image.with_array(dark), phantom.semantic, phantom.instance)
+        assert "csf_over_body" in scan_alarms(context)
+
+
+def test_ct_under_another_name_is_named(phantom):
+    units = np.random.default_rng(1).normal(50, 15, phantom.image.shape)
+    units[np.isin(phantom.semantic.array, (41, 42, 49))] += 300
+    units[phantom.image.array < 60] = -900
+    units[:, ::4] -= 150
+    units[phantom.semantic.array == 62] = 900
+    context = assessable(
+        phantom.image.with_array(units.astype(np.int16)), phantom.semantic, phantom.instance
+    )
+    assert {"hounsfield_units", "csf_over_body"} <= scan_alarms(context)
+
+
+def test_outliers_ask_for_a_look(clean):
+    rows = [clean.rows["scans"][0] | {"outlier_voxels_n": 1}]
+    assert scan_alarms(replace(clean, rows={**clean.rows, "scans": rows})) == {"outlier_voxels"}
+
+
+def test_blobs_in_a_head_are_no_spine(phantom):
+    """A body and some canal in a small part of the height."""
+    upright = [
+        v.reoriented(("P", "I", "R")) for v in (phantom.image, phantom.semantic, phantom.instance)
+    ]
+    image, *masks = (v.array.copy() for v in upright)
+    for mask in masks:
+        mask[:, image.shape[1] // 4 :] = 0
+    context = assessable(*(v.with_array(a) for v, a in zip(upright, (image, *masks), strict=True)))
+    assert "spine_share" in scan_alarms(context)
+
+
 def test_an_odd_body_stands_out_among_its_neighbours(phantom, clean):
     """Without its anterior half, L3 is too small for its place."""
     rows = [dict(row) for row in clean.rows["vertebrae"]]
@@ -299,7 +388,16 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
     rows = findings_as_rows(assessable(phantom.image, nothing, nothing))
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
-    assert answered == {"efc", "axes_orthogonal", "complete_bodies", "implausible_scan_value"}
+    assert answered == {
+        "efc",
+        "axes_orthogonal",
+        "complete_bodies",
+        "hounsfield_units",
+        "implausible_scan_value",
+        "outlier_voxels",
+        "spine_share",
+        "transforms_agree",
+    }
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide
 

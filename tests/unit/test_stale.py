@@ -15,6 +15,7 @@ from tiny_models import write_instance
 import columna.receipts
 import columna.stages.measure
 import columna.tables.collect
+from columna.archive import read_members, write_members
 from columna.check import check_run, failed_scans, forget
 from columna.cohort.index import build_index
 from columna.cohort.manifest import ScanEntry, read_manifest
@@ -360,8 +361,11 @@ def test_check_by_content_sees_what_times_do_not_tell(kind, run):
 
 
 def test_an_edited_record_is_no_record(run):
-    path = Store(run.layout).path(FIRST, "measure")
-    path.write_text(path.read_text().replace('"computations_n": 1', '"computations_n": 2'))
+    path = Store(run.layout).path(FIRST)
+    record = read_members(path)["measure.json"]
+    edited = record.replace(b'"computations_n":1', b'"computations_n":2')
+    assert edited != record
+    write_members(path, {"measure.json": edited})
     assert Store(run.layout).read(FIRST, "measure") is None
     assert run.look().reasons() == {RESULT: 1}
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ class Derivatives:
     root: Path
     scan_id: str
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """Folder of this scan's files."""
         parts = [f for f in self.scan_id.split("_")[:2] if _ENTITY.match(f)]
@@ -38,7 +39,7 @@ class Derivatives:
             return self.root / self.scan_id
         return self.root.joinpath(*parts, "anat")
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """``sub-01_acq-sag_T2w`` becomes ``sub-01_acq-sag_mod-T2w``."""
         entities, _, suffix = self.scan_id.rpartition("_")

@@ -86,7 +86,8 @@ def signal_range(array: np.ndarray) -> SignalRange:
     fill = None
     if common is not None:
         value = np.longdouble(common)
-        low = value if 0 < low - value <= NEAR * span else low
+        if low != 0 and 0 < low - value <= NEAR * span:
+            low = value
         fill = common if value <= low or value > ceiling else None
     most = np.longdouble(array.max())
     if most > ceiling:

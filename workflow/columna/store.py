@@ -168,7 +168,7 @@ class Store:
 
     def scan_ids(self) -> set[str]:
         """The scans of which anything is kept."""
-        return {path.stem for path in (self.layout.root / "store").glob("*.zip")}
+        return {path.stem for path in (self.layout.root / "store").glob("[!.]*.zip")}
 
     def forget(self, scan_id: str) -> None:
         """Drop all that is kept of a scan, so that all stages compute it anew."""

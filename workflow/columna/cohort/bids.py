@@ -175,7 +175,11 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
     if not entries and _is_expected(place.path):
         images.append(place.path)
     for entry in entries:
-        if entry.name.lower().endswith(IMAGES):
+        is_image = entry.name.lower().endswith(IMAGES)
+        if is_image and entry.name.startswith("."):
+            log.debug("hidden, no image: %s", entry.path)
+            continue
+        if is_image:
             images.append(entry.path)
         if _is_folder(entry):
             identity = _identity(entry)
@@ -185,13 +189,8 @@ def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str]
                 below.append(_Place(entry.path, place.chain | {identity}))
             elif _is_expected(entry.path):
                 images.append(entry.path)
-        elif _leads_nowhere(entry):
+        elif not is_image and _leads_nowhere(entry):
             images.append(entry.path)
-        elif entry.name.lower().endswith(IMAGES):
-            if entry.name.startswith("."):
-                log.info("hidden, no image: %s", entry.path)
-            else:
-                images.append(entry.path)
     return images, below
 
 

@@ -139,8 +139,9 @@ class Canal:
         codes[canal.share < LEAST_SHARE] = "fit_failed"
         codes[canal.share == 0] = "not_segmented"
         is_cut = (codes == "ok") & self._is_near(canal, planes, "LR")
-        _, has_middle = canal.middle_ap_mm(2 * self.band_mm)
-        codes[is_cut] = np.where(has_middle[is_cut], LATERAL_CUT, "partial_fov")
+        if is_cut.any():
+            _, has_middle = canal.deepest_r(2 * self.band_mm)
+            codes[is_cut] = np.where(has_middle[is_cut], LATERAL_CUT, "partial_fov")
         codes[self._is_near(canal, planes, "SIAP")] = "partial_fov"
         return codes
 
@@ -149,9 +150,12 @@ class Canal:
         index = sections.corners(planes) @ self.to_index[:3, :3].T + self.to_index[:3, 3]
         return self.fov.depth_voxels(index, faces).min(axis=0) < EDGE_VOXELS
 
-    def _ap_mm(self, tube: Sections, is_cut: np.ndarray) -> np.ndarray:
-        """Diameter about the centroid; where the sides are cut that is not the middle."""
-        return np.where(is_cut, tube.middle_ap_mm(0.0)[0], tube.ap_mm(self.band_mm))
+    def _ap_mm(self, canal: Sections, is_cut: np.ndarray) -> np.ndarray:
+        """Diameter in the middle: about the centroid, or where a canal that is cut is deepest."""
+        middle_r = canal.centroid[0]
+        if is_cut.any():
+            middle_r = np.where(is_cut, canal.deepest_r(2 * self.band_mm)[0], middle_r)
+        return canal.ap_mm(self.band_mm, middle_r)
 
     def _cord(self, canal: Sections, planes: Planes) -> dict[str, np.ndarray]:
         missing = np.full(len(planes.centre), np.nan)
@@ -165,7 +169,7 @@ class Canal:
         canal_walls, cord_walls = (s.walls_at(cord.centroid[0]) for s in (canal, cord))
         values = (
             cord.area_mm2,
-            self._ap_mm(cord, is_cut),
+            cord.ap_mm(self.band_mm),
             cord.rl_mm,
             np.maximum(canal_walls[1] - cord_walls[1], 0.0),
             np.maximum(cord_walls[0] - canal_walls[0], 0.0),

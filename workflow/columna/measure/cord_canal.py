@@ -168,7 +168,7 @@ def _columns(site: Site, cord_end_u: float | None) -> Row:
             "plane_angle_deg": m.angle_deg.mean(),
             "canal_ap_mm": m.canal_ap_mm.mean(),
             "canal_ap_min_mm": m.canal_ap_mm.min(),
-            **_across("canal", m.canal_area_mm2, m.canal_rl_mm, site.status == LATERAL_CUT),
+            **_canal_across(m, site.status == LATERAL_CUT),
         }
     if cord in SAGITTAL_CODES:
         row |= {
@@ -177,21 +177,24 @@ def _columns(site: Site, cord_end_u: float | None) -> Row:
             "anterior_csf_mm": m.anterior_csf_mm.mean(),
             "posterior_csf_mm": m.posterior_csf_mm.mean(),
             "cord_canal_ap_ratio": m.cord_ap_mm.mean() / m.canal_ap_mm.mean(),
-            **_across("cord", m.cord_area_mm2, m.cord_rl_mm, bool(m.is_cord_cut.any())),
+            "cord_rl_mm": m.cord_rl_mm.mean(),
+            **_area("cord", m.cord_area_mm2),
             **_fluid(m, site.status == LATERAL_CUT),
         }
     return row
 
 
-def _across(name: str, area: np.ndarray, rl: np.ndarray, is_cut: bool) -> Row:
-    """Areas and left-right diameters of a tube, unless it is cut at a side."""
+def _canal_across(m: SectionMeasures, is_cut: bool) -> Row:
     if is_cut:
-        return {f"{name}_area_status": LATERAL_CUT}
+        return {"canal_area_status": LATERAL_CUT}
+    return {"canal_rl_mm": m.canal_rl_mm.mean(), **_area("canal", m.canal_area_mm2)}
+
+
+def _area(name: str, area: np.ndarray) -> Row:
     return {
         f"{name}_area_mm2": area.mean(),
         f"{name}_area_min_mm2": area.min(),
         f"{name}_area_sd_mm2": area.std(ddof=1),
-        f"{name}_rl_mm": rl.mean(),
     }
 
 
@@ -209,7 +212,10 @@ def _cord_status(site: Site, cord_end_u: float | None) -> str:
         return site.status
     if cord_end_u is not None and site.u[-1] > cord_end_u:
         return "not_applicable"
-    return site.status if site.measures.has_cord.all() else "not_segmented"
+    if not site.measures.has_cord.all():
+        return "not_segmented"
+    # of a cord a few slices wide that is cut, nothing can be told
+    return "partial_fov" if site.measures.is_cord_cut.any() else site.status
 
 
 def _add_compression(

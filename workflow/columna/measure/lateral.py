@@ -90,9 +90,9 @@ def middle_part(crop: Crop, s: np.ndarray, canal_mm: np.ndarray) -> Crop | None:
     middle = _deepest(behind @ to_index[:3] + to_index[3])
     seen = np.flatnonzero(crop.mask.any(axis=(1, 2)))
     reach = min(middle - (seen[0] - 0.5), seen[-1] + 0.5 - middle)
-    # noise of the last bits must not decide on a slice
-    first = int(np.ceil(round(middle - reach + 0.5, 6)))
-    last = int(np.floor(round(middle + reach - 0.5, 6)))
+    # slices whose middle is near enough; noise of the last bits must not decide on one
+    first = max(int(np.ceil(round(middle - reach, 6))), int(seen[0]))
+    last = min(int(np.floor(round(middle + reach, 6))), int(seen[-1]))
     if last < first:
         return None
     mask = np.zeros_like(crop.mask)

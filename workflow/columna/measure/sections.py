@@ -11,6 +11,7 @@ from columna.measure.sampling import INSIDE, Indicator
 R_STEP_MM = 0.5
 A_STEP_MM = 0.25
 """Distances of samples in a plane; crossings between them are interpolated linearly."""
+_LEAST_ROWS = 4
 _IN_PLANE = np.zeros((3, 3, 3), bool)
 _IN_PLANE[1] = True
 
@@ -92,25 +93,37 @@ class Sections:
         r = (inside.sum(axis=2) * self.r).sum(axis=1) / count
         return r, (inside.sum(axis=1) * self.a).sum(axis=1) / count
 
-    def ap_mm(self, band_mm: float) -> np.ndarray:
-        """Largest extent along a within `band_mm` on both sides of the centroid, shape (n,)."""
+    def ap_mm(self, band_mm: float, middle_r: np.ndarray | None = None) -> np.ndarray:
+        """Largest extent along a within `band_mm` of `middle_r` (the centroid), shape (n,)."""
+        middle_r = self.centroid[0] if middle_r is None else middle_r
         extent = np.nan_to_num(self.walls[1] - self.walls[0])
-        is_near = np.abs(self.r - self.centroid[0][:, None]) <= max(band_mm, R_STEP_MM / 2 + 1e-6)
+        is_near = np.abs(self.r - middle_r[:, None]) <= max(band_mm, R_STEP_MM / 2 + 1e-6)
         return np.where(is_near, extent, 0.0).max(axis=1)
 
-    def middle_ap_mm(self, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
-        """Largest extent along a of sections that are cut at a side, shape (n,).
+    def deepest_r(self, margin_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Places r where sections that are cut at a side are deepest, shape (n,).
 
-        A tube is deepest in its middle, wherever that is in what is seen of it. The second array
-        says where it is seen: the place lies farther than `margin_mm` from both ends.
+        Squared depths of an ellipse are a parabola over r, whose vertex is its middle whatever is
+        seen of it. The second array says whether it is seen: the place lies farther than
+        `margin_mm` from both ends. What is nearer to them than half of that is no depth: there the
+        mask fades into what lies beyond the field of view.
         """
         extent = np.nan_to_num(self.walls[1] - self.walls[0])
-        deepest = extent.argmax(axis=1)
-        is_hit = extent > 0
-        first = is_hit.argmax(axis=1)
-        last = len(self.r) - 1 - is_hit[:, ::-1].argmax(axis=1)
-        room = R_STEP_MM * np.minimum(deepest - first, last - deepest)
-        return extent.max(axis=1), room > margin_mm
+        found = [self._vertex(row, margin_mm) for row in extent]
+        return np.array([r for r, _ in found]), np.array([is_seen for _, is_seen in found])
+
+    def _vertex(self, extent: np.ndarray, margin_mm: float) -> tuple[float, bool]:
+        hit = self.r[extent > 0]
+        if not len(hit):
+            return 0.0, False
+        within = (self.r >= hit[0] + margin_mm / 2) & (self.r <= hit[-1] - margin_mm / 2)
+        if within.sum() < _LEAST_ROWS:
+            return float(hit.mean()), False
+        bend, slope, _ = np.polyfit(self.r[within], extent[within] ** 2, 2)
+        if bend >= 0:
+            return float(hit.mean()), False
+        vertex = -slope / (2 * bend)
+        return float(vertex), bool(hit[0] + margin_mm < vertex < hit[-1] - margin_mm)
 
     @cached_property
     def rl_mm(self) -> np.ndarray:

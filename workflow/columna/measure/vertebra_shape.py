@@ -118,7 +118,9 @@ def frame_columns(geometry: Geometry, body: Body) -> Row:
     return {
         "frame_source": body.frame.source,
         "axis_sagittal_deg": float(np.rad2deg(np.arctan2(a, s))),
-        "axis_coronal_deg": float(np.rad2deg(np.arctan2(r, s))),
+        "axis_coronal_deg": Missing(LATERAL_CUT)
+        if body.crop.is_lateral_cut
+        else float(np.rad2deg(np.arctan2(r, s))),
         "axial_rotation_deg": _rotation(geometry, body),
         "bodies_touching_n": _touching(geometry, body),
     }

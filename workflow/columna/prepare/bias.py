@@ -61,9 +61,9 @@ def _without_darkest(samples: np.ndarray) -> np.ndarray:
     N4's histogram of logarithms begins at the darkest sample: a single zero among tissue would
     make its bins several times as wide.
     """
-    return (
-        np.maximum(samples, np.partition(samples, 1, axis=None)[1]) if samples.size > 1 else samples
-    )
+    if samples.size < 2:
+        return samples
+    return np.maximum(samples, np.partition(samples, 1, axis=None)[1])
 
 
 def place_axes(

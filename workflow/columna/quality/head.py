@@ -22,8 +22,8 @@ from columna.quality.context import Crop
 
 UPPER = (Semantic.SUPERIOR_ARTICULAR_LEFT, Semantic.SUPERIOR_ARTICULAR_RIGHT)
 LOWER = (Semantic.INFERIOR_ARTICULAR_LEFT, Semantic.INFERIOR_ARTICULAR_RIGHT)
-MIN_TREND = 4
-"""Bodies that a trend from top to bottom needs."""
+MIN_TREND = 3
+"""Values that a trend from top to bottom needs."""
 MIN_BODY_VOXELS = 20
 MIN_CORD_MM3 = 300.0
 MIN_CANAL_ROWS = 9
@@ -136,24 +136,28 @@ def cord_above(crop: Crop, _: list[Piece]) -> float | None:
 def bodies_apart(_: Crop, pieces: list[Piece]) -> float | None:
     """Growth of the distance between bodies, per level."""
     return _trend(
-        [float(np.linalg.norm(b.centre_mm - a.centre_mm)) for a, b in pairwise(pieces)],
-        MIN_TREND - 1,
+        [float(np.linalg.norm(b.centre_mm - a.centre_mm)) for a, b in pairwise(_inner(pieces))]
     )
 
 
 def bodies_deepen(_: Crop, pieces: list[Piece]) -> float | None:
     """Growth of the bodies' depth, per level."""
-    return _trend([piece.depth_mm for piece in pieces])
+    return _trend([piece.depth_mm for piece in _inner(pieces)])
 
 
 def bodies_enlarge(_: Crop, pieces: list[Piece]) -> float | None:
     """Growth of the bodies' largest sagittal section, per level."""
-    return _trend([piece.section_mm2 for piece in pieces])
+    return _trend([piece.section_mm2 for piece in _inner(pieces)])
 
 
-def _trend(sizes: list[float], least: int = MIN_TREND) -> float | None:
+def _inner(pieces: list[Piece]) -> list[Piece]:
+    """Without both ends, where bodies are cut off, and C2 has its dens."""
+    return pieces[1:-1]
+
+
+def _trend(sizes: list[float]) -> float | None:
     """Median slope of the logarithms (Theil-Sen)."""
-    if len(sizes) < least:
+    if len(sizes) < MIN_TREND:
         return None
     return float(stats.theilslopes(np.log(np.maximum(sizes, 1e-3)))[0])
 
@@ -198,9 +202,9 @@ class _Known(NamedTuple):
 SIGNS = (
     _Known(sacrum_below, 1.0, 3.0),
     _Known(cord_above, 0.2, 1.0),
-    _Known(bodies_apart, 0.04, 1.0),
-    _Known(bodies_deepen, 0.05, 0.5),
-    _Known(bodies_enlarge, 0.1, 0.5),
+    _Known(bodies_apart, 0.03, 1.0),
+    _Known(bodies_deepen, 0.03, 0.5),
+    _Known(bodies_enlarge, 0.05, 0.5),
     _Known(pedicles_above, 0.4, 1.0),
     _Known(processes_swapped, 1.0, 4.0),
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.intensity import signal_range
 from columna.prepare.content import looks_like_ct
 from columna.quality.context import Crop, QualityContext, centroid_mm
 from columna.quality.finding import Finding, found
@@ -27,7 +28,7 @@ def image_findings(context: QualityContext) -> Iterator[Finding]:
     yield from _values(context)
     yield from _noise(tissues)
     yield from _contrast(tissues)
-    yield _fluid_over_body(tissues)
+    yield _fluid_over_body(context, tissues)
     yield from _energy(context)
     yield _bias_gradient(context, crop)
     yield _slice_displacement(crop)
@@ -109,13 +110,14 @@ def _contrast(tissues: dict[str, np.ndarray]) -> Iterator[Finding]:
         yield _ratio(rule_id, abs(medians[0] - medians[1]), float(pooled))
 
 
-def _fluid_over_body(tissues: dict[str, np.ndarray]) -> Finding:
+def _fluid_over_body(context: QualityContext, tissues: dict[str, np.ndarray]) -> Finding:
     """Fluid is brighter than marrow on T2w, and darker or equal on T1w and CT."""
     fluid, body = tissues["csf"], tissues["body"]
     lack = _lack(fluid, body)
     if lack:
         return found("csf_over_body", None, lack)
-    return _ratio("csf_over_body", float(np.median(fluid)), float(np.median(body)))
+    low = float(signal_range(context.image.array).low)
+    return _ratio("csf_over_body", float(np.median(fluid)) - low, float(np.median(body)) - low)
 
 
 def _energy(context: QualityContext) -> Iterator[Finding]:

@@ -28,7 +28,8 @@ NEIGHBOUR_RULES = ("volume_neighbour_z", "height_neighbour_z", "depth_neighbour_
 
 def measure_findings(context: QualityContext) -> Iterator[Finding]:
     """Answer all rules about the measures."""
-    yield found("complete_bodies", context.scan_row["n_bodies_complete_n"])
+    bodies = ("n_bodies_complete_n", "n_bodies_lateral_cut_n")
+    yield found("complete_bodies", sum(context.scan_row[name] for name in bodies))
     for rule_id in NEIGHBOUR_RULES:
         yield from _neighbour_z(context, rule_id)
     yield from _discs_between(context)

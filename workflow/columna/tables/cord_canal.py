@@ -107,14 +107,20 @@ def _canal_columns() -> tuple[Column, ...]:
 
 
 def _cord_columns() -> tuple[Column, ...]:
-    rule = "canal_status is not ok, or the cord is not in all planes"
+    rule = "canal_status has no value, the cord is not in all planes, or it is cut off at a side"
     return (
         status_column("cord_status", "Cord; not_applicable from where it ends."),
         *in_group(
             "cord_status",
             rule,
+            measure("cord_area_mm2", "Area of the cord, mean.", (20, 160), CORD_AREA_TIERS, "G11"),
+            measure("cord_area_min_mm2", "Area, smallest.", (10, 160), CORD_AREA_TIERS, "G11"),
+            measure(
+                "cord_area_sd_mm2", "Area, standard deviation.", (0, 60), CORD_AREA_TIERS, "G11"
+            ),
             measure("cord_ap_mm", "Anterior-posterior diameter, mean.", (3, 13), "B", "G11"),
             measure("cord_ap_min_mm", "The same, smallest.", (2, 13), "B", "G11"),
+            measure("cord_rl_mm", "Left-right diameter, mean.", (4, 20), "C", "G11"),
             measure("cord_canal_ap_ratio", "cord_ap_mm over canal_ap_mm.", (0.1, 1), "A"),
             measure(
                 "anterior_csf_mm",
@@ -141,7 +147,7 @@ def _cord_columns() -> tuple[Column, ...]:
 
 
 def _across_columns() -> tuple[Column, ...]:
-    """What needs the sides of canal and cord."""
+    """What needs the sides of the canal."""
     return (
         *with_status(
             "canal_area_status",
@@ -151,17 +157,6 @@ def _across_columns() -> tuple[Column, ...]:
             measure("canal_area_sd_mm2", "Area, standard deviation.", (0, 200), "B", "G11"),
             measure("canal_rl_mm", "Left-right diameter, mean.", (8, 45), "C", "G11"),
             within="canal_status",
-        ),
-        *with_status(
-            "cord_area_status",
-            "cord_status is neither ok nor lateral_cut, or the cord itself is cut off at a side",
-            measure("cord_area_mm2", "Area of the cord, mean.", (20, 160), CORD_AREA_TIERS, "G11"),
-            measure("cord_area_min_mm2", "Area, smallest.", (10, 160), CORD_AREA_TIERS, "G11"),
-            measure(
-                "cord_area_sd_mm2", "Area, standard deviation.", (0, 60), CORD_AREA_TIERS, "G11"
-            ),
-            measure("cord_rl_mm", "Left-right diameter, mean.", (4, 20), "C", "G11"),
-            within="cord_status",
         ),
         *with_status(
             "csf_area_status",

@@ -182,7 +182,7 @@ def _grid_columns() -> tuple[Column, ...]:
                 "outlier_voxels_n",
                 "int32",
                 "Voxels so far from all others that they were set to the limits of the signal.",
-                definition="docs/quality.md",
+                status="input_status",
                 null_rule="the input was not accepted",
             ),
         ),

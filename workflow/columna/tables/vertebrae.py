@@ -348,15 +348,6 @@ def _frame_columns() -> tuple[Column, ...]:
             definition="G3",
             sign="+ = upper end anterior",
         ),
-        _measure(
-            "axis_coronal_deg",
-            "Tilt of the body's upward axis against the scanner's, seen from the front.",
-            group,
-            plausible=(-45, 45),
-            reliability="B",
-            definition="G3",
-            sign="+ = upper end to the patient's right",
-        ),
         Column(
             "bodies_touching_n",
             "int32",
@@ -366,6 +357,19 @@ def _frame_columns() -> tuple[Column, ...]:
             plausible=(0, 2),
             reliability="B",
             since_version=_NEW,
+        ),
+        *with_status(
+            "axis_coronal_status",
+            f"{group} is not ok",
+            _measure(
+                "axis_coronal_deg",
+                "Tilt of the body's upward axis against the scanner's, seen from the front.",
+                plausible=(-45, 45),
+                reliability="B",
+                definition="G3",
+                sign="+ = upper end to the patient's right",
+            ),
+            within=group,
         ),
         *with_status(
             "axial_rotation_status",
