@@ -9,6 +9,7 @@ import pytest
 
 from columna.cohort.manifest import ScanEntry
 from columna.config import Config
+from columna.errors import UnavailableError
 from columna.layout import Layout
 from columna.prepare.sidecars import json_names, read_sidecar, sidecar_paths, sidecar_sha256
 from columna.stages.measure import MeasureStage
@@ -104,6 +105,26 @@ def test_a_change_of_any_of_them_changes_the_digests(tmp_path):
 def test_unusable_sidecars_are_ignored(tmp_path, content):
     (tmp_path / "sub-1_T2w.json").write_bytes(content.encode(errors="surrogateescape"))
     assert read_sidecar(tmp_path / "sub-1_T2w.nii.gz") == {}
+
+
+def test_a_sidecar_that_cannot_be_read_now_is_no_missing_one(tmp_path):
+    file = tmp_path / "sub-1_T2w.json"
+    file.write_text("{}")
+    file.chmod(0)
+    user = os.geteuid()
+    folders = [p for p in (tmp_path, *tmp_path.parents) if not p.stat().st_mode & 0o001]
+    modes = [folder.stat().st_mode for folder in folders]
+    for folder in folders:
+        folder.chmod(0o755)
+    try:
+        if user == 0:  # root may read everything
+            os.seteuid(65534)
+        with pytest.raises(UnavailableError, match="Permission denied"):
+            sidecar_sha256(tmp_path / "sub-1_T2w.nii.gz")
+    finally:
+        os.seteuid(user)
+        for folder, mode in zip(folders, modes, strict=True):
+            folder.chmod(mode)
 
 
 def test_what_is_no_regular_file_is_not_opened(tmp_path):

@@ -21,7 +21,7 @@ from columna.cohort.index import build_index
 from columna.cohort.manifest import ScanEntry, read_manifest
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
-from columna.errors import BusyError, CohortError, StaleError, TableError
+from columna.errors import BusyError, CohortError, StaleError, TableError, UnavailableError
 from columna.files import stamp
 from columna.layout import STAGES
 from columna.lock import hold_results
@@ -108,7 +108,8 @@ def files_of(run: SmallRun) -> list[str]:
     """Every file that a run reads or writes."""
     unrelated = {".lock", ".run", "ledger.tsv"}  # the ledger says by itself when it is damaged
     found = [p for p in sorted(run.folder.rglob("*")) if p.is_file() and p.name not in unrelated]
-    return [str(p.relative_to(run.folder)) for p in found if p.name != "cohort.tsv"]
+    used = [p for p in found if p.name != "cohort.tsv" and not p.name.endswith("_truth.json")]
+    return [str(p.relative_to(run.folder)) for p in used]
 
 
 def owner(name: str) -> str | None:
@@ -358,6 +359,17 @@ def test_check_by_content_sees_what_times_do_not_tell(kind, run):
     assert computed_scans(before, run.computations()) == concerned
     assert list(check_run(run.layout, run.config, content=True)) == []
     assert run.tables() == fresh_tables(run)
+
+
+def test_a_scan_that_cannot_be_read_now_is_not_forgotten(run):
+    """As on a machine without the data folder."""
+    image = run.folder / "data/sub-01_T2w.nii.gz"
+    image.rename(run.folder / "away")
+    with pytest.raises(UnavailableError, match="cannot be read now"):
+        list(check_run(run.layout, run.config, content=True))
+    (run.folder / "away").rename(image)
+    assert list(check_run(run.layout, run.config, content=True)) == []
+    assert run.run() == []
 
 
 def test_an_edited_record_is_no_record(run):

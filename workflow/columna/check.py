@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from columna.cohort.manifest import MASKS, ScanEntry, list_batches, read_manifest
 from columna.config import Config
 from columna.errors import CohortError
-from columna.files import has_identity, read_json, sha256_file
+from columna.files import has_identity, read_json
 from columna.layout import STAGES, Layout, stages_of
 from columna.prepare.sidecars import sidecar_sha256
 from columna.receipts import COLLECT, Files, read_receipt
+from columna.stages.source import digest_of
 from columna.stale import look
 from columna.store import Record, Store
 
@@ -36,6 +36,11 @@ def check_run(layout: Layout, config: Config, content: bool) -> Iterator[Finding
     ------
     tuple of str
         Scan, batch or ``tables``, and what is wrong with it.
+
+    Raises
+    ------
+    UnavailableError
+        If a file of the cohort cannot be read now: its scan is not forgotten for that.
     """
     if content:
         for name in MODELS:  # their digests are computed anew
@@ -127,17 +132,10 @@ class _Contents:
         noted = dict(prepare.dependencies) if prepare else {}
         noted |= label.dependencies.get("masks", {}) if label else {}
         for name, path in {"input": scan.path, **{m: getattr(scan, m) for m in MASKS}}.items():
-            if name in noted and noted[name] != _digest(path):
+            if name in noted and noted[name] != digest_of(path):
                 return f"its {name} is not the one that it was computed from"
         if "sidecars" in noted and noted["sidecars"] != sidecar_sha256(scan.path):
             return "its sidecars are not those that it was computed from"
-        return None
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        return sha256_file(path)
-    except OSError:
         return None
 
 

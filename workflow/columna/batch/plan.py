@@ -54,7 +54,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
             continue
         try:
             dependencies = stage.dependencies(scan)
-        except UnavailableError as error:
+        except (UnavailableError, OSError) as error:
             plan.postponed.append(Postponed(scan.scan_id, str(error)))
             continue
         fingerprint = stage.fingerprint(dependencies, upstream)

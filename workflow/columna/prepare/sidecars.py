@@ -13,7 +13,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from columna.files import read_json, sha256_file
+from columna.errors import UnavailableError
+from columna.files import NotRegularError, read_json, sha256_file
 from columna.prepare.modality import stem
 
 Names = Collection[str]
@@ -56,7 +57,13 @@ def sidecar_paths(path: Path, names_in: Callable[[str], Names] | None = None) ->
 
 
 def sidecar_sha256(path: Path) -> list[str | None]:
-    """Digests of the sidecars of a scan, in their order; None for one that cannot be read."""
+    """Digests of the sidecars of a scan, in their order; None for one that is just going.
+
+    Raises
+    ------
+    UnavailableError
+        If the system does not hand out one of them.
+    """
     return [_sha256(file) for file in sidecar_paths(path)]
 
 
@@ -83,8 +90,10 @@ def read_json_object(file: Path) -> dict[str, Any]:
 def _sha256(file: Path) -> str | None:
     try:
         return sha256_file(file)
-    except OSError:
+    except (FileNotFoundError, NotRegularError):
         return None
+    except OSError as error:
+        raise UnavailableError.of_input(file, error) from error
 
 
 def json_names(folder: str) -> Names:
