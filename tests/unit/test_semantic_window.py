@@ -58,7 +58,9 @@ def test_walking_over_the_image_does_not_show(shape, patch, step, mirror, batch,
     image = noise(shape)
     window = Window(patch, step, tuple(mirror), batch)
     answer = predict([Pointwise()] * folds, image, window, classes=3)
-    torch.testing.assert_close(answer, Pointwise()(torch.from_numpy(image)[None])[0])
+    expected = Pointwise()(torch.from_numpy(image)[None])[0]
+    # overlapping tiles are summed in float32: up to a few dozen roundings per voxel
+    torch.testing.assert_close(answer, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_tile_is_one_forward_pass():
