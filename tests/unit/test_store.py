@@ -1,5 +1,6 @@
 """What is kept of a scan: one archive, whole or noticed as damaged, and no more than is needed."""
 
+import hashlib
 import zipfile
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from columna.archive import write_members
 from columna.batch import run_batch
 from columna.cohort.manifest import ScanEntry
 from columna.config import Config
@@ -16,11 +18,12 @@ from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.stages.prepare import PrepareStage
 from columna.stages.prepared import PREPARED, read_prepared
 from columna.store import Record, Store
-from columna.volume import Volume
+from columna.volume import Volume, volume_bytes
 
 MASK = Volume(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.diag([1.0, 2.0, 3.0, 1.0]))
 PREPARE = Record("prepare", "s", "f1", "done", values={"facts": {"a": 1.5}})
-SEMANTIC = Record("semantic", "s", "f2", "done", volumes=["semantic"])
+DIGEST = hashlib.sha256(volume_bytes(MASK)).hexdigest()
+SEMANTIC = Record("semantic", "s", "f2", "done", volumes={"semantic": DIGEST})
 
 
 def filled(root):
@@ -77,6 +80,13 @@ def test_a_record_without_its_mask_does_not_count(tmp_path):
     assert store.read("s", "semantic") is None
     with pytest.raises(ColumnaError, match="columna semantic"):
         store.volume("s", "semantic")
+
+
+def test_a_mask_that_was_edited_in_the_archive_takes_its_record_along(tmp_path):
+    store = filled(tmp_path)
+    other = Volume(MASK.array[::-1].copy(), MASK.affine)
+    write_members(store.path("s"), {"semantic.nii.gz": volume_bytes(other)})
+    assert store.read_all("s") == {"prepare": PREPARE}
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ class Record:
     files
         `columna.files.identity` of every delivered file, by path relative to the results folder.
     volumes
-        Names of the masks that the archive holds for later stages.
+        SHA-256 of the masks that the archive holds for later stages, by name.
     values
         Small results, JSON.
     computations_n
@@ -61,7 +61,7 @@ class Record:
     reason: str | None = None
     dependencies: dict[str, Any] = field(default_factory=dict)
     files: dict[str, list[Any]] = field(default_factory=dict)
-    volumes: list[str] = field(default_factory=list)
+    volumes: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     computations_n: int = 1
     seconds: float = 0.0
@@ -92,8 +92,14 @@ class Store:
         return {stage: record for stage, record in found.items() if record is not None}
 
     def write(self, record: Record, volumes: Mapping[str, Volume] | None = None) -> None:
-        """Keep a record with its `volumes`; from now on the stage counts as ended."""
+        """Keep a record; from now on the stage counts as ended.
+
+        New `volumes` go into the archive, and their digests into the record.
+        """
         members = {_volume_member(name): volume_bytes(v) for name, v in (volumes or {}).items()}
+        if volumes:
+            digests = {name: _sha256(members[_volume_member(name)]) for name in volumes}
+            record = replace(record, volumes=digests)
         members[f"{record.stage}.json"] = _json(_sealed(record))
         write_members(self.path(record.scan_id), members)
 
@@ -177,10 +183,13 @@ class Store:
 
 
 def _record(scan_id: str, content: bytes, members: Mapping[str, bytes]) -> Record | None:
-    """A record, unless it was edited, is that of another scan, or lacks one of its masks."""
+    """A record, unless it or one of its masks was edited or is missing, or it is another scan's."""
     try:
         record = _unsealed(json.loads(content))
-        whole = all(_volume_member(name) in members for name in record.volumes)
+        whole = all(
+            _sha256(members.get(_volume_member(name), b"")) == digest
+            for name, digest in record.volumes.items()
+        )
     except (ValueError, TypeError):
         return None
     # a disk that does not tell upper from lower case hands out the archive of another scan
@@ -194,18 +203,18 @@ def _volume_member(name: str) -> str:
 def _sealed(record: Record) -> dict[str, Any]:
     """A record as it is kept: with a digest, by which an edited one is told."""
     content = asdict(record)
-    return content | {"seal": _digest(content)}
+    return content | {"seal": _sha256(_json(content))}
 
 
 def _unsealed(content: Any) -> Record:
     """Undo `_sealed`; ValueError if the record is not as it was written."""
-    if not isinstance(content, dict) or content.pop("seal", None) != _digest(content):
+    if not isinstance(content, dict) or content.pop("seal", None) != _sha256(_json(content)):
         raise ValueError("no record as columna wrote it")
     return Record(**content)
 
 
-def _digest(content: dict[str, Any]) -> str:
-    return hashlib.sha256(_json(content)).hexdigest()
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _json(content: Any) -> bytes:

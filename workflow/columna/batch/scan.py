@@ -85,7 +85,6 @@ def _record(stage: Stage, task: Task, saved: Any, seconds: float) -> Record:
         reason=saved.reason if ended else None,
         dependencies=task.dependencies,
         files={} if ended else stage.store.identify(saved.files),
-        volumes=[] if ended else sorted(saved.volumes),
         values={} if ended else saved.values,
         computations_n=task.computations_n,
         seconds=round(seconds, 3),
