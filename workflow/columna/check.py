@@ -7,7 +7,7 @@ from columna.cohort.manifest import MASKS, ScanEntry, list_batches, read_manifes
 from columna.config import Config
 from columna.errors import CohortError
 from columna.files import has_identity, read_json
-from columna.layout import STAGES, Layout, stages_of
+from columna.layout import Layout, stages_of
 from columna.prepare.sidecars import sidecar_sha256
 from columna.receipts import COLLECT, Files, read_receipt
 from columna.stages.source import digest_of
@@ -79,7 +79,7 @@ def failed_scans(layout: Layout) -> list[str]:
     return [
         scan_id
         for scan_id in sorted(store.scan_ids())
-        if any((r := store.read(scan_id, s)) and r.status == "failed" for s in STAGES)
+        if any(record.status == "failed" for record in store.read_all(scan_id).values())
     ]
 
 
@@ -110,7 +110,8 @@ class _Contents:
 
     def __call__(self, scan: ScanEntry) -> str | None:
         """What differs, if anything does; a scan that was not computed yet is not looked at."""
-        records = {s: self.store.read(scan.scan_id, s) for s in stages_of(scan)}
+        kept = self.store.read_all(scan.scan_id)
+        records = {stage: kept.get(stage) for stage in stages_of(scan)}
         if not any(records.values()):
             return None
         problem = self._results(records) or self._sources(scan, records)

@@ -81,11 +81,16 @@ def _points(semantic: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rows = []
     for label in np.flatnonzero(np.bincount(semantic.ravel())):
         if label:
-            flat = np.flatnonzero(semantic == label)
-            flat = rng.choice(flat, min(POINTS, len(flat)), replace=False)
-            index = np.array(np.unravel_index(flat, semantic.shape)).T
+            index = random_voxels(semantic, label, rng)
             rows.append(np.column_stack([np.full(len(index), label), index]))
     return np.concatenate(rows).astype(np.int16)
+
+
+def random_voxels(labels: np.ndarray, label: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices, shape (n, 3), of up to `POINTS` voxels of a label."""
+    flat = np.flatnonzero(labels == label)
+    flat = rng.choice(flat, min(POINTS, len(flat)), replace=False)
+    return np.array(np.unravel_index(flat, labels.shape)).T
 
 
 def save_map(label_map: LabelMap, stem: Path) -> None:

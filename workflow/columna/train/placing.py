@@ -26,8 +26,12 @@ def place(
     odds = np.array([odds_of.get(int(label), usual) for label in label_map.labels])
     label = rng.choice(label_map.labels, p=odds / odds.sum())
     rows = label_map.points[label_map.points[:, 0] == label, 1:]
-    point = rows[rng.integers(len(rows))] * label_map.spacing_mm
-    pose = random_pose(point, rng)
+    return pose_at(rows[rng.integers(len(rows))] * label_map.spacing_mm, rng)
+
+
+def pose_at(point_mm: np.ndarray, rng: np.random.Generator) -> tuple[Pose, bool]:
+    """A pose with `point_mm`, shape (3,), in the origin, and whether the patient is mirrored."""
+    pose = random_pose(point_mm, rng)
     mirrored = bool(rng.random() < 0.5)
     if mirrored:
         pose.matrix[:, 2] *= -1

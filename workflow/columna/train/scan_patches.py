@@ -11,9 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 from columna.train.acquire import acquire, random_gain, random_protocol
-from columna.train.deform import Pose, add_elastic, doubled, look_up, random_pose
+from columna.train.deform import Pose, add_elastic, doubled, look_up
 from columna.train.label_sets import ANY, LabelSets
 from columna.train.patches import View, normalised, overlook, random_view
+from columna.train.placing import pose_at
 from columna.train.scans import RealScan
 
 OTHER_TONES = 0.3
@@ -74,11 +75,7 @@ def _place(
     present = sorted(set(scan.points) - {ANY})
     odds = np.array([odds_of.get(code, 1.0) for code in present])
     points = scan.points[present[rng.choice(len(present), p=odds / odds.sum())]]
-    pose = random_pose(points[rng.integers(len(points))] * scan.spacing_mm, rng)
-    mirrored = bool(rng.random() < 0.5)
-    if mirrored:
-        pose.matrix[:, 2] *= -1
-    return pose, mirrored
+    return pose_at(points[rng.integers(len(points))] * scan.spacing_mm, rng)
 
 
 def _scanned(

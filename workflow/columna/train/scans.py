@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from columna.train.dataset import Case, image_path, instance_path, label_path
+from columna.train.maps import random_voxels
 from columna.volume import load_image, load_volume
 
 KEPT = 40
 """Scans that a process keeps in memory, at half precision: 16 MB each at 0.5 x 0.5 x 1 mm."""
-POINTS = 400
-"""Voxels of each code that a scan remembers, to centre patches on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +67,5 @@ def load_scan(folder: Path, case: str) -> RealScan:
 def _points(codes: np.ndarray) -> dict[int, np.ndarray]:
     """Random voxels of every code."""
     rng = np.random.default_rng(0)
-    points = {}
-    for code in np.flatnonzero(np.bincount(codes.ravel())):
-        flat = np.flatnonzero(codes == code)
-        flat = rng.choice(flat, min(POINTS, len(flat)), replace=False)
-        points[int(code)] = np.array(np.unravel_index(flat, codes.shape), np.int16).T
-    return points
+    present = np.flatnonzero(np.bincount(codes.ravel()))
+    return {int(code): random_voxels(codes, code, rng).astype(np.int16) for code in present}
