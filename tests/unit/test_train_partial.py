@@ -8,6 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from columna.errors import ConfigError
 from columna.train import dataset
 from columna.train.label_sets import ANY, LabelSets, classes_of, coded, label_sets
 from columna.train.labels import CLASS_OF
@@ -15,7 +16,7 @@ from columna.train.loop import Training, TrainSettings
 from columna.train.losses import SMOOTH, dice_and_entropy
 from columna.train.scan_patches import scan_patch
 from columna.train.scans import RealScan, load_scan
-from columna.train.settings import DatasetSettings
+from columna.train.settings import DatasetSettings, parse_train_config
 from columna.train.task import Task, adamw, no_penalty, polynomial
 from columna.train.validate import validation_points
 from columna.volume import Volume, save_volume
@@ -121,6 +122,14 @@ def test_masks_become_codes_with_seams_left_open():
 def test_wrong_names_and_numbers_are_refused(settings):
     with pytest.raises(ValidationError):
         DatasetSettings.model_validate({"sheet": "sheet.tsv"} | settings)
+
+
+def test_the_engine_that_knows_no_sets_does_not_take_them():
+    recipe = {"semantic": {"engine": "nnunet"}, "datasets": {"spider": {"sheet": "s.tsv"}}}
+    parse_train_config(recipe, "test")
+    recipe["datasets"]["spider"]["labels"] = {29: ["disc"]}
+    with pytest.raises(ConfigError, match="nnunet cannot use `labels`"):
+        parse_train_config(recipe, "test")
 
 
 def test_dice_of_merged_labels_counts_what_is_known():

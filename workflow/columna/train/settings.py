@@ -182,6 +182,9 @@ class TrainConfig(Settings):
             raise ValueError(f"nnunet.folds: folds count from 0 to {self.folds - 1}")
         if not self.datasets and self.semantic.engine == "nnunet":
             raise ValueError("engine nnunet trains on `datasets`; there are none")
+        partial = [name for name, found in self.datasets.items() if found.labels is not None]
+        if partial and self.semantic.engine == "nnunet":
+            raise ValueError(f"engine nnunet cannot use `labels` (dataset {partial[0]})")
         return self
 
     def phase(self, name: str) -> PhaseSettings:
