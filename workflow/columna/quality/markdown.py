@@ -78,8 +78,8 @@ real scans (33 of them lumbar, in slabs of 13 to 30 mm):
 | left-right and front-back exchanged | 11 | 6 | 0 | 5 | 0 |
 
 A rule without an answer makes the scan `review`, and `qc_reasons` names it. Limits were chosen on
-these scans, so expect somewhat less on others. Not used for that: the true masks of 60 random
-phantoms and of two real scans, of which all seven wrong ways were told, and no upright one.
+these scans, so expect somewhat less on others. Of the true masks of other random phantoms, tried
+with slightly different weights of the signs, all seven wrong ways were told and no upright one.
 
 ## Rules that compare with the cohort
 
