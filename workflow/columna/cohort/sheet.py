@@ -56,7 +56,7 @@ def read_sheet(
         If the file cannot be read, or lacks a column.
     """
     path = Path(path)
-    rows, problems = _read(path)
+    rows, problems = read_table(path)
     _check_columns(rows, path)
     rows = _completed(rows)
     problems = _located(rows, path.parent) | problems
@@ -66,8 +66,21 @@ def read_sheet(
     return rows
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Read the sheet as text, and what is wrong with rows of too few or too many fields."""
+def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Read a TSV, CSV or Parquet file as text.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        One row per row of the file.
+    problems : dict
+        Row -> what is wrong with it: too few or too many fields.
+
+    Raises
+    ------
+    CohortError
+        If the file is missing or cannot be read.
+    """
     suffix = path.suffix.lower()
     try:
         open_regular(path).close()  # reading a pipe would wait for ever

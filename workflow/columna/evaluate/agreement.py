@@ -14,11 +14,11 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Icc:
-    """An intraclass correlation with its confidence interval."""
+    """An intraclass correlation with its 95 % interval; None where the data allow no interval."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -149,18 +149,27 @@ def icc_agreement(ratings: Matrix) -> Icc | None:
     value = (ms.subjects - ms.error) / total
     if ms.error == 0 and ms.raters == 0:
         return Icc(1.0, 1.0, 1.0)
+    low, high = _agreement_interval(ms, value)
+    return Icc(float(value), low, high)
+
+
+def _agreement_interval(ms: _MeanSquares, value: float) -> tuple[float | None, float | None]:
+    """McGraw and Wong's interval of ICC(2,1), with Satterthwaite's degrees of freedom.
+
+    It uses mean squares instead of their ratio, which may divide by 0.
+    """
+    n, k = ms.subjects_n, ms.raters_n
     rest = n * (1 + (k - 1) * value) - k * value
-    # Satterthwaite's degrees of freedom; mean squares instead of their ratio, which may divide by 0
-    numerator = (k * value * ms.raters + rest * ms.error) ** 2
-    denominator = (k * value * ms.raters) ** 2 / (k - 1) + (rest * ms.error) ** 2 / (
-        (n - 1) * (k - 1)
-    )
-    freedom = numerator / denominator
+    by_raters, by_error = k * value * ms.raters, rest * ms.error
+    spread = by_raters**2 / (k - 1) + by_error**2 / ((n - 1) * (k - 1))
+    freedom = (by_raters + by_error) ** 2 / spread if spread > 0 else 0.0
+    if freedom < 1:
+        return None, None
     upper, lower = stats.f.ppf(0.975, n - 1, freedom), stats.f.ppf(0.975, freedom, n - 1)
     between = k * ms.raters + (k * n - k - n) * ms.error
     low = n * (ms.subjects - upper * ms.error) / (upper * between + n * ms.subjects)
     high = n * (lower * ms.subjects - ms.error) / (between + n * lower * ms.subjects)
-    return Icc(float(value), float(low), float(high))
+    return float(low), float(high)
 
 
 def _slope(x: Matrix, y: Matrix) -> float | None:
