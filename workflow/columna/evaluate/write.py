@@ -1,6 +1,7 @@
 """Write and print the tables of an evaluation."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
-from columna.evaluate.declarations import EVALUATION, PAIRS, SUMMARY
+from columna.evaluate.compare import Evaluation
+from columna.evaluate.declarations import COMPARISON, EVALUATION, PAIRS, SUMMARY
+from columna.evaluate.paired_figure import save_differences
 from columna.evaluate.pairs import Evaluated, pair_row, value_row
+from columna.evaluate.paper_table import latex, lines, markdown
 from columna.evaluate.summary import summarize
-from columna.files import atomic_path
+from columna.files import atomic_path, write_text
 from columna.tables.schema import Table
 from columna.tables.shards import rows_to_arrow
 
@@ -30,6 +34,29 @@ def write_evaluation(answers: Sequence[Evaluated], folder: Path) -> None:
     values = pd.DataFrame(rows, columns=list(EVALUATION.names))
     _write(SUMMARY, summarize(values), folder)
     _write(PAIRS, map(pair_row, answers), folder)
+
+
+def write_comparison(
+    evaluations: Sequence[Evaluation], rows: Sequence[Mapping[str, Any]], folder: Path
+) -> list[Path]:
+    """Write table, paper tables and figures of a comparison into `folder`; gives their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(COMPARISON, rows, folder)
+    written = [folder / f"{COMPARISON.name}.parquet"]
+    table = pd.DataFrame(rows)
+    for one, other in combinations(range(len(evaluations)), 2):
+        first, second = evaluations[one], evaluations[other]
+        # numbers, since names are free text
+        name = COMPARISON.name if len(evaluations) == 2 else f"comparison-{one + 1}-{other + 1}"
+        stem = folder / name
+        these = table[(table["first"] == first.name) & (table["second"] == second.name)]
+        shown = list(lines(these, first.name, second.name))
+        for ending, render in (("md", markdown), ("tex", latex)):
+            path = stem.with_name(f"{stem.name}.{ending}")
+            write_text(path, render(shown, first.name, second.name))
+            written.append(path)
+        written += save_differences(first, second, these, stem)
+    return written
 
 
 def _write(table: Table, rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
