@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from columna import __version__
-from columna.cli import cohort, compare, evaluate, export, models, phantom, segment, stages, train
+from columna.cli import (
+    agreement,
+    cohort,
+    compare,
+    evaluate,
+    export,
+    models,
+    phantom,
+    segment,
+    stages,
+    train,
+)
 from columna.errors import ColumnaError
 from columna.logs import configure_logging
 
@@ -24,6 +35,7 @@ cohort.register(app)
 stages.register(app)
 export.register(app)
 evaluate.register(app)
+agreement.register(app)
 compare.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(phantom.app, name="phantom")

@@ -174,3 +174,37 @@ COMPARISON = Table(
         ),
     ),
 )
+
+
+AGREEMENT = Table(
+    name="agreement",
+    title="Error of measures",
+    description="One row per table, column and region: measured on the prediction against "
+    "measured on the reference, or test against retest. NULL with fewer than 3 pairs.",
+    key=("table", "column", "region"),
+    sort=("table", "column", "region"),
+    columns=(
+        Column("table", "string", "Table of measures.", nullable=False),
+        Column("column", "string", "Its column.", nullable=False),
+        Column("unit", "string", "Unit of the column and of bias, limits and change."),
+        Column("region", "string", "Region of the spine; all: every region.", nullable=False),
+        Column("rows_n", "int32", "Rows with the same scan and level in both.", nullable=False),
+        Column("values_n", "int32", "Pairs of values.", nullable=False),
+        _number("null_reference_ratio", "Share of the rows that only the reference leaves NULL."),
+        _number("null_prediction_ratio", "Share of the rows that only the prediction leaves NULL."),
+        _number("bias", "Mean of prediction minus reference."),
+        _number("bias_low", "Lower end of its 95 % interval."),
+        _number("bias_high", "Upper end."),
+        _number("sd_difference", "Standard deviation of the differences."),
+        _number("limit_low", "Lower limit of agreement (Bland and Altman): bias - 1.96 SD."),
+        _number("limit_high", "Upper limit of agreement."),
+        _number("smallest_change", "Smallest detectable change: 1.96 SD of the differences."),
+        _number("icc_agreement", "ICC(2,1): a systematic difference counts as error."),
+        _number("icc_agreement_low", "Lower end of its 95 % interval."),
+        _number("icc_agreement_high", "Upper end."),
+        _number("icc_consistency", "ICC(3,1): a systematic difference does not count."),
+        _number("icc_consistency_low", "Lower end of its 95 % interval."),
+        _number("icc_consistency_high", "Upper end."),
+        _number("bias_slope", "Slope of the difference over the mean of both."),
+    ),
+)

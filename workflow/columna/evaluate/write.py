@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from columna.evaluate.compare import Evaluation
-from columna.evaluate.declarations import COMPARISON, EVALUATION, PAIRS, SUMMARY
+from columna.evaluate.declarations import AGREEMENT, COMPARISON, EVALUATION, PAIRS, SUMMARY
 from columna.evaluate.paired_figure import save_differences
 from columna.evaluate.pairs import Evaluated, pair_row, value_row
 from columna.evaluate.paper_table import latex, lines, markdown
@@ -57,6 +57,14 @@ def write_comparison(
             written.append(path)
         written += save_differences(first, second, these, stem)
     return written
+
+
+def write_agreement(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
+    """Write ``agreement.parquet`` into `folder`; gives its path."""
+    complete = [dict.fromkeys(AGREEMENT.names) | row for row in rows]
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(AGREEMENT, complete, folder)
+    return folder / f"{AGREEMENT.name}.parquet"
 
 
 def _write(table: Table, rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
