@@ -23,7 +23,7 @@ def agreement(
         Path | None, typer.Option(help="Sheet with scan_id and retest_scan_id.")
     ] = None,
     figure: Annotated[
-        list[str] | None, typer.Option(help="Column to draw, as vertebrae.height_mid_mm.")
+        list[str] | None, typer.Option(help="Column to draw, as vertebrae.height_anterior_mm.")
     ] = None,
 ) -> None:
     """Bias, limits of agreement and ICC of every numeric column of the tables of measures."""
