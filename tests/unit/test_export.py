@@ -14,7 +14,7 @@ from columna.layout import Layout
 from columna.summary import print_summary
 from columna.tables.catalogue import TABLES
 from columna.tables.export import export_csv, export_stata
-from columna.tables.participants import as_delivered
+from columna.tables.own_columns import as_delivered
 from columna.tables.rows import is_implausible
 
 

@@ -13,7 +13,7 @@ from columna.config import Config
 from columna.tables.catalogue import SHARDED
 from columna.tables.collect import collect
 from columna.tables.export import export_csv, export_stata
-from columna.tables.participants import as_delivered, collect_participants, own_entries
+from columna.tables.own_columns import as_delivered, collect_participants, own_entries
 
 DEFAULT = Config().participant_columns
 CONFIG = "c" * 64

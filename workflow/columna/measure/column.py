@@ -5,12 +5,13 @@ from typing import Any
 
 from columna.measure.canal import Canal
 from columna.measure.context import MeasureContext
-from columna.measure.cord_canal import canal_sites, cord_canal_rows
+from columna.measure.cord_canal import cord_canal_rows
 from columna.measure.cord_end import cord_end
 from columna.measure.discs import disc_rows
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import Geometry
 from columna.measure.regions import Region
+from columna.measure.sites import canal_sites
 from columna.measure.spaces import scan_spaces
 from columna.measure.spine import spine_row
 from columna.measure.tissue import Tissue

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.measure.cord_canal import Sites
+from columna.measure.sites import Sites
 from columna.measure.spaces import Space
 from columna.tables.common import SAGITTAL_CODES
 

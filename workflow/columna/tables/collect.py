@@ -29,7 +29,7 @@ from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.dictionary import data_package, dictionary_rows, sidecar
 from columna.tables.left_out import left_out_rows
-from columna.tables.participants import collect_participants, own_entries
+from columna.tables.own_columns import collect_participants, own_entries
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table

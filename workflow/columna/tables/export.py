@@ -11,7 +11,7 @@ from columna.errors import TableError
 from columna.files import atomic_path, write_json
 from columna.tables.catalogue import TABLES
 from columna.tables.dictionary import data_package
-from columna.tables.participants import as_delivered
+from columna.tables.own_columns import as_delivered
 from columna.tables.schema import Column, Table
 
 LABEL_LENGTH = 80
