@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from columna.anatomy import RESOURCES
+from columna.images.volume import load_volume
 from columna.train.patches import make_patch
 from columna.train.pool import Pool
-from columna.volume import load_volume
 
 REAL = ("sct-lumbar_T2w.nii.gz", "tptbox-lumbar_T2w.nii.gz")
 SHAPE, SPACING_MM = (200, 260, 12), (1.0, 1.0, 4.0)

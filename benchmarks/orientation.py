@@ -19,11 +19,11 @@ import numpy as np
 from columna.anatomy import RESOURCES
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
+from columna.images.volume import Volume, load_volume, save_volume
 from columna.phantom import make_phantom, random_settings
 from columna.quality.context import QualityContext
 from columna.quality.orientation import orientation_findings
 from columna.quality.rules import all_rules
-from columna.volume import Volume, load_volume, save_volume
 
 TURNS = {
     "upright": np.diag([1, 1, 1]),

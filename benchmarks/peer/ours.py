@@ -43,8 +43,9 @@ def main(job: dict[str, Any]) -> None:
 
 
 def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> None:
-    from columna import files, prepare, volume
+    from columna import files, prepare
     from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
+    from columna.images import volume
     from columna.instance import segment as phase_2
     from columna.label import masks, points
     from columna.prepare import stage
@@ -77,7 +78,8 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
 
 
 def time_phases(watch: Stopwatch) -> None:
-    from columna import files, volume
+    from columna import files
+    from columna.images import volume
     from columna.instance import segment as phase_2
     from columna.instance import windows
     from columna.label import masks, points
@@ -109,8 +111,8 @@ def correct_with(path: Path) -> None:
 
     Resampling rounds to whole numbers then, as it does for images of integers in the package.
     """
+    from columna.images.volume import Volume, load_image, resample_image
     from columna.prepare import stage
-    from columna.volume import Volume, load_image, resample_image
 
     def resample_rounded(volume: Volume, spacing_mm: Any) -> Volume:
         image = resample_image(volume, spacing_mm)

@@ -30,11 +30,11 @@ from oracle import (
 
 from columna.anatomy import ARTICULAR_PROCESSES, SACRUM, Semantic
 from columna.config import InstanceSettings, LabelSettings
+from columna.images.volume import Volume, load_volume
 from columna.instance import segment_instances
 from columna.label import LabelResult, label_masks, masks
 from columna.models.instance_network import InstanceModel, load_instance_model
 from columna.semantic.postprocess import clean_semantic
-from columna.volume import Volume, load_volume
 
 TOP_DOWN = LabelSettings(naming="top_down", borders="nearest")
 MAX_LEVEL = 29

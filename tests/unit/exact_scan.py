@@ -6,11 +6,11 @@ import numpy as np
 
 from columna.anatomy import levels
 from columna.config import MeasureSettings
+from columna.images.volume import Volume
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom.exact import ExactSpine, Pose, Segment, draw, stack
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
-from columna.volume import Volume
 
 LABELS = {level.name: label for label, level in levels().items()}
 JOINED = ("discs", "cord_canal", "spine")

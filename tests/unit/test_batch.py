@@ -13,15 +13,15 @@ import pytest
 from columna.batch import run_batch
 from columna.batch.attempts import deaths
 from columna.batch.isolate import ends_job, is_about_a_file
-from columna.batch.table import read_stage_table, write_stage_table
-from columna.cohort.manifest import ScanEntry
 from columna.config import Config
 from columna.errors import ColumnaError, ScanRefused, UnfinishedError
 from columna.files import write_text
-from columna.layout import Layout
+from columna.results.input_digest import source_sha256
+from columna.results.layout import Layout
+from columna.results.manifest import ScanEntry
+from columna.results.stage_table import read_stage_table, write_stage_table
+from columna.results.store import Store
 from columna.stages.base import Saved, Stage
-from columna.stages.source import source_sha256
-from columna.store import Store
 
 
 class Doubling(Stage):

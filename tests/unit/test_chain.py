@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
+from columna.images.volume import PIR
 from columna.instance import segment_instances
 from columna.label import label_masks
 from columna.models.instance_network import load_instance_model
@@ -13,7 +14,6 @@ from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare import Scan, prepare_scan
 from columna.semantic import segment_semantic
-from columna.volume import PIR
 
 pytestmark = pytest.mark.slow
 SMALL = PhantomSettings(

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from columna.claim import check_folder
-from columna.derivatives import Derivatives
 from columna.errors import ColumnaError
 from columna.files import sha256_file
+from columna.results.claim import check_folder
+from columna.results.derivatives import Derivatives
 
 
 @pytest.fixture

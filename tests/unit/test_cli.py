@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from columna.cli import app
 from columna.cli.main import run
-from columna.layout import STAGES
+from columna.results.layout import STAGES
 
 COMMANDS = [
     *([stage] for stage in STAGES),

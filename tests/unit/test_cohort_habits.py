@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from columna.cohort.checks import check_duplicates
 from columna.cohort.index import build_index
 from columna.cohort.ledger import read_ledger
-from columna.cohort.manifest import list_batches, manifest_path, read_manifest
 from columna.cohort.owned import owned_paths
 from columna.cohort.sheet import read_sheet
-from columna.derivatives import Derivatives
 from columna.errors import CohortError
-from columna.layout import Layout
-from columna.store import Record, Store
+from columna.results.derivatives import Derivatives
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches, manifest_path, read_manifest
+from columna.results.store import Record, Store
 
 
 def index(cohort, folder):

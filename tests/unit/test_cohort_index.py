@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from columna.cohort.index import build_index
 from columna.cohort.ledger import read_ledger
-from columna.cohort.manifest import list_batches, manifest_path, read_manifest
-from columna.cohort.names import SCAN_ID
 from columna.cohort.sheet import read_sheet
 from columna.config import Config
 from columna.errors import CohortError
-from columna.layout import Layout
-from columna.status import cohort_status, print_status
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches, manifest_path, read_manifest
+from columna.results.names import SCAN_ID
+from columna.upkeep.status import cohort_status, print_status
 
 REASONS = Path(__file__).parents[2] / "resources" / "reasons.tsv"
 
@@ -265,7 +265,7 @@ def test_summary_file_and_text(tmp_path):
 
 
 def test_snakefiles_can_list_batches_without_heavy_imports():
-    code = "import sys, columna.cohort.manifest; print(*sys.modules)"
+    code = "import sys, columna.results.manifest; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pandas", "numpy", "pyarrow", "nibabel", "torch"} & set(done.stdout.split())
 

@@ -3,14 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.cohort.ledger import assign, extend_ledger, read_ledger
-from columna.cohort.manifest import (
-    FIELDS,
-    ScanEntry,
-    list_batches,
-    read_manifest,
-    write_manifests,
-)
 from columna.errors import CohortError
+from columna.results.manifest import FIELDS, ScanEntry, list_batches, read_manifest, write_manifests
 
 scan_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True)
 cohorts = st.lists(

@@ -12,13 +12,13 @@ from table_rows import fitting_row, plain
 
 from columna import __version__
 from columna.cohort.index import build_index
-from columna.cohort.manifest import list_batches, read_manifest
 from columna.errors import TableError
-from columna.layout import Layout
 from columna.measure import unmeasured_scan_row
 from columna.quality import quality_rows
 from columna.quality.finding import found
 from columna.quality.rules import needed_answers
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches, read_manifest
 from columna.tables import collect as collect_module
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.collect import collect, collect_tables

@@ -10,12 +10,12 @@ import pytest
 from measured_phantom import collect_phantoms
 
 from columna.errors import TableError
-from columna.layout import Layout
-from columna.summary import print_summary
+from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
 from columna.tables.export import export_csv, export_stata
 from columna.tables.own_columns import as_delivered
 from columna.tables.rows import is_implausible
+from columna.upkeep.summary import print_summary
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from drawn_spine import SPACING_MM, draw_spine
 
 from columna.config import InstanceSettings
 from columna.errors import ScanRefused
+from columna.images.volume import Volume
 from columna.instance import segment_instances
 from columna.models.grid import ModelGrid
-from columna.volume import Volume
 
 
 class Oracle:

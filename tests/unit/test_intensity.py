@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from columna.config import PrepareSettings
-from columna.intensity import imaged_box, signal_box, signal_range
+from columna.images.intensity import imaged_box, signal_box, signal_range
+from columna.images.volume import Volume
 from columna.measure.fov import FieldOfView
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare import Scan, prepare_scan
 from columna.prepare.facts import support_fraction
 from columna.prepare.repair import repaired
 from columna.prepare.stations import seams_si_mm
-from columna.volume import Volume
 
 SETTINGS = PhantomSettings(
     seed=4, region="lumbar", spacing_mm=(2.4, 2.4, 4.0), fov_mm=(140.0, 190.0, 72.0)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from columna.anatomy import levels
 from columna.config import LabelSettings
+from columna.images.volume import PIR, Volume
 from columna.label import label_masks
-from columna.volume import PIR, Volume
 
 ORIENTATIONS = [codes for order in permutations(("PA", "IS", "RL")) for codes in product(*order)]
 TOP_DOWN = LabelSettings(naming="top_down")

@@ -7,11 +7,11 @@ import pytest
 from drawn_spine import FIRST_ROW, PITCH, draw_spine
 
 from columna.config import LabelSettings
+from columna.images.volume import Volume
 from columna.label import label_masks
 from columna.label.naming import NamedInstance, Naming
 from columna.label.points import poi_json
 from columna.phantom import PhantomSettings, make_phantom
-from columna.volume import Volume
 
 ANCHORED = LabelSettings()
 

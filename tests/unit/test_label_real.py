@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from columna.config import LabelSettings
+from columna.images.volume import load_volume
 from columna.label import label_masks
 from columna.label.points import poi_json
-from columna.volume import load_volume
 
 DATA = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
 T11_MINUS_2 = 16

@@ -8,6 +8,7 @@ import pytest
 
 from columna.anatomy import Semantic
 from columna.config import MeasureSettings
+from columna.images.volume import Volume
 from columna.measure import measure_scan
 from columna.measure.neighbours import add_neighbour_columns
 from columna.measure.vertebra_shape import axial_rotation_deg
@@ -24,7 +25,6 @@ from columna.phantom.bodies import (
 from columna.tables.catalogue import MEASURED
 from columna.tables.rows import Missing
 from columna.tables.shards import rows_to_arrow
-from columna.volume import Volume
 
 LUMBAR = SIZES["lumbar"]
 TABLES = ("vertebrae", "endplates")

@@ -18,8 +18,8 @@ from exact_scan import (
     spine_of,
 )
 
+from columna.images.volume import Volume
 from columna.phantom.exact import ExactSpine, Pose, stack
-from columna.volume import Volume
 
 CHANGES = {
     "lumbar": {

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from columna.config import MeasureSettings
+from columna.images.volume import load_volume
 from columna.measure import MeasureContext, measure_scan
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
-from columna.volume import load_volume
 
 DATA = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5")

@@ -16,11 +16,7 @@ from columna.errors import ModelError
 from columna.models import registry
 from columna.models.checkpoint import load_checkpoint
 from columna.models.folder import RECEIPT_NAME, ModelFolder
-from columna.models.instance_network import (
-    InstanceUNet,
-    load_instance_model,
-    network_from_state,
-)
+from columna.models.instance_network import InstanceUNet, load_instance_model, network_from_state
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.models.weights import fitting_weights, plain_weights

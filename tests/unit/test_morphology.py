@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from columna.morphology import dilated, eroded
+from columna.images.morphology import dilated, eroded
 
 masks = arrays(bool, st.tuples(*[st.integers(1, 6)] * 3))
 

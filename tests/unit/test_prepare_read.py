@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused, UnavailableError
+from columna.images.volume import Volume
 from columna.prepare import checks, geometry, read_mask, read_scan
 from columna.prepare.facts import input_sha256
 from columna.prepare.header import Header
-from columna.volume import Volume
 
 SETTINGS = PrepareSettings()
 SHAPE = (9, 40, 48)

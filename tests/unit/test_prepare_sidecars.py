@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from columna.cohort.manifest import ScanEntry
 from columna.config import Config
 from columna.errors import UnavailableError
-from columna.layout import Layout
 from columna.prepare.sidecars import json_names, read_sidecar, sidecar_paths, sidecar_sha256
+from columna.results.layout import Layout
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.measure import MeasureStage
 from columna.stages.prepare import PrepareStage
-from columna.store import Record
 from columna.tables.shards import read_shard
 
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.config import PrepareSettings
+from columna.images.volume import Volume
 from columna.prepare import Scan, prepare_scan
 from columna.prepare.bias import correct_bias
 from columna.prepare.normalise import MAXIMUM, normalise
-from columna.volume import Volume
 
 PLAIN = PrepareSettings(n4=False)
 

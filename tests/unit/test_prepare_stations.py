@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from columna.images.volume import Volume
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.stations import seams_si_mm, station_facts
-from columna.volume import Volume
 
 AFFINE = np.array([[3.3, 0, 0, -20.0], [0, 0.9, 0, -90.0], [0, 0, 0.9, -200.2], [0, 0, 0, 1]])
 

@@ -9,12 +9,12 @@ from scipy.spatial.transform import Rotation
 
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
+from columna.images.volume import Volume
 from columna.prepare import read_scan
 from columna.prepare.facts import geometry_facts
 from columna.prepare.header import parse_header
 from columna.prepare.transforms import transform_facts
 from columna.quality.rules import all_rules
-from columna.volume import Volume
 
 SHAPE = (40, 48, 9)
 PIR = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])

@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from columna.anatomy import Semantic
 from columna.errors import ScanRefused
+from columna.images.volume import Volume
 from columna.semantic.islands import delete_islands
 from columna.semantic.postprocess import (
     SMALL_MM3,
@@ -14,7 +15,6 @@ from columna.semantic.postprocess import (
     fill_holes,
     keep_spine,
 )
-from columna.volume import Volume
 
 BODY, DISC, CORD, CANAL, SACRUM = 49, 100, 60, 61, 26
 MM = np.ones(3)

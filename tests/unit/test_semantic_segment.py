@@ -9,13 +9,13 @@ from torch import nn
 
 from columna.config import SemanticSettings
 from columna.errors import ModelError, ScanRefused
+from columna.images.volume import Volume
 from columna.models.semantic_network import load_semantic_model
 from columna.semantic import segment_semantic
 from columna.semantic.confidence import summarise_confidence
 from columna.semantic.decision import decide
 from columna.semantic.network_input import make_network_input
 from columna.semantic.segment import choose_window
-from columna.volume import Volume
 
 SPACING = np.array([0.75, 0.75, 1.65])
 TO_PIR = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from columna.smooth_masks import smooth_mask_like
-from columna.volume import Volume, resample_mask_like, scaled_affine
+from columna.images.smooth_masks import smooth_mask_like
+from columna.images.volume import Volume, resample_mask_like, scaled_affine
 
 
 def grid(shape, ratio=(1, 1, 1)):

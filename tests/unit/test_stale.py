@@ -12,27 +12,27 @@ from hypothesis import strategies as st
 from small_run import SmallRun, computed_scans, small_cohort, write_scan
 from tiny_models import write_instance
 
-import columna.receipts
 import columna.stages.measure
 import columna.tables.collect
-from columna.archive import read_members, write_members
-from columna.check import check_run, failed_scans, forget
+import columna.upkeep.receipts
 from columna.cohort.index import build_index
-from columna.cohort.manifest import ScanEntry, read_manifest
 from columna.config import Config, config_sha256
-from columna.derivatives import Derivatives
 from columna.errors import BusyError, CohortError, StaleError, TableError, UnavailableError
 from columna.files import stamp
-from columna.layout import STAGES
-from columna.lock import hold_results
-from columna.receipts import check_uniform, read_receipt
-from columna.sources import scan_state
+from columna.results.archive import read_members, write_members
+from columna.results.derivatives import Derivatives
+from columna.results.layout import STAGES
+from columna.results.lock import hold_results
+from columna.results.manifest import ScanEntry, read_manifest
+from columna.results.scan_files import scan_state
+from columna.results.store import Store
 from columna.stages.label import LabelStage
 from columna.stages.model import known_model, model_identity
 from columna.stages.registry import make_stage
-from columna.stale import BASIS, RESULT, SOURCE
-from columna.status import cohort_status
-from columna.store import Store
+from columna.upkeep.check import check_run, failed_scans, forget
+from columna.upkeep.receipts import check_uniform, read_receipt
+from columna.upkeep.stale import BASIS, RESULT, SOURCE
+from columna.upkeep.status import cohort_status
 
 FIRST = "sub-01_T2w"
 
@@ -288,7 +288,7 @@ def test_another_stage_version_is_computed(run, monkeypatch):
 
 
 def test_another_package_version_reaches_all_rows(run, monkeypatch):
-    for module in (columna.receipts, columna.stages.measure, columna.tables.collect):
+    for module in (columna.upkeep.receipts, columna.stages.measure, columna.tables.collect):
         monkeypatch.setattr(module, "__version__", "99.0")
     assert run.run()[0] == "measure b00001"
     assert run.tables() == fresh_tables(run)

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from columna.archive import write_members
 from columna.batch import run_batch
-from columna.cohort.manifest import ScanEntry
 from columna.config import Config
 from columna.errors import ColumnaError
-from columna.layout import Layout
+from columna.images.volume import Volume, volume_bytes
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
+from columna.results.archive import write_members
+from columna.results.layout import Layout
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record, Store
 from columna.stages.prepare import PrepareStage
 from columna.stages.prepared import PREPARED, read_prepared
-from columna.store import Record, Store
-from columna.volume import Volume, volume_bytes
 
 MASK = Volume(np.arange(24, dtype=np.uint8).reshape(2, 3, 4), np.diag([1.0, 2.0, 3.0, 1.0]))
 PREPARE = Record("prepare", "s", "f1", "done", values={"facts": {"a": 1.5}})

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from columna.errors import ConfigError
+from columna.images.volume import Volume, save_volume
 from columna.train import dataset
 from columna.train.label_sets import ANY, LabelSets, classes_of, coded, label_sets
 from columna.train.labels import CLASS_OF
@@ -19,7 +20,6 @@ from columna.train.scans import RealScan, load_scan
 from columna.train.settings import DatasetSettings, parse_train_config
 from columna.train.task import Task, adamw, no_penalty, polynomial
 from columna.train.validate import validation_points
-from columna.volume import Volume, save_volume
 
 BONE = ("arcus", "spinous_process", "inferior_articular_left", "vertebral_body")
 SPIDER = DatasetSettings(

@@ -19,6 +19,7 @@ import toy_training
 from columna.anatomy import Semantic
 from columna.config import PrepareSettings
 from columna.errors import CohortError, ColumnaError, ConfigError, ModelError
+from columna.images.volume import Volume, load_image, load_volume, save_volume
 from columna.models.folder import ModelFolder
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
@@ -39,7 +40,6 @@ from columna.train.settings import DatasetSettings, TrainConfig, parse_train_con
 from columna.train.sources import Inputs, pooled, synthetic, training_source
 from columna.train.start import starting_weights
 from columna.train.stream import Mixture, Stream
-from columna.volume import Volume, load_image, load_volume, save_volume
 
 NO_N4 = PrepareSettings(n4=False)
 SEMANTIC = semantic.make_task(label_sets({}))

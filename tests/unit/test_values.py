@@ -16,6 +16,7 @@ from table_rows import fitting_row
 
 from columna.config import MeasureSettings
 from columna.errors import TableError
+from columna.images.volume import load_volume
 from columna.measure import measure_scan, unmeasured_scan_row
 from columna.phantom import PhantomSettings, make_phantom
 from columna.phantom.cohort import PHANTOMS
@@ -28,7 +29,6 @@ from columna.tables.rows import UNEXPLAINED, Missing, finish_row
 from columna.tables.scans import SCANS
 from columna.tables.shards import rows_to_arrow
 from columna.tables.vertebrae import VERTEBRAE
-from columna.volume import load_volume
 
 CATCH_ALL = (UNEXPLAINED, "fit_failed", "neighbour_missing")
 """Codes that say little."""

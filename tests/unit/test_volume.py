@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from columna.volume import (
+from columna.images.volume import (
     Volume,
     bounding_box,
     load_image,

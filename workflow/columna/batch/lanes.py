@@ -21,8 +21,8 @@ from columna.batch.isolate import Ending, Postponed
 from columna.batch.plan import Task
 from columna.batch.scan import compute, finish, load, process, timed
 from columna.logs import configure_logging
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 READ_AHEAD = 2
 WRITE_BEHIND = 2

@@ -6,11 +6,11 @@ from typing import Any
 
 from columna.batch.attempts import MAX_DEATHS, clear, deaths
 from columna.batch.isolate import Postponed
-from columna.cohort.manifest import ScanEntry
 from columna.errors import ColumnaError, StaleError, UnavailableError
-from columna.layout import stages_before, stages_of
+from columna.results.layout import stages_before, stages_of
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from columna.store import Record
+from columna.results.store import Record
 
 log = logging.getLogger(__name__)
 

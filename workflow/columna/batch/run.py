@@ -10,10 +10,10 @@ from columna.batch.lanes import Answer, alone, in_processes, pipelined
 from columna.batch.plan import Task, plan_batch
 from columna.batch.progress import Progress
 from columna.batch.scan import process
-from columna.cohort.manifest import ScanEntry
 from columna.errors import UnfinishedError
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 TOLD = 10
 """Postponed scans that an error lists."""

@@ -10,8 +10,8 @@ from typing import Any
 from columna.batch import attempts
 from columna.batch.isolate import Ending, Postponed, guarded
 from columna.batch.plan import Task
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 
 def process(stage: Stage, task: Task) -> Record | Postponed:

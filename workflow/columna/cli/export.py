@@ -33,7 +33,7 @@ def export(
     results: Results = None,
 ) -> None:
     """Export the tables of a finished run to CSV or Stata."""
-    from columna.layout import Layout
+    from columna.results.layout import Layout
     from columna.tables.catalogue import TABLES
     from columna.tables.export import export_csv, export_stata
 

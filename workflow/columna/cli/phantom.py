@@ -60,8 +60,8 @@ def score(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> N
     from rich.console import Console
     from rich.table import Table
 
-    from columna.layout import Layout
     from columna.phantom.score import score_cohort
+    from columna.results.layout import Layout
 
     config = read_config(configfile, None, results)
     heads = ("phantom", "structures", "bodies", "vertebrae", "found", "level right")

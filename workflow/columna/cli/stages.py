@@ -58,7 +58,7 @@ def run_stage(
 ) -> None:
     """Run stage `name` over a batch and write its table."""
     from columna.batch.job import run_job
-    from columna.layout import Layout
+    from columna.results.layout import Layout
     from columna.stages.registry import make_stage
 
     signal.signal(signal.SIGTERM, _terminate)
@@ -78,7 +78,7 @@ def collect(
 ) -> None:
     """Validate all rows and write one Parquet file per table, with the data dictionary."""
     from columna.config import config_sha256
-    from columna.layout import Layout
+    from columna.results.layout import Layout
     from columna.tables.collect import collect_tables
 
     config = read_config(configfile, settings, results)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from columna.cohort.manifest import MASKS
-from columna.cohort.names import CONTROL, PERSON, SCAN_ID
 from columna.cohort.owned import DATASET_DESCRIPTION, owned_paths
 from columna.cohort.rows import OUTCOME, accepted, leave_out
 from columna.prepare.modality import name_verdict
+from columna.results.manifest import MASKS
+from columna.results.names import CONTROL, PERSON, SCAN_ID
 
 STAT_THREADS = 16
 STAT_CHUNK = 500

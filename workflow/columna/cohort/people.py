@@ -12,10 +12,10 @@ from typing import Any
 import pandas as pd
 
 from columna.cohort.delimited import read_delimited
-from columna.cohort.manifest import FIELDS
 from columna.cohort.rows import FACTS, MISSING, OUTCOME, plain_name
 from columna.errors import CohortError
 from columna.prepare.sidecars import read_json_object
+from columna.results.manifest import FIELDS
 
 THREADS = 16
 NOT_TAKEN = {*FIELDS, *OUTCOME, "batch", FACTS}

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 
 from columna.cohort.checks import check_rows
 from columna.cohort.delimited import read_delimited
-from columna.cohort.manifest import MASKS
 from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.results.manifest import MASKS
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)

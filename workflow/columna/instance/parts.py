@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.volume import Box
+from columna.images.volume import Box
 
 
 @dataclass(frozen=True, eq=False)

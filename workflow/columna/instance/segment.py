@@ -7,11 +7,11 @@ import numpy as np
 from columna.anatomy import Semantic
 from columna.config import InstanceSettings
 from columna.errors import ScanRefused
+from columna.images.volume import PIR, Volume, bounding_box, resample_mask, smallest_unsigned
 from columna.instance.centres import find_centres
 from columna.instance.couples import find_couples
 from columna.instance.merge import merge_couples
 from columna.instance.windows import predict_parts
-from columna.volume import PIR, Volume, bounding_box, resample_mask, smallest_unsigned
 
 if TYPE_CHECKING:
     from columna.models.instance_network import InstanceModel

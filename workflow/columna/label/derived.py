@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from columna.anatomy import C2, DISC_OFFSET, ENDPLATE_OFFSET, L1, L6, SACRUM, T12, T13, Semantic
+from columna.images.morphology import dilated
+from columna.images.volume import Box
 from columna.label.components import INFERIOR, Components
-from columna.morphology import dilated
-from columna.volume import Box
 
 GROWTH_STEPS = 14
 """Endplates farther than this many voxels from their vertebra keep the label 62."""

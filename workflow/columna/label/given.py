@@ -10,6 +10,7 @@ import numpy as np
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, Semantic, levels, semantic_names
 from columna.config import LabelSettings
 from columna.errors import ScanRefused
+from columna.images.volume import PIR, Volume, bounding_box, resample_mask_like, smallest_unsigned
 from columna.label.components import find_components
 from columna.label.derived import level_above
 from columna.label.masks import SPACES, level_entries
@@ -18,7 +19,6 @@ from columna.label.order import MAX_INSTANCES, order_instances
 from columna.label.result import LabelResult
 from columna.label.spine import Spine
 from columna.measure.kinds import instance_kind
-from columna.volume import PIR, Volume, bounding_box, resample_mask_like, smallest_unsigned
 
 GIVEN = "given"
 """The ``level_anchor`` of levels that were taken from the numbers of a given mask."""

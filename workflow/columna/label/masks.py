@@ -6,6 +6,15 @@ import numpy as np
 
 from columna.anatomy import ENDPLATES, Semantic
 from columna.config import LabelSettings
+from columna.images.smooth_masks import smooth_mask_like
+from columna.images.volume import (
+    PIR,
+    Box,
+    Volume,
+    bounding_box,
+    resample_mask_like,
+    smallest_unsigned,
+)
 from columna.label.articular import settle_articular
 from columna.label.c2 import merge_split_c2
 from columna.label.components import INFERIOR, find_components
@@ -16,15 +25,6 @@ from columna.label.order import order_instances
 from columna.label.posterior import move_posterior_elements
 from columna.label.result import LabelResult
 from columna.label.spine import Spine
-from columna.smooth_masks import smooth_mask_like
-from columna.volume import (
-    PIR,
-    Box,
-    Volume,
-    bounding_box,
-    resample_mask_like,
-    smallest_unsigned,
-)
 
 CROP_MARGIN_MM = 1.5
 RESAMPLERS = {"smooth": smooth_mask_like, "nearest": resample_mask_like}

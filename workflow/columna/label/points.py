@@ -7,10 +7,10 @@ import numpy as np
 
 import columna
 from columna.anatomy import CANAL, DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.images.volume import PIR, Volume, bounding_box
 from columna.label.components import INFERIOR, centres_of
 from columna.label.derived import level_above
 from columna.label.result import LabelResult
-from columna.volume import PIR, Volume, bounding_box
 
 BODY_CENTRE = 50
 """TPTBox's number of the centre of the vertebral body."""

@@ -3,8 +3,8 @@
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.volume import Box
 from columna.label.components import find_components
-from columna.volume import Box
 
 MAX_PIECES = 3
 MOVABLE = (Semantic.ARCUS, Semantic.SPINOUS_PROCESS)

@@ -7,8 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
+from columna.images.volume import Box, Volume
 from columna.label.components import INFERIOR, Components, centres_of
-from columna.volume import Box, Volume
 
 MIN_BODY_RATIO = 0.05
 """An instance whose body is smaller than this times the median body is no level of its own."""

@@ -10,9 +10,9 @@ from functools import cached_property
 import cc3d
 import numpy as np
 
+from columna.images.volume import Box, Volume
 from columna.measure.regions import Region
 from columna.measure.sampling import Indicator
-from columna.volume import Box, Volume
 
 AXES = ("R", "A", "S")
 """Array axes of every crop run (nearly) to right, anterior and superior."""

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.intensity import imaged_box
+from columna.images.intensity import imaged_box
+from columna.images.volume import Volume
 from columna.measure.regions import Region
 from columna.tables.common import FACES
-from columna.volume import Volume
 
 _OPPOSITE = {"S": "I", "I": "S", "A": "P", "P": "A", "L": "R", "R": "L"}
 

@@ -30,12 +30,7 @@ from columna.measure.parts import Parts
 from columna.measure.plates import owned_endplates
 from columna.measure.regions import Region
 from columna.measure.sacral import SacralPlate, sacral_plate
-from columna.measure.visibility import (
-    SIDES_OF_SLICES,
-    body_status,
-    cut_status,
-    visible_sides,
-)
+from columna.measure.visibility import SIDES_OF_SLICES, body_status, cut_status, visible_sides
 from columna.tables.common import LATERAL_CUT
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
+from columna.images.volume import Volume, smallest_unsigned
 from columna.label.anchors import MIN_SACRUM_MM3
 from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
@@ -20,7 +21,6 @@ from columna.measure.scans import measured_scan_row
 from columna.measure.structures import structure_rows
 from columna.measure.tissue import Tissue
 from columna.measure.vertebrae import vertebra_rows
-from columna.volume import Volume, smallest_unsigned
 
 
 def measure_scan(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels, semantic_names
+from columna.images.volume import Volume, bounding_box
 from columna.measure.context import MeasureContext
 from columna.measure.crops import box_around, cut
 from columna.measure.fov import FieldOfView
@@ -15,7 +16,6 @@ from columna.measure.topology import topology
 from columna.tables.common import FACES
 from columna.tables.rows import finish_row
 from columna.tables.structures import STRUCTURES
-from columna.volume import Volume, bounding_box
 
 Row = dict[str, Any]
 _NO_MESH = {"volume_mesh_status": "disabled"}

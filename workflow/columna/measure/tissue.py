@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from columna.images.volume import Volume
 from columna.measure.band import through_plane_axis
 from columna.measure.crops import Crop, image_under
 from columna.measure.geometry import Geometry
 from columna.tables.rows import Missing
-from columna.volume import Volume
 
 LEAST_VOXELS = 20
 FLUID_REACH_MM = 15.0

@@ -18,12 +18,7 @@ from columna.errors import ModelError
 from columna.files import write_json
 from columna.models.content import shown, shown_error
 from columna.models.folder import RECEIPT_NAME, ModelFolder
-from columna.models.registry import (
-    MODELS_VARIABLE,
-    KnownModel,
-    cache_directory,
-    known_model,
-)
+from columna.models.registry import MODELS_VARIABLE, KnownModel, cache_directory, known_model
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60

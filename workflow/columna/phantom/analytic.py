@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
+from columna.images.volume import Volume
 from columna.measure.crops import to_world
-from columna.volume import Volume
 
 _FINE, _COARSE = 3, 5
 """Points per voxel along the two finer and along the coarsest axis; odd, so that none are ties."""

@@ -3,15 +3,7 @@
 import numpy as np
 
 from columna.phantom.site import Site
-from columna.phantom.tissues import (
-    EPIDURAL_FAT,
-    FASCIA,
-    LIGAMENT,
-    LOOSE_FAT,
-    MUSCLE,
-    NERVE,
-    VEIN,
-)
+from columna.phantom.tissues import EPIDURAL_FAT, FASCIA, LIGAMENT, LOOSE_FAT, MUSCLE, NERVE, VEIN
 
 
 def paint_back(site: Site) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.images.volume import Box
 from columna.phantom.grid import Grid
 from columna.phantom.posterior import posterior_rods
 from columna.phantom.settings import PhantomSettings
@@ -19,7 +20,6 @@ from columna.phantom.tissues import (
     REMNANT_DISC,
     SACRAL_CORTEX,
 )
-from columna.volume import Box
 
 CORTEX_MM = 0.9
 DISC_BULGE = 1.04

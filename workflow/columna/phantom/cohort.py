@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from columna.anatomy import RESOURCES
 from columna.files import atomic_path, write_text
+from columna.images.volume import Volume
 from columna.phantom import damage
 from columna.phantom.generate import make_phantom
 from columna.phantom.settings import PhantomSettings
 from columna.phantom.write import write_phantom
-from columna.volume import Volume
 
 OK = "done"
 

@@ -12,8 +12,8 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.images.volume import Box, Volume
 from columna.phantom.grid import Grid
-from columna.volume import Box, Volume
 
 BEHIND_MM = 3.0
 """Space between the posterior wall and the canal."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from columna.images.volume import Volume
 from columna.phantom.body import paint_body
 from columna.phantom.bones import Canvas, paint_bones
 from columna.phantom.canal import CentreLine, centre_line, paint_canal
@@ -18,7 +19,6 @@ from columna.phantom.spine import L1, Spine, build_spine
 from columna.phantom.surroundings import paint_surroundings
 from columna.phantom.tissues import EMPTY
 from columna.phantom.truth import describe
-from columna.volume import Volume
 
 _CSF = 900.0
 _DEPTH_MM = {"whole": 240.0, "lumbar": 200.0, "thoracic": 200.0, "cervicothoracic": 190.0}

@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
 
+from columna.images.volume import PIR, Box
 from columna.phantom.settings import PhantomSettings
-from columna.volume import PIR, Box
 
 Coordinates = tuple[np.ndarray, np.ndarray, np.ndarray]
 

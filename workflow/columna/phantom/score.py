@@ -9,10 +9,10 @@ import numpy as np
 
 from columna.anatomy import ENDPLATES, SACRUM, Semantic
 from columna.cohort.sheet import read_sheet
-from columna.derivatives import Derivatives
 from columna.files import read_json
-from columna.layout import Layout
-from columna.volume import load_volume
+from columna.images.volume import load_volume
+from columna.results.derivatives import Derivatives
+from columna.results.layout import Layout
 
 
 @dataclass(frozen=True)

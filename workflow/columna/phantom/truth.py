@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from columna.anatomy import SACRUM, levels
+from columna.images.volume import Volume
 from columna.phantom.settings import PhantomSettings
 from columna.phantom.spine import Spine, Vertebra
-from columna.volume import Volume
 
 
 def describe(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from columna.intensity import common_on_faces
+from columna.images.intensity import common_on_faces
 
 HOUNSFIELD_OFFSETS = (0, 1000, 1024)
 """What writers add to Hounsfield units (DICOM stores them without sign)."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from columna.intensity import imaged_box
+from columna.images.intensity import imaged_box
+from columna.images.volume import Volume
 from columna.prepare import geometry
 from columna.prepare.header import Header
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.stations import station_facts
 from columna.prepare.transforms import transform_facts
-from columna.volume import Volume
 
 AXIS_NAMES = ("lr", "ap", "si")
 

@@ -5,11 +5,11 @@ from typing import Protocol
 import numpy as np
 
 from columna.config import PrepareSettings
-from columna.intensity import signal_box
+from columna.images.intensity import signal_box
+from columna.images.volume import Volume, resample_image
 from columna.prepare.bias import correct_bias
 from columna.prepare.normalise import normalise
 from columna.prepare.read import Scan
-from columna.volume import Volume, resample_image
 
 PADDING = 4
 """Voxels added on every side before resampling (spineps-behaviour 1.6)."""

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from columna.anatomy import BODY, CANAL, Semantic
+from columna.images.volume import PIR, Volume, bounding_box
 from columna.measure.fov import FieldOfView
 from columna.measure.kinds import instance_kind
-from columna.volume import PIR, Volume, bounding_box
 
 Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import Semantic
-from columna.intensity import signal_range
+from columna.images.intensity import signal_range
+from columna.images.volume import PIR
 from columna.prepare.content import looks_like_ct
 from columna.quality.context import Crop, QualityContext, centroid_mm
 from columna.quality.finding import Finding, found
-from columna.volume import PIR
 
 MAD_TO_SD = 1.4826
 MIN_VOXELS = 50

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from columna.config import SemanticSettings
+from columna.images.volume import PIR, Volume
 from columna.models.semantic_network import SemanticModel
 from columna.semantic.confidence import summarise_confidence
 from columna.semantic.decision import decide
 from columna.semantic.network_input import make_network_input
 from columna.semantic.postprocess import clean_semantic
 from columna.semantic.sliding_window import Window, predict_logits
-from columna.volume import PIR, Volume
 
 _TILES_PER_PASS = {"cuda": 2}
 

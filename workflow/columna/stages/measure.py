@@ -4,21 +4,21 @@ from pathlib import Path
 from typing import Any
 
 from columna import __version__
-from columna.cohort.manifest import ScanEntry
 from columna.config import config_sha256
-from columna.derivatives import Derivatives
-from columna.layout import stages_before
+from columna.images.volume import load_volume
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.prepare import read_scan
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.sidecars import read_sidecar
 from columna.provenance import container_digest, git_commit
+from columna.results.derivatives import Derivatives
+from columna.results.layout import stages_before
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Saved, Stage
-from columna.store import Record
 from columna.tables.catalogue import MEASURED
 from columna.tables.schema import SCHEMA_VERSION
 from columna.tables.shards import write_shard
-from columna.volume import load_volume
 
 Rows = dict[str, list[dict[str, Any]]]
 

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from columna.config import Config
-from columna.layout import Layout
+from columna.results.layout import Layout
 from columna.stages.base import Stage
 
 _CLASSES = {

@@ -11,19 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna import __version__
-from columna.cohort.manifest import list_batches
 from columna.errors import TableError
 from columna.files import write_json, write_text
-from columna.layout import Layout
 from columna.quality.cohort import ALL_QUALITY, compare_with_cohort, scans_query
-from columna.receipts import (
-    check_delivered,
-    check_uniform,
-    index_stamp,
-    note_collect,
-    outcome_of,
-    read_receipt,
-)
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches
 from columna.tables.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
@@ -36,6 +28,14 @@ from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
 from columna.tables.validate import conform
 from columna.tables.views import VIEWS_FILE, views_sql
+from columna.upkeep.receipts import (
+    check_delivered,
+    check_uniform,
+    index_stamp,
+    note_collect,
+    outcome_of,
+    read_receipt,
+)
 
 ROW_GROUP = 122_880
 """Rows per row group, as DuckDB writes them."""

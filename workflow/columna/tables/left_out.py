@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from columna.cohort.names import PERSON, SCAN_ID
 from columna.cohort.rows import FACTS, OK
+from columna.results.names import PERSON, SCAN_ID
 from columna.tables.unmeasured import unmeasured_scan_row
 
 

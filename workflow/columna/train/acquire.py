@@ -199,7 +199,7 @@ def _averaging(voxels: np.ndarray, fine: np.ndarray, width_mm: float) -> np.ndar
 
 
 def _interpolating(wanted: np.ndarray, voxels: np.ndarray) -> np.ndarray:
-    """Matrix from voxels to wanted positions: the cubic spline of `columna.volume`."""
+    """Matrix from voxels to wanted positions: the cubic spline of `columna.images.volume`."""
     index = (wanted - voxels[0]) / (voxels[1] - voxels[0])
     columns = [
         ndimage.map_coordinates(unit, index[None], order=3, mode="nearest")

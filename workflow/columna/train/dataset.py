@@ -19,13 +19,13 @@ from columna.cohort.sheet import read_sheet
 from columna.config import PrepareSettings
 from columna.errors import CohortError, ScanRefused
 from columna.files import write_json, write_text
+from columna.images.volume import PIR, Volume, resample_mask_like, save_image, save_volume
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_mask, read_scan
 from columna.prepare.stage import PADDING
 from columna.train.label_sets import LabelSets, coded, label_sets
 from columna.train.labels import CLASS_OF, LABELS, dataset_json
 from columna.train.settings import DatasetSettings
-from columna.volume import PIR, Volume, resample_mask_like, save_image, save_volume
 
 CASES = "cases.tsv"
 MASKS = ("semantic", "instance")

@@ -3,14 +3,7 @@
 import numpy as np
 from torch import Tensor, nn
 
-from columna.anatomy import (
-    BODY,
-    DISC_OFFSET,
-    SACRUM,
-    Semantic,
-    anatomical_order,
-    vertebra_labels,
-)
+from columna.anatomy import BODY, DISC_OFFSET, SACRUM, Semantic, anatomical_order, vertebra_labels
 from columna.models.instance_network import InstanceUNet
 from columna.train.bend import bent_masks
 from columna.train.degrade import degraded

@@ -11,6 +11,7 @@ from torch import nn
 from columna.anatomy import DISC_OFFSET, SACRUM
 from columna.config import InstanceSettings, PrepareSettings
 from columna.errors import ScanRefused
+from columna.images.volume import Volume, resample_mask_like
 from columna.instance.segment import segment_instances
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
@@ -23,7 +24,6 @@ from columna.train.measures import count_vertebrae, match_vertebrae, structure_d
 from columna.train.pictures import save_picture
 from columna.train.pipeline import semantic_raw
 from columna.train.settings import TrainConfig
-from columna.volume import Volume, resample_mask_like
 
 SHOWN = ("bodies", "discs", "canal and cord", "posterior elements")
 """Structures whose Dice is drawn; all of them would be too many curves."""

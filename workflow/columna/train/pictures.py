@@ -7,7 +7,7 @@ import numpy as np
 
 from columna.anatomy import label_table
 from columna.files import atomic_path
-from columna.volume import Volume
+from columna.images.volume import Volume
 
 SLICES = 3
 OPACITY = 0.5

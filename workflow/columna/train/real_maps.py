@@ -4,6 +4,7 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, RESOURCES, SACRUM, Semantic
+from columna.images.volume import Volume, bounding_box, load_volume
 from columna.phantom.body import paint_body
 from columna.phantom.bones import Canvas
 from columna.phantom.grid import Grid
@@ -20,7 +21,6 @@ from columna.phantom.tissues import (
 )
 from columna.train import maps
 from columna.train.completion import complete
-from columna.volume import Volume, bounding_box, load_volume
 
 REAL_MAPS: dict[str, int] = {
     "panoptica-ref": 16,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from columna.images.volume import load_image, load_volume
 from columna.train.dataset import Case, image_path, instance_path, label_path
 from columna.train.maps import random_voxels
-from columna.volume import load_image, load_volume
 
 KEPT = 40
 """Scans that a process keeps in memory, at half precision: 16 MB each at 0.5 x 0.5 x 1 mm."""

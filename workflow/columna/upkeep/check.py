@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from columna.cohort.manifest import MASKS, ScanEntry, list_batches, read_manifest
 from columna.config import Config
 from columna.errors import CohortError
 from columna.files import has_identity, read_json
-from columna.layout import Layout, stages_of
 from columna.prepare.sidecars import sidecar_sha256
-from columna.receipts import COLLECT, Files, read_receipt
-from columna.stages.source import digest_of
-from columna.stale import look
-from columna.store import Record, Store
+from columna.results.input_digest import digest_of
+from columna.results.layout import Layout, stages_of
+from columna.results.manifest import MASKS, ScanEntry, list_batches, read_manifest
+from columna.results.store import Record, Store
+from columna.upkeep.receipts import COLLECT, Files, read_receipt
+from columna.upkeep.stale import look
 
 THREADS = 4
 MODELS = ("model-semantic", "model-instance")

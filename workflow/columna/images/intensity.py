@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.volume import Box
+from columna.images.volume import Box
 
 TAIL = 1e-4
 """Share of the content that the order statistics leave out at either end."""

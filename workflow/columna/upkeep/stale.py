@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
-from columna.cohort.manifest import list_batches, read_manifest
 from columna.config import Config, config_sha256
 from columna.files import has_identity
-from columna.layout import STAGES, Layout
 from columna.prepare.sidecars import Names, json_names
-from columna.receipts import Files, Receipt, has_collected, outcome_of, read_receipt
-from columna.sources import scan_state
+from columna.results.layout import STAGES, Layout
+from columna.results.manifest import list_batches, read_manifest
+from columna.results.scan_files import scan_state
 from columna.stages.registry import make_stage
+from columna.upkeep.receipts import Files, Receipt, has_collected, outcome_of, read_receipt
 
 THREADS = 16
 FOLDERS = 10_000

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from columna.volume import Volume, bounding_box, resample_mask_like
+from columna.images.volume import Volume, bounding_box, resample_mask_like
 
 CHUNK = 1 << 16
 """Voxels that are voted on at once: what fits into the cache."""

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from columna.files import atomic_path
-from columna.store import Record
+from columna.results.store import Record
 
 COLUMNS = ("scan_id", "stage", "status", "code", "reason", "fingerprint")
 

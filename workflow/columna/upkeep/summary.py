@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from columna.errors import TableError
-from columna.layout import Layout
 from columna.logs import printable
+from columna.results.layout import Layout
 from columna.tables.quality import QC_VERDICTS
 
 _SCANS = """

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from columna.batch.table import read_stage_table
-from columna.cohort.manifest import ScanEntry, list_batches, read_manifest
 from columna.config import Config
 from columna.errors import CohortError
-from columna.layout import STAGES, Layout, stages_of
 from columna.logs import printable
-from columna.stale import RunState, Stale, look
-from columna.store import Store
+from columna.results.layout import STAGES, Layout, stages_of
+from columna.results.manifest import ScanEntry, list_batches, read_manifest
+from columna.results.stage_table import read_stage_table
+from columna.results.store import Store
+from columna.upkeep.stale import RunState, Stale, look
 
 ENDINGS = ("done", "refused", "failed", "pending", "stale")
 """stale: something that the result depends on has changed since; the next run sees to it."""

@@ -3,9 +3,9 @@
 import csv
 from pathlib import Path
 
-from columna.derivatives import Derivatives
 from columna.errors import ColumnaError
 from columna.files import read_json, sha256_file
+from columna.results.derivatives import Derivatives
 
 
 def check_folder(scan: Path, scan_id: str, sheet: Path, out: Path) -> None:

@@ -3,7 +3,7 @@
 Snakemake compares the times of the files that rules name. Scans, sidecars, given masks, weights,
 derivatives, the store and the shards are not among them: they are too many. Each job therefore
 leaves a receipt per batch, and planning compares receipts with what lies on the disk
-(`columna.stale`): sizes and times only, so that 100,000 scans take seconds. Where something
+(`columna.upkeep.stale`): sizes and times only, so that 100,000 scans take seconds. Where something
 differs, the job runs again, and contents decide what it computes.
 """
 
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from columna import __version__
-from columna.cohort.manifest import ScanEntry
 from columna.errors import TableError
 from columna.files import has_identity, identity, read_json, sha256_json, write_json, write_text
-from columna.layout import STAGES, Layout
+from columna.results.layout import STAGES, Layout
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 from columna.tables.schema import SCHEMA_VERSION
 
 COLLECT = "collect"
@@ -60,7 +60,7 @@ class Receipt:
     Parameters
     ----------
     scans
-        Scan -> `columna.sources.scan_state` before its files were read.
+        Scan -> `columna.results.scan_files.scan_state` before its files were read.
     kept
         Scan -> files of the store.
     stages
@@ -96,7 +96,7 @@ def note_stage(
     stage, batch, scans, records
         The job and its outcome.
     states
-        `columna.sources.scan_state` of the scans before the job read anything.
+        `columna.results.scan_files.scan_state` of the scans before the job read anything.
     """
     layout = stage.layout
     receipt = read_receipt(layout, batch) or Receipt()

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from columna.cohort.names import SCAN_ID, batch_name, batch_number
 from columna.errors import CohortError
 from columna.files import write_if_changed
+from columna.results.names import SCAN_ID, batch_name, batch_number
 
 FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
 MASKS = ("semantic", "instance")
@@ -23,7 +23,7 @@ class ScanEntry:
     Parameters
     ----------
     scan_id
-        Unique name, safe as a folder name (`columna.cohort.names.SCAN_ID`).
+        Unique name, safe as a folder name (`columna.results.names.SCAN_ID`).
     participant_id, session_id
         As the cohort gives them; the session may be None.
     path

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from columna.cohort.manifest import MASKS, ScanEntry
 from columna.files import sha256_json, stamp
 from columna.prepare.sidecars import Names, sidecar_paths
+from columna.results.manifest import MASKS, ScanEntry
 
 
 def source_files(

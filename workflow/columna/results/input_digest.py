@@ -6,7 +6,7 @@ from pathlib import Path
 
 from columna.errors import StaleError, UnavailableError
 from columna.files import NotRegularError, sha256_file, stamp
-from columna.store import Store
+from columna.results.store import Store
 
 
 def source_sha256(path: Path, store: Store, scan_id: str, name: str) -> str | None:

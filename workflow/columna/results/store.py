@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from columna.archive import read_members, write_members
 from columna.errors import UnavailableError
 from columna.files import has_identity, identity
-from columna.layout import Layout
-from columna.volume import Volume, volume_bytes, volume_from_bytes
+from columna.images.volume import Volume, volume_bytes, volume_from_bytes
+from columna.results.archive import read_members, write_members
+from columna.results.layout import Layout
 
 Status = Literal["done", "refused", "failed"]
 SOURCES = "sources.json"

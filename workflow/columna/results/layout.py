@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from columna.cohort.manifest import ScanEntry, manifest_path
+from columna.results.manifest import ScanEntry, manifest_path
 
 STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess")
 """The stages that run over batches, in order."""
@@ -54,7 +54,7 @@ class Layout:
         return self.root / "shards" / table / f"{batch}.parquet"
 
     def receipt(self, name: str) -> Path:
-        """What a batch, ``collect`` or a model was when it was last used (`columna.receipts`)."""
+        """What a batch, ``collect`` or a model was when it was last used (`columna.upkeep.receipts`)."""
         return self.root / "receipts" / f"{name}.json"
 
     def record(self, scan_id: str) -> Path:
