@@ -22,7 +22,7 @@ from columna.anatomy import vertebra_labels
 from columna.config import LabelSettings
 from columna.images.volume import PIR, Volume, bounding_box, save_volume
 from columna.instance.centres import find_centres
-from columna.instance.segment import CROP_MARGIN_MM
+from columna.instance.phase_2 import CROP_MARGIN_MM
 from columna.label import label_masks
 from columna.label.points import poi_json
 from columna.phantom.generate import make_scene

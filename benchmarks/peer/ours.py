@@ -46,11 +46,11 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
     from columna import files, prepare
     from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
     from columna.images import volume
-    from columna.instance import segment as phase_2
+    from columna.instance import phase_2 as phase_2
     from columna.label import masks, points
     from columna.prepare import stage
+    from columna.semantic import phase_1 as phase_1
     from columna.semantic import postprocess
-    from columna.semantic import segment as phase_1
 
     settings = PrepareSettings(n4=job.get("n4", True), n4_axes=job.get("n4_axes", "anatomical"))
     scan = prepare.read_scan(Path(job["scan"]), settings)
@@ -80,12 +80,12 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
 def time_phases(watch: Stopwatch) -> None:
     from columna import files
     from columna.images import volume
-    from columna.instance import segment as phase_2
+    from columna.instance import phase_2 as phase_2
     from columna.instance import windows
     from columna.label import masks, points
     from columna.prepare import stage
+    from columna.semantic import phase_1 as phase_1
     from columna.semantic import postprocess
-    from columna.semantic import segment as phase_1
 
     for owner, name, phase in (
         (stage, "prepare_scan", "prepare"),

@@ -11,7 +11,7 @@ from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.results.layout import STAGES, Layout
 from columna.results.manifest import list_batches
 from columna.results.store import Store
-from columna.stages.registry import make_stage
+from columna.stages.by_name import make_stage
 from columna.tables.collect import collect_tables
 from columna.upkeep.stale import RunState, look
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from columna.cohort.checks import check_duplicates
 from columna.cohort.index import build_index
 from columna.cohort.ledger import read_ledger
 from columna.cohort.owned import owned_paths
+from columna.cohort.row_checks import check_duplicates
 from columna.cohort.sheet import read_sheet
 from columna.errors import CohortError
 from columna.results.derivatives import Derivatives

@@ -20,7 +20,7 @@ from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.prepare import read_mask
 from columna.results.layout import NETWORK_STAGES, STAGES, Layout
 from columna.results.manifest import ScanEntry
-from columna.stages.registry import make_stage
+from columna.stages.by_name import make_stage
 
 REAL = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
 SMALL = {"fov_mm": (130.0, 150.0, 46.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
@@ -270,7 +270,7 @@ from columna.batch import run_batch
 from columna.results.manifest import ScanEntry
 from columna.config import Config
 from columna.results.layout import STAGES, Layout
-from columna.stages.registry import make_stage
+from columna.stages.by_name import make_stage
 
 results, *files = map(Path, sys.argv[1:])
 scan = ScanEntry("s", "s", None, *files)

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from columna.instance.couples import Couple, find_couples
 from columna.instance.merge import merge_couples
-from columna.instance.parts import Part
+from columna.instance.window_parts import Part
 
 SHAPE = (12, 40, 6)
 

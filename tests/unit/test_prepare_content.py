@@ -12,7 +12,7 @@ from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare import read_scan
-from columna.prepare.content import looks_like_ct, looks_like_labels
+from columna.prepare.image_content import looks_like_ct, looks_like_labels
 
 DEMO = RESOURCES / "demo"
 DATA = os.environ.get("COLUMNA_DATA")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused, UnavailableError
 from columna.images.volume import Volume
-from columna.prepare import checks, geometry, read_mask, read_scan
+from columna.prepare import read_mask, read_scan, scan_checks, slices
 from columna.prepare.facts import input_sha256
 from columna.prepare.header import Header
 
@@ -464,11 +464,11 @@ def test_an_accepted_stack_is_stacked_along_left_right(angles, order, thickness)
     affine = affine_of(spacing, turn)
     header = _header(affine, spacing)
     try:
-        checks.is_sagittal(header, SETTINGS)
+        scan_checks.is_sagittal(header, SETTINGS)
     except ScanRefused:
         return
     axis = int(np.argmax(spacing))
-    assert geometry.normal_angles_deg(affine, axis)[0] <= 45.02
+    assert slices.normal_angles_deg(affine, axis)[0] <= 45.02
     reoriented = Volume(np.zeros(SHAPE, np.uint8), affine).reoriented()
     assert int(np.argmax(reoriented.spacing_mm)) == 2
 

@@ -15,7 +15,7 @@ from columna.semantic import segment_semantic
 from columna.semantic.confidence import summarise_confidence
 from columna.semantic.decision import decide
 from columna.semantic.network_input import make_network_input
-from columna.semantic.segment import choose_window
+from columna.semantic.phase_1 import choose_window
 
 SPACING = np.array([0.75, 0.75, 1.65])
 TO_PIR = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])

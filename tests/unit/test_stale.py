@@ -26,9 +26,9 @@ from columna.results.lock import hold_results
 from columna.results.manifest import ScanEntry, read_manifest
 from columna.results.scan_files import scan_state
 from columna.results.store import Store
+from columna.stages.by_name import make_stage
 from columna.stages.label import LabelStage
 from columna.stages.model import known_model, model_identity
-from columna.stages.registry import make_stage
 from columna.upkeep.check import check_run, failed_scans, forget
 from columna.upkeep.receipts import check_uniform, read_receipt
 from columna.upkeep.stale import BASIS, RESULT, SOURCE

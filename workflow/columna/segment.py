@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from columna.batch.job import run_job
+from columna.cohort.candidates import MISSING
 from columna.cohort.index import build_index
 from columna.cohort.ledger import locked
-from columna.cohort.rows import MISSING
 from columna.config import Config, config_sha256
 from columna.files import atomic_path
 from columna.results.claim import check_folder
@@ -19,7 +19,7 @@ from columna.results.derivatives import Derivatives
 from columna.results.layout import STAGES, Layout
 from columna.results.manifest import list_batches
 from columna.results.store import Record
-from columna.stages.registry import make_stage
+from columna.stages.by_name import make_stage
 from columna.tables.collect import collect_tables
 
 WORK = "work"

@@ -19,7 +19,7 @@ from types import FrameType
 from columna.batch import attempts
 from columna.batch.isolate import Ending, Postponed
 from columna.batch.plan import Task
-from columna.batch.scan import compute, finish, load, process, timed
+from columna.batch.steps import compute, finish, load, process, timed
 from columna.logs import configure_logging
 from columna.results.store import Record
 from columna.stages.base import Stage

@@ -9,7 +9,7 @@ from columna.batch.isolate import Postponed
 from columna.batch.lanes import Answer, alone, in_processes, pipelined
 from columna.batch.plan import Task, plan_batch
 from columna.batch.progress import Progress
-from columna.batch.scan import process
+from columna.batch.steps import process
 from columna.errors import UnfinishedError
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record

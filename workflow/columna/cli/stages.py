@@ -59,7 +59,7 @@ def run_stage(
     """Run stage `name` over a batch and write its table."""
     from columna.batch.job import run_job
     from columna.results.layout import Layout
-    from columna.stages.registry import make_stage
+    from columna.stages.by_name import make_stage
 
     signal.signal(signal.SIGTERM, _terminate)
     config = read_config(configfile, settings, results)

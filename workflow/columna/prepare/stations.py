@@ -12,7 +12,7 @@ import numpy as np
 
 from columna.images.intensity import signal_range
 from columna.images.volume import Volume
-from columna.prepare.geometry import anatomical_axes
+from columna.prepare.slices import anatomical_axes
 
 COMPOSED = "COMP"
 """How an entry of ``ImageType`` begins that says so (COMPOSED, COMP_SP, COMP_AD)."""

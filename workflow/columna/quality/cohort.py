@@ -8,7 +8,7 @@ import hashlib
 
 import duckdb
 
-from columna.cohort.rows import OTHER_IMAGES
+from columna.cohort.candidates import OTHER_IMAGES
 from columna.quality.rules import Rule, cohort_rules, needed_answers, scan_failures
 from columna.tables.catalogue import SHARDED
 from columna.tables.quality import QUALITY

@@ -7,7 +7,7 @@ import numpy as np
 from columna.anatomy import Semantic
 from columna.images.intensity import signal_range
 from columna.images.volume import PIR
-from columna.prepare.content import looks_like_ct
+from columna.prepare.image_content import looks_like_ct
 from columna.quality.context import Crop, QualityContext, centroid_mm
 from columna.quality.finding import Finding, found
 

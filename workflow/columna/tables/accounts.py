@@ -7,7 +7,7 @@ raises `TableError` naming the first row that is wrong.
 import duckdb
 import pyarrow as pa
 
-from columna.cohort.rows import OK
+from columna.cohort.candidates import OK
 from columna.errors import TableError
 from columna.tables.catalogue import SHARDED
 from columna.tables.scans import SCANS

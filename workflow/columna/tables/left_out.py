@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from columna.cohort.rows import FACTS, OK
+from columna.cohort.candidates import FACTS, OK
 from columna.results.names import PERSON, SCAN_ID
 from columna.tables.unmeasured import unmeasured_scan_row
 
@@ -20,7 +20,7 @@ def left_out_rows(index: pa.Table) -> Iterator[dict[str, Any]]:
     ----------
     index
         Columns participant_id, session_id, scan_id, input_status and reason; all text. The column
-        `columna.cohort.rows.FACTS` may hold facts as JSON.
+        `columna.cohort.candidates.FACTS` may hold facts as JSON.
     """
     columns = ["participant_id", "session_id", "scan_id", "input_status", "reason", FACTS]
     rows = index.select([name for name in columns if name in index.column_names]).to_pylist()

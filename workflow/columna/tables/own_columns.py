@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from columna.cohort.rows import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME, plain_name
+from columna.cohort.candidates import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME, plain_name
 from columna.results.manifest import MASKS
 from columna.tables.left_out import if_usable, row_names
 from columna.tables.participants import PARTICIPANTS

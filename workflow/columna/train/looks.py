@@ -12,7 +12,7 @@ from columna.anatomy import DISC_OFFSET, SACRUM
 from columna.config import InstanceSettings, PrepareSettings
 from columna.errors import ScanRefused
 from columna.images.volume import Volume, resample_mask_like
-from columna.instance.segment import segment_instances
+from columna.instance.phase_2 import segment_instances
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model

@@ -9,12 +9,12 @@ import numpy as np
 from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
 from columna.errors import ScanRefused
 from columna.images.volume import Volume, resample_mask_like
-from columna.instance.segment import segment_instances
+from columna.instance.phase_2 import segment_instances
 from columna.label import label_masks
 from columna.models.instance_network import InstanceModel
 from columna.models.semantic_network import SemanticModel
 from columna.prepare import prepare_scan, read_scan
-from columna.semantic.segment import segment_semantic
+from columna.semantic.phase_1 import segment_semantic
 
 
 @dataclass(frozen=True, eq=False)

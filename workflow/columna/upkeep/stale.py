@@ -17,7 +17,7 @@ from columna.prepare.sidecars import Names, json_names
 from columna.results.layout import STAGES, Layout
 from columna.results.manifest import list_batches, read_manifest
 from columna.results.scan_files import scan_state
-from columna.stages.registry import make_stage
+from columna.stages.by_name import make_stage
 from columna.upkeep.receipts import Files, Receipt, has_collected, outcome_of, read_receipt
 
 THREADS = 16

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from columna.cohort.candidates import OUTCOME, accepted, leave_out
 from columna.cohort.owned import DATASET_DESCRIPTION, owned_paths
-from columna.cohort.rows import OUTCOME, accepted, leave_out
 from columna.prepare.modality import name_verdict
 from columna.results.manifest import MASKS
 from columna.results.names import CONTROL, PERSON, SCAN_ID

@@ -8,9 +8,9 @@ import numpy as np
 
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
-from columna.prepare import geometry
-from columna.prepare.content import looks_like_ct, looks_like_labels
+from columna.prepare import slices
 from columna.prepare.header import Header
+from columna.prepare.image_content import looks_like_ct, looks_like_labels
 
 MIN_SLICES = 3
 MIN_IN_PLANE = 16
@@ -123,7 +123,7 @@ def has_affine(header: Header, _: PrepareSettings) -> None:
             "The header does not say how the image lies in the scanner (no valid sform or "
             "qform); convert the scan again from DICOM.",
         )
-    edges = geometry.edges_mm(affine)
+    edges = slices.edges_mm(affine)
     singular = not np.isfinite(affine).all() or (edges == 0).any()
     if singular or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_AXES_DETERMINANT:
         raise ScanRefused(
@@ -145,7 +145,7 @@ def has_sane_spacing(header: Header, _: PrepareSettings) -> None:
             f"The voxels measure {_mm(spacing)}; columna takes {low:g} to {high:g} mm.",
         )
     # of sheared axes, some writers note the distance of voxels, others that of slices
-    sizes = (spacing, geometry.edges_mm(header.affine))
+    sizes = (spacing, slices.edges_mm(header.affine))
     agrees = [np.isclose(header.pixdim_mm, size, rtol=PIXDIM_TOLERANCE) for size in sizes]
     if not np.logical_or(*agrees).all():
         raise ScanRefused(
@@ -166,17 +166,17 @@ def is_sagittal(header: Header, settings: PrepareSettings) -> None:
 
     Spineps-behaviour 1.4, without its rounding by which near-isotropic scans are called axial.
     """
-    left_right = geometry.anatomical_axes(header.affine)[0]
-    stacked = geometry.slice_axis(header.spacing_mm)
+    left_right = slices.anatomical_axes(header.affine)[0]
+    stacked = slices.slice_axis(header.spacing_mm)
     axis = left_right if stacked is None else stacked
-    angles = geometry.normal_angles_deg(header.affine, axis)
+    angles = slices.normal_angles_deg(header.affine, axis)
     if angles[0] <= settings.max_obliquity_deg + 0.01 and axis == left_right:
         return
     nearest = int(np.argmin(angles))
     if stacked is not None and nearest != 0 and angles[nearest] < CLEARLY_DEG:
         raise ScanRefused(
             "wrong_orientation",
-            f"The slices are {geometry.PLANES[nearest]} (voxels of {_mm(header.spacing_mm)}); "
+            f"The slices are {slices.PLANES[nearest]} (voxels of {_mm(header.spacing_mm)}); "
             "columna takes sagittal scans.",
         )
     raise ScanRefused(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from columna.cohort.rows import accepted
+from columna.cohort.candidates import accepted
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.sidecars import Names, json_names, read_sidecar
 
