@@ -16,10 +16,10 @@ from itertools import pairwise
 
 import numpy as np
 
-import columna.measure.frame
+import columna.measure.anatomy.frame
 from columna.config import MeasureSettings
 from columna.measure import MeasureContext, measure_scan
-from columna.measure.lateral import LEAST_DEPTHS
+from columna.measure.anatomy.lateral import LEAST_DEPTHS
 from columna.phantom.analytic import BodySolid
 from columna.phantom.bodies import SIZES, Size, body_scan, random_body, true_vertebra
 
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, nargs=3, default=(3.3, 0.857, 0.857))
     parser.add_argument("--least", type=float, default=LEAST_DEPTHS)
     options = parser.parse_args()
-    columna.measure.frame.LEAST_DEPTHS = options.least
+    columna.measure.anatomy.frame.LEAST_DEPTHS = options.least
     print("| region | share seen | n | NULL | " + " | ".join(f"`{c}`" for c in COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 4) + "|")
     for region, size in SIZES.items():

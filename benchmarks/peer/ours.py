@@ -47,7 +47,7 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
     from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
     from columna.images import volume
     from columna.instance import phase_2 as phase_2
-    from columna.label import masks, points
+    from columna.label import final_masks, points
     from columna.prepare import stage
     from columna.semantic import phase_1 as phase_1
     from columna.semantic import postprocess
@@ -63,7 +63,7 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
             prepared, semantic, SemanticSettings(max_gap_mm=None)
         ).mask
     vert_raw = phase_2.segment_instances(spine_raw, instance, InstanceSettings())
-    final = masks.label_masks(
+    final = final_masks.label_masks(
         scan.volume, spine_raw, vert_raw, LabelSettings(naming="top_down", borders="nearest")
     )
     delivered = {
@@ -82,7 +82,7 @@ def time_phases(watch: Stopwatch) -> None:
     from columna.images import volume
     from columna.instance import phase_2 as phase_2
     from columna.instance import windows
-    from columna.label import masks, points
+    from columna.label import final_masks, points
     from columna.prepare import stage
     from columna.semantic import phase_1 as phase_1
     from columna.semantic import postprocess
@@ -98,7 +98,7 @@ def time_phases(watch: Stopwatch) -> None:
         (phase_2, "segment_instances", "instance merge"),
         (phase_2, "find_centres", "body centres"),
         (windows, "classify", "instance network"),
-        (masks, "label_masks", "final masks"),
+        (final_masks, "label_masks", "final masks"),
         (points, "poi_json", "points"),
         (volume, "save_volume", "saving"),
         (files, "write_json", "saving"),

@@ -11,18 +11,18 @@ import pytest
 from table_rows import fitting_row, plain
 
 from columna import __version__
+from columna.assess import quality_rows
+from columna.assess.finding import found
+from columna.assess.rules import needed_answers
 from columna.cohort.index import build_index
+from columna.collect import collect as collect_module
+from columna.collect.collect import collect, collect_tables
+from columna.collect.left_out import left_out_rows
 from columna.errors import TableError
 from columna.measure import unmeasured_scan_row
-from columna.quality import quality_rows
-from columna.quality.finding import found
-from columna.quality.rules import needed_answers
 from columna.results.layout import Layout
 from columna.results.manifest import list_batches, read_manifest
-from columna.tables import collect as collect_module
 from columna.tables.catalogue import SHARDED, TABLES
-from columna.tables.collect import collect, collect_tables
-from columna.tables.left_out import left_out_rows
 from columna.tables.scans import SCANS
 from columna.tables.shards import write_shard
 from columna.tables.structures import STRUCTURES
@@ -440,7 +440,7 @@ def test_left_out_inputs_keep_what_is_known_and_are_told_apart(tmp_path):
 def many(tmp_path, monkeypatch):
     """Shards of 40 scans with body volumes around 20,000 mm3; the last one has an odd L1."""
     names = [f"m{number:02d}" for number in range(40)]
-    monkeypatch.setattr("columna.quality.cohort.MIN_SCANS", 40)
+    monkeypatch.setattr("columna.assess.cohort_rules.MIN_SCANS", 40)
     monkeypatch.setattr(f"{__name__}.IDENTITY", {name: (name, None) for name in names})
     scans = [scan_rows(name, snr_csf=7 + 0.01 * place) for place, name in enumerate(names)]
     for place, scan in enumerate(scans):
@@ -471,7 +471,7 @@ def test_odd_values_stand_out_from_the_cohort(many, tmp_path):
 
 def test_too_small_a_cohort_is_no_reference(many, tmp_path, monkeypatch):
     files, index = many
-    monkeypatch.setattr("columna.quality.cohort.MIN_SCANS", 41)
+    monkeypatch.setattr("columna.assess.cohort_rules.MIN_SCANS", 41)
     counts = collect(files, index, tmp_path, CONFIG)
     assert counts["cohort_reference"] == 0
     assert counts["quality"] == 40 * len(needed_answers())

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from measured_phantom import collect_phantoms
 
+from columna.collect.export import export_csv, export_stata
+from columna.collect.own_columns import as_delivered
 from columna.errors import TableError
 from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
-from columna.tables.export import export_csv, export_stata
-from columna.tables.own_columns import as_delivered
-from columna.tables.rows import is_implausible
+from columna.tables.finish import is_implausible
 from columna.upkeep.summary import print_summary
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from columna.config import PrepareSettings
 from columna.images.intensity import imaged_box, signal_box, signal_range
 from columna.images.volume import Volume
-from columna.measure.fov import FieldOfView
+from columna.measure.anatomy.fov import FieldOfView
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare import Scan, prepare_scan
 from columna.prepare.facts import support_fraction

@@ -5,14 +5,14 @@ import pytest
 from drawn_spine import FIRST_ROW, PITCH, draw_spine
 
 from columna.anatomy import ENDPLATES, Semantic
+from columna.label.adjacent_voxels import commonest
 from columna.label.articular import settle_articular
 from columna.label.c2 import merge_split_c2
 from columna.label.components import find_components
 from columna.label.derived import Column, add_derived, level_above
 from columna.label.missing import assign_missing
-from columna.label.neighbours import commonest
 from columna.label.order import MAX_INSTANCES, order_instances
-from columna.label.posterior import move_posterior_elements
+from columna.label.spinous import move_posterior_elements
 
 
 def framed(count, **options):

@@ -15,11 +15,11 @@ from columna.anatomy import levels
 from columna.config import MeasureSettings
 from columna.images.volume import Volume
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
-from columna.measure.regions import LabelledRuns
-from columna.measure.topology import topology
+from columna.measure.rows.unmeasured import without_paths
+from columna.measure.tools.regions import LabelledRuns
+from columna.measure.tools.topology import topology
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
-from columna.tables.unmeasured import without_paths
 
 LABELS = {level.name: label for label, level in levels().items()}
 SPACING = (3.0, 1.0, 1.0)

@@ -10,8 +10,8 @@ from columna.anatomy import Semantic
 from columna.config import MeasureSettings
 from columna.images.volume import Volume
 from columna.measure import measure_scan
-from columna.measure.neighbours import add_neighbour_columns
-from columna.measure.vertebra_shape import axial_rotation_deg
+from columna.measure.anatomy.neighbours import add_neighbour_columns
+from columna.measure.anatomy.vertebra_shape import axial_rotation_deg
 from columna.phantom.analytic import BodySolid, Placed, turn_deg
 from columna.phantom.bodies import (
     PLATE_MM,
@@ -23,7 +23,7 @@ from columna.phantom.bodies import (
     true_vertebra,
 )
 from columna.tables.catalogue import MEASURED
-from columna.tables.rows import Missing
+from columna.tables.finish import Missing
 from columna.tables.shards import rows_to_arrow
 
 LUMBAR = SIZES["lumbar"]

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.images.volume import Volume
-from columna.measure.crops import Crop, box_around, cut, image_under
-from columna.measure.curve import RESIDUAL_MM, SpineCurve
-from columna.measure.regions import LabelledRuns
-from columna.measure.robust import finite_median, huber_fit, row_medians
-from columna.measure.sampling import Indicator
+from columna.measure.tools.crops import Crop, box_around, cut, image_under
+from columna.measure.tools.curve import RESIDUAL_MM, SpineCurve
+from columna.measure.tools.regions import LabelledRuns
+from columna.measure.tools.robust import finite_median, huber_fit, row_medians
+from columna.measure.tools.sampling import Indicator
 
 OBLIQUE = np.array([[0.3, -2.9, 0.1, 7], [0.8, 0.6, -0.2, -3], [0.1, 0.2, 0.9, 5], [0, 0, 0, 1.0]])
 

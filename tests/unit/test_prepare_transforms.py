@@ -7,6 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from columna.assess.rules import all_rules
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.images.volume import Volume
@@ -14,7 +15,6 @@ from columna.prepare import read_scan
 from columna.prepare.facts import geometry_facts
 from columna.prepare.header import parse_header
 from columna.prepare.transforms import transform_facts
-from columna.quality.rules import all_rules
 
 SHAPE = (40, 48, 9)
 PIR = np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]])

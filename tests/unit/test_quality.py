@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from measured_phantom import assessable, findings_as_rows
 
+from columna.assess import assess_scan
+from columna.assess.rules import all_rules, cohort_rules, needed_answers, scan_rules
 from columna.images.volume import Volume
 from columna.phantom import PhantomSettings, make_phantom
-from columna.quality import assess_scan
-from columna.quality.rules import all_rules, cohort_rules, needed_answers, scan_rules
 from columna.tables.catalogue import TABLES
 from columna.tables.quality import QUALITY
 from columna.tables.shards import rows_to_arrow

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from columna.assess.evidence import QualityContext
+from columna.assess.orientation_rules import orientation_findings
+from columna.assess.rules import all_rules
 from columna.images.volume import Volume
 from columna.phantom import PhantomSettings, make_phantom, random_settings
-from columna.quality.context import QualityContext
-from columna.quality.orientation import orientation_findings
-from columna.quality.rules import all_rules
 
 TURNS = {
     "upside down": np.diag([1, 1, -1]),

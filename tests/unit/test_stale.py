@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from small_run import SmallRun, computed_scans, small_cohort, write_scan
 from tiny_models import write_instance
 
+import columna.collect.collect
 import columna.stages.measure
-import columna.tables.collect
 import columna.upkeep.receipts
 from columna.cohort.index import build_index
 from columna.config import Config, config_sha256
@@ -288,7 +288,7 @@ def test_another_stage_version_is_computed(run, monkeypatch):
 
 
 def test_another_package_version_reaches_all_rows(run, monkeypatch):
-    for module in (columna.upkeep.receipts, columna.stages.measure, columna.tables.collect):
+    for module in (columna.upkeep.receipts, columna.stages.measure, columna.collect.collect):
         monkeypatch.setattr(module, "__version__", "99.0")
     assert run.run()[0] == "measure b00001"
     assert run.tables() == fresh_tables(run)
@@ -327,7 +327,7 @@ def test_a_mixture_is_not_collected(run, monkeypatch):
 def test_an_edited_shard_is_not_collected(run):
     edit(run.layout.shard("discs", "b00001"), None)
     with pytest.raises(TableError, match="changed since its job"):
-        columna.tables.collect.collect_tables(run.layout, config_sha256(run.config))
+        columna.collect.collect.collect_tables(run.layout, config_sha256(run.config))
 
 
 # --- contents, on request ---

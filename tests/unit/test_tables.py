@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from table_rows import fitting_row
 
+from columna.collect.dictionary import data_package, dictionary_rows, sidecar
 from columna.errors import TableError
 from columna.tables.catalogue import MEASURED, TABLES
 from columna.tables.common import STATUS
-from columna.tables.dictionary import data_package, dictionary_rows, sidecar
-from columna.tables.markdown import tables_page
-from columna.tables.rows import finish_row
+from columna.tables.finish import finish_row
 from columna.tables.scans import SCANS, reason_table
 from columna.tables.schema import Column, Table
 from columna.tables.shards import read_shard, rows_to_arrow, write_shard
+from columna.tables.tables_page import tables_page
 from columna.tables.vertebrae import VERTEBRAE
 
 DOCS = Path(__file__).parents[2] / "docs" / "tables.md"

@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
+from columna.assess.rules_page import quality_page
 from columna.config import Config
 from columna.files import write_text
-from columna.quality.markdown import quality_page
-from columna.tables.markdown import tables_page
+from columna.tables.tables_page import tables_page
 from columna.train.settings import TrainConfig
 
 ROOT = Path(__file__).parents[2]

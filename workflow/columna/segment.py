@@ -12,6 +12,7 @@ from columna.batch.job import run_job
 from columna.cohort.candidates import MISSING
 from columna.cohort.index import build_index
 from columna.cohort.ledger import locked
+from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
 from columna.files import atomic_path
 from columna.results.claim import check_folder
@@ -20,7 +21,6 @@ from columna.results.layout import STAGES, Layout
 from columna.results.manifest import list_batches
 from columna.results.store import Record
 from columna.stages.by_name import make_stage
-from columna.tables.collect import collect_tables
 
 WORK = "work"
 """Folder of intermediate results below the output folder; safe to delete."""

@@ -77,9 +77,9 @@ def collect(
     results: Results = None,
 ) -> None:
     """Validate all rows and write one Parquet file per table, with the data dictionary."""
+    from columna.collect.collect import collect_tables
     from columna.config import config_sha256
     from columna.results.layout import Layout
-    from columna.tables.collect import collect_tables
 
     config = read_config(configfile, settings, results)
     collect_tables(Layout(config.results), config_sha256(config), config.participant_columns)

@@ -9,7 +9,7 @@ import numpy as np
 from columna.anatomy import Semantic
 from columna.images.volume import bounding_box
 from columna.label.components import INFERIOR
-from columna.label.spine import Spine
+from columna.label.seen_spine import Spine
 
 MIN_SACRUM_MM3 = 2000.0
 """A smaller sacrum is noise, or cut so far that it proves nothing."""

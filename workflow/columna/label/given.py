@@ -13,12 +13,12 @@ from columna.errors import ScanRefused
 from columna.images.volume import PIR, Volume, bounding_box, resample_mask_like, smallest_unsigned
 from columna.label.components import find_components
 from columna.label.derived import level_above
-from columna.label.masks import SPACES, level_entries
+from columna.label.final_masks import SPACES, level_entries
+from columna.label.kinds import instance_kind
 from columna.label.naming import NAMERS, Naming
 from columna.label.order import MAX_INSTANCES, order_instances
 from columna.label.result import LabelResult
-from columna.label.spine import Spine
-from columna.measure.kinds import instance_kind
+from columna.label.seen_spine import Spine
 
 GIVEN = "given"
 """The ``level_anchor`` of levels that were taken from the numbers of a given mask."""

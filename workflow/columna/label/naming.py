@@ -13,7 +13,7 @@ import numpy as np
 
 from columna.anatomy import C2, L1, L5, L6, T12, T13, levels
 from columna.label.anchors import is_c2, look_for_sacrum
-from columna.label.spine import Spine
+from columna.label.seen_spine import Spine
 
 FIRST_LABEL = C2
 """SPINEPS numbers from here downwards where no level is known."""

@@ -16,7 +16,7 @@ from scipy.special import logsumexp
 
 from columna.anatomy import L1, L5, T12, T13, levels, vertebra_labels
 from columna.label.naming import NamedInstance, Naming
-from columna.label.spine import Spine
+from columna.label.seen_spine import Spine
 
 RARE_STEPS = {(T12 - 1, L1): 0.04, (T12, T13): 0.04, (L5, L5 + 1): 0.04}
 """Steps of unusual spines (11 or 13 thoracic, 6 lumbar vertebrae) and their prior probability."""

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from columna.images.volume import Volume
-from columna.measure.crops import to_world
+from columna.measure.tools.crops import to_world
 
 _FINE, _COARSE = 3, 5
 """Points per voxel along the two finer and along the coarsest axis; odd, so that none are ties."""

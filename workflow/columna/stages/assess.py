@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from columna.assess import Finding, QualityContext, assess_scan, quality_rows
+from columna.assess.rules import rules_sha256
 from columna.images.volume import load_volume
 from columna.prepare import read_scan
-from columna.quality import Finding, QualityContext, assess_scan, quality_rows
-from columna.quality.rules import rules_sha256
 from columna.results.derivatives import Derivatives
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record

@@ -2,7 +2,7 @@
 
 Its first columns are declared here; the others are those of the cohort that the configuration lets
 through (``participant_columns``), so they are known only when the index is there
-(`columna.tables.own_columns`).
+(`columna.collect.own_columns`).
 """
 
 from dataclasses import replace
