@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from columna.phantom.exact import Bone, ExactSpine, Pose, Segment, stack
+from columna.phantom.known.exact import Bone, ExactSpine, Pose, Segment, stack
 from phantom_errors import LABELS, Errors, measured, poses
 
 REGIONS = {

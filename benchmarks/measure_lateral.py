@@ -2,7 +2,7 @@
 
     python benchmarks/measure_lateral.py --n 150 [--spacing 3.3 0.857 0.857] [--least 0.35]
 
-Random bodies (`columna.phantom.bodies`) are cut at random places, half of them at one side and half
+Random bodies (`columna.phantom.known.bodies`) are cut at random places, half of them at one side and half
 at both, the canal with them. Errors are root mean squares by the share of the width that is seen as
 far to the left of the middle as to the right: a cut at one side that leaves 65 % of a body leaves
 30 % around its middle. The first line of each region is that of whole bodies. `--least` sets how
@@ -20,8 +20,8 @@ import columna.measure.anatomy.frame
 from columna.config import MeasureSettings
 from columna.measure import MeasureContext, measure_scan
 from columna.measure.anatomy.lateral import LEAST_DEPTHS
-from columna.phantom.analytic import BodySolid
-from columna.phantom.bodies import SIZES, Size, body_scan, random_body, true_vertebra
+from columna.phantom.known.analytic import BodySolid
+from columna.phantom.known.bodies import SIZES, Size, body_scan, random_body, true_vertebra
 
 COLUMNS = (
     "height_anterior_mm",

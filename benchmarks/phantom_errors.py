@@ -9,7 +9,7 @@ import numpy as np
 from columna.anatomy import SACRUM, levels
 from columna.config import MeasureSettings
 from columna.measure import MeasureContext, measure_scan
-from columna.phantom.exact import ExactSpine, Pose, draw
+from columna.phantom.known.exact import ExactSpine, Pose, draw
 
 LABELS = {level.name: label for label, level in levels().items()}
 Key = tuple[str, str]

@@ -8,7 +8,7 @@ from columna.anatomy import levels
 from columna.config import MeasureSettings
 from columna.images.volume import Volume
 from columna.measure import MeasureContext, measure_scan
-from columna.phantom.exact import ExactSpine, Pose, Segment, draw, stack
+from columna.phantom.known.exact import ExactSpine, Pose, Segment, draw, stack
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
 

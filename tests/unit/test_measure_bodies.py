@@ -12,8 +12,8 @@ from columna.images.volume import Volume
 from columna.measure import measure_scan
 from columna.measure.anatomy.neighbours import add_neighbour_columns
 from columna.measure.anatomy.vertebra_shape import axial_rotation_deg
-from columna.phantom.analytic import BodySolid, Placed, turn_deg
-from columna.phantom.bodies import (
+from columna.phantom.known.analytic import BodySolid, Placed, turn_deg
+from columna.phantom.known.bodies import (
     PLATE_MM,
     SIZES,
     SPACING_MM,

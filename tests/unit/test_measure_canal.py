@@ -14,7 +14,7 @@ from exact_scan import (
     spine_of,
 )
 
-from columna.phantom.exact import Pose
+from columna.phantom.known.exact import Pose
 
 # share of the truth: SD of area, AP and RL diameter at 3.3 mm slices, and bias of AP
 SD = {

@@ -19,7 +19,7 @@ from exact_scan import (
 )
 
 from columna.images.volume import Volume
-from columna.phantom.exact import ExactSpine, Pose, stack
+from columna.phantom.known.exact import ExactSpine, Pose, stack
 
 CHANGES = {
     "lumbar": {

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.anatomy import CANAL
-from columna.phantom.analytic import BodySolid, Placed, turn_deg
-from columna.phantom.bodies import SIZES, body_scan
-from columna.phantom.exact import Pose
+from columna.phantom.known.analytic import BodySolid, Placed, turn_deg
+from columna.phantom.known.bodies import SIZES, body_scan
+from columna.phantom.known.exact import Pose
 from columna.tables.catalogue import MEASURED
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.shards import rows_to_arrow

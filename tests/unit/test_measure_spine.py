@@ -18,7 +18,7 @@ from exact_scan import (
 
 from columna.images.volume import Volume, load_volume
 from columna.measure import MeasureContext
-from columna.phantom.exact import Pose
+from columna.phantom.known.exact import Pose
 
 LUMBAR = ["T12", "L1", "L2", "L3", "L4", "L5", "S1"]
 DISCS = {"T12": 2.0, "L1": 4.0, "L2": 6.0, "L3": 8.0, "L4": 12.0, "L5": 15.0}

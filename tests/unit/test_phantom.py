@@ -14,9 +14,9 @@ from columna.files import read_json
 from columna.images.volume import load_volume
 from columna.phantom import PhantomSettings, make_phantom, random_settings, write_phantom
 from columna.phantom.generate import make_scene
-from columna.phantom.grid import Grid
-from columna.phantom.shapes import Body, Rod
+from columna.phantom.spine.shapes import Body, Rod
 from columna.phantom.tissues import EMPTY
+from columna.phantom.voxels import Grid
 
 STRUCTURES = {26, 41, 42, 43, 44, 45, 46, 47, 48, 49, 60, 61, 62, 100}
 COARSE = (1.5, 1.5, 3.3)

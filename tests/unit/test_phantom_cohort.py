@@ -9,7 +9,7 @@ from columna.anatomy import RESOURCES
 from columna.cohort.index import build_index
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
-from columna.phantom.cohort import write_demo_cohort
+from columna.phantom.demo import write_demo_cohort
 from columna.prepare import read_scan
 
 

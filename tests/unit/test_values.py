@@ -20,7 +20,7 @@ from columna.errors import TableError
 from columna.images.volume import load_volume
 from columna.measure import measure_scan, unmeasured_scan_row
 from columna.phantom import PhantomSettings, make_phantom
-from columna.phantom.cohort import PHANTOMS
+from columna.phantom.demo import PHANTOMS
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.common import STATUS
 from columna.tables.discs import DISCS

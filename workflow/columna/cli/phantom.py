@@ -49,7 +49,7 @@ def make(
 @app.command()
 def demo(out: Annotated[Path, typer.Option(help="Folder for scans and cohort sheet.")]) -> None:
     """Write the demo cohort: phantoms, real scans, and files that must be refused."""
-    from columna.phantom.cohort import write_demo_cohort
+    from columna.phantom.demo import write_demo_cohort
 
     typer.echo(write_demo_cohort(out))
 

@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 
 from columna.images.volume import Volume
-from columna.phantom.body import paint_body
-from columna.phantom.bones import Canvas, paint_bones
-from columna.phantom.canal import CentreLine, centre_line, paint_canal
-from columna.phantom.grid import Grid, make_grid
-from columna.phantom.lesions import paint_lesions
+from columna.phantom.around.profile import profile_of
+from columna.phantom.around.skeleton import paint_skeleton
+from columna.phantom.around.surroundings import paint_surroundings
+from columna.phantom.around.whole_body import paint_body
 from columna.phantom.paint import Contrast, render, t2w_means
-from columna.phantom.profile import profile_of
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.skeleton import paint_skeleton
-from columna.phantom.spine import L1, Spine, build_spine
-from columna.phantom.surroundings import paint_surroundings
+from columna.phantom.spine.bones import Canvas, paint_bones
+from columna.phantom.spine.course import L1, Spine, build_spine
+from columna.phantom.spine.lesions import paint_lesions
+from columna.phantom.spine.truth import describe
+from columna.phantom.spine.tubes import CentreLine, centre_line, paint_canal
 from columna.phantom.tissues import EMPTY
-from columna.phantom.truth import describe
+from columna.phantom.voxels import Grid, make_grid
 
 _CSF = 900.0
 _DEPTH_MM = {"whole": 240.0, "lumbar": 200.0, "thoracic": 200.0, "cervicothoracic": 190.0}
@@ -39,7 +39,7 @@ class Phantom:
         uint8: vertebrae by level (C2 = 2 ... L5 = 24, L6 = 25, T13 = 28), sacrum 26, discs
         100 + X, both plates of the disc space below X 200 + X.
     truth
-        Settings, and positions and sizes of every level (`columna.phantom.truth`).
+        Settings, and positions and sizes of every level (`columna.phantom.spine.truth`).
     """
 
     image: Volume

@@ -5,10 +5,9 @@ from scipy import ndimage
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, RESOURCES, SACRUM, Semantic
 from columna.images.volume import Volume, bounding_box, load_volume
-from columna.phantom.body import paint_body
-from columna.phantom.bones import Canvas
-from columna.phantom.grid import Grid
-from columna.phantom.profile import Profile, rank
+from columna.phantom.around.profile import Profile, rank
+from columna.phantom.around.whole_body import paint_body
+from columna.phantom.spine.bones import Canvas
 from columna.phantom.texture import smooth_noise
 from columna.phantom.tissues import (
     ARCH_CORTEX,
@@ -19,6 +18,7 @@ from columna.phantom.tissues import (
     LESIONS,
     NUCLEUS_OFFSET,
 )
+from columna.phantom.voxels import Grid
 from columna.train import maps
 from columna.train.completion import complete
 

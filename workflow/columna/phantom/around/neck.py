@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from columna.phantom.site import Site
+from columna.phantom.around.site import Site
 from columna.phantom.tissues import (
     AIR,
     ARCH_CORTEX,

@@ -7,10 +7,10 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
-from columna.phantom.bones import Canvas
-from columna.phantom.canal import CentreLine
-from columna.phantom.shapes import Rod
-from columna.phantom.spine import SAC_GAP_MM, Spine
+from columna.phantom.spine.bones import Canvas
+from columna.phantom.spine.course import SAC_GAP_MM, Spine
+from columna.phantom.spine.shapes import Rod
+from columna.phantom.spine.tubes import CentreLine
 from columna.phantom.texture import smooth_noise
 from columna.phantom.tissues import (
     AIR,

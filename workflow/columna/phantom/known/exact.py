@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 from columna.images.volume import Box, Volume
-from columna.phantom.grid import Grid
+from columna.phantom.voxels import Grid
 
 BEHIND_MM = 3.0
 """Space between the posterior wall and the canal."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from columna.anatomy import SACRUM, T12, T13
-from columna.phantom.morphometry import SACRAL_SEGMENTS, Sizes, sizes_at
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.shapes import Body
+from columna.phantom.spine.morphometry import SACRAL_SEGMENTS, Sizes, sizes_at
+from columna.phantom.spine.shapes import Body
 
 C2, C7, T1, L1 = 2, 7, 8, 20
 SAC_GAP_MM = 1.5

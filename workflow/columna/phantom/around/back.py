@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from columna.phantom.site import Site
+from columna.phantom.around.site import Site
 from columna.phantom.tissues import EPIDURAL_FAT, FASCIA, LIGAMENT, LOOSE_FAT, MUSCLE, NERVE, VEIN
 
 

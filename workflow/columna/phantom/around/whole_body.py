@@ -8,13 +8,13 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
-from columna.phantom.back import paint_back
-from columna.phantom.bones import Canvas
-from columna.phantom.neck import paint_head, paint_neck
-from columna.phantom.profile import Profile
-from columna.phantom.site import Site, make_site
+from columna.phantom.around.back import paint_back
+from columna.phantom.around.neck import paint_head, paint_neck
+from columna.phantom.around.profile import Profile
+from columna.phantom.around.site import Site, make_site
+from columna.phantom.around.trunk import paint_abdomen, paint_chest, paint_pelvis
+from columna.phantom.spine.bones import Canvas
 from columna.phantom.tissues import AIR, EMPTY, FASCIA, FAT, LIGAMENT, SAC_RIM, SKIN
-from columna.phantom.trunk import paint_abdomen, paint_chest, paint_pelvis
 
 
 def paint_body(canvas: Canvas, profile: Profile, rng: np.random.Generator) -> None:

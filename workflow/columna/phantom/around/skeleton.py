@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from columna.phantom.bones import CORTEX_MM, Canvas
-from columna.phantom.profile import rank
-from columna.phantom.shapes import Rod
-from columna.phantom.spine import Spine, Vertebra
+from columna.phantom.around.profile import rank
+from columna.phantom.spine.bones import CORTEX_MM, Canvas
+from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.shapes import Rod
 from columna.phantom.tissues import ARCH_CORTEX, EMPTY, MARROW
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from columna.anatomy import Semantic
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.shapes import Rod
-from columna.phantom.spine import Vertebra
+from columna.phantom.spine.course import Vertebra
+from columna.phantom.spine.shapes import Rod
 
 _SIDES = (
     (

@@ -7,11 +7,10 @@ import numpy as np
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 from columna.images.volume import Box
-from columna.phantom.grid import Grid
-from columna.phantom.posterior import posterior_rods
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.shapes import Rod, superellipse
-from columna.phantom.spine import C2, Spine, Vertebra
+from columna.phantom.spine.course import C2, Spine, Vertebra
+from columna.phantom.spine.posterior import posterior_rods
+from columna.phantom.spine.shapes import Rod, superellipse
 from columna.phantom.tissues import (
     ARCH_CORTEX,
     BODY_CORTEX,
@@ -20,6 +19,7 @@ from columna.phantom.tissues import (
     REMNANT_DISC,
     SACRAL_CORTEX,
 )
+from columna.phantom.voxels import Grid
 
 CORTEX_MM = 0.9
 DISC_BULGE = 1.04

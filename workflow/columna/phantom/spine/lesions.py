@@ -6,8 +6,8 @@ Only the tissue changes; the labels stay.
 import numpy as np
 
 from columna.anatomy import Semantic
-from columna.phantom.bones import Canvas
-from columna.phantom.spine import Spine, Vertebra
+from columna.phantom.spine.bones import Canvas
+from columna.phantom.spine.course import Spine, Vertebra
 from columna.phantom.tissues import BASIVERTEBRAL, LESIONS
 
 

@@ -8,10 +8,10 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial import cKDTree
 
 from columna.anatomy import L1, Semantic
-from columna.phantom.grid import Grid
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine import Spine, Vertebra
+from columna.phantom.spine.course import Spine, Vertebra
 from columna.phantom.tissues import CAUDA
+from columna.phantom.voxels import Grid
 
 STEP_MM = 0.5
 TOP_MM = 60.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.phantom.grid import Coordinates
+from columna.phantom.voxels import Coordinates
 
 WAIST = 0.09
 """Usual relative narrowing of a body at mid height."""

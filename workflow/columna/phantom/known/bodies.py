@@ -7,7 +7,7 @@ import numpy as np
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, Semantic
 from columna.measure.anatomy.heights import BANDS, LINE_SPAN, RIMS
 from columna.measure.context import MeasureContext
-from columna.phantom.analytic import BodySolid, Canvas, Placed, Tube, grid_around, turn_deg
+from columna.phantom.known.analytic import BodySolid, Canvas, Placed, Tube, grid_around, turn_deg
 
 SPACING_MM = (3.3, 0.857, 0.857)
 PLATE_MM = 1.0

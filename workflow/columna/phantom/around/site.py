@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.phantom.grid import Grid
-from columna.phantom.profile import Profile
+from columna.phantom.around.profile import Profile
 from columna.phantom.texture import smooth_noise
+from columna.phantom.voxels import Grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,9 +18,9 @@ class Site:
     u, v
         Anterior and right of the middle of the canal.
     level
-        Place along the spine (C2 = 0, T1 = 6, L1 = 18, L5 = 22; see `columna.phantom.profile`).
+        Place along the spine (C2 = 0, T1 = 6, L1 = 18, L5 = 22; see `columna.phantom.around.profile`).
     front, half_width, canal, tip
-        See `columna.phantom.profile.Profile`.
+        See `columna.phantom.around.profile.Profile`.
     back, belly
         Posterior and anterior skin, on the scale of `u`.
     tissue

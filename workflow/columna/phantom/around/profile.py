@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from columna.phantom.canal import CentreLine
-from columna.phantom.spine import Spine, Vertebra
+from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.tubes import CentreLine
 
 STEP_MM = 0.5
 LEVEL_MM = 17.0
@@ -26,7 +26,7 @@ class Profile:
         (the same without the sway of single levels), ``front`` (canal centre to anterior wall of
         the bodies), ``half_width`` (of the bodies), ``canal`` (half depth of the canal), ``tip``
         (canal centre to the tips of the spinous processes), ``level`` (C2 = 0, T1 = 6, L1 = 18,
-        L5 = 22, on the scale of `columna.phantom.morphometry`).
+        L5 = 22, on the scale of `columna.phantom.spine.morphometry`).
     """
 
     superior: np.ndarray
@@ -72,5 +72,5 @@ def _tip(vertebra: Vertebra) -> float:
 
 
 def rank(label: int) -> float:
-    """Place of an instance label on the scale of `columna.phantom.morphometry`."""
+    """Place of an instance label on the scale of `columna.phantom.spine.morphometry`."""
     return {26: 23.0, 28: 17.5}.get(label, label - 2.0)

@@ -7,7 +7,7 @@ import numpy as np
 from columna.anatomy import SACRUM, levels
 from columna.images.volume import Volume
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine import Spine, Vertebra
+from columna.phantom.spine.course import Spine, Vertebra
 
 
 def describe(
