@@ -92,7 +92,7 @@ def models() -> tuple[Any, Any]:
 
 def predict(scan: Volume, turn: str, stem: Path) -> None:
     """Write masks and image, and how it ended, as files that begin with `stem`."""
-    from columna.train.pipeline import segment
+    from columna.evaluate.in_memory import segment
 
     wrong = np.eye(4)
     wrong[:3, :3] = TURNS[turn]

@@ -20,7 +20,7 @@ from columna.models.instance_network import InstanceUNet, load_instance_model, n
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.models.weights import fitting_weights, plain_weights
-from columna.train.start import starting_weights
+from columna.train.networks.start import starting_weights
 
 PREFIXES = [
     "_orig_mod.",

@@ -7,19 +7,20 @@ import pytest
 import torch
 
 from columna.anatomy import Semantic
+from columna.evaluate.phantom_score import dice
 from columna.models.instance_network import load_instance_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom, random_settings
 from columna.phantom.generate import make_scene
-from columna.phantom.score import dice
-from columna.train import export, instance, semantic, sources
+from columna.train import sources
 from columna.train.__main__ import main
-from columna.train.degrade import degraded
-from columna.train.label_sets import label_sets
-from columna.train.losses import deep_loss, dice_and_entropy
-from columna.train.masks import map_masks
+from columna.train.networks import instance_training, model_folders, semantic_training
+from columna.train.networks.losses import deep_loss, dice_and_entropy
+from columna.train.samples.degrade import degraded
+from columna.train.samples.label_sets import label_sets
+from columna.train.samples.map_subjects import map_masks
+from columna.train.samples.stream import Stream
 from columna.train.sources import synthetic
-from columna.train.stream import Stream
 
 
 def samples(task, label_map, n, seed):
@@ -30,10 +31,10 @@ def samples(task, label_map, n, seed):
 
 
 def test_semantic_patches_are_normalised_and_hold_all_classes(lumbar_map):
-    patches = samples(semantic.make_task(label_sets({})), lumbar_map, 18, 3)
+    patches = samples(semantic_training.make_task(label_sets({})), lumbar_map, 18, 3)
     image, target = patches[0]
-    assert image.shape == (1, *semantic.PATCH[::-1])
-    assert target.shape == semantic.PATCH[::-1]
+    assert image.shape == (1, *semantic_training.PATCH[::-1])
+    assert target.shape == semantic_training.PATCH[::-1]
     seen = set().union(*(np.unique(t).tolist() for _, t in patches))
     assert len(seen) > 11
     assert all(abs(float(i.mean())) < 2 for i, _ in patches)
@@ -41,10 +42,10 @@ def test_semantic_patches_are_normalised_and_hold_all_classes(lumbar_map):
 
 def test_instance_windows_show_the_centre_vertebra_as_class_2(lumbar_map):
     central = []
-    for codes, target in samples(instance.TASK, lumbar_map, 8, 2):
-        onehot = instance.encode(codes[None])[0]
-        assert onehot.shape == (10, *instance.CUTOUT)
-        assert torch.equal(onehot.sum(0), torch.ones(instance.CUTOUT))
+    for codes, target in samples(instance_training.TASK, lumbar_map, 8, 2):
+        onehot = instance_training.encode(codes[None])[0]
+        assert onehot.shape == (10, *instance_training.CUTOUT)
+        assert torch.equal(onehot.sum(0), torch.ones(instance_training.CUTOUT))
         central.append(float((target[36:44, 42:54, 12:20] == 2).float().mean()))
         rows = {c: torch.argwhere(target == c)[:, 1].float().mean() for c in (1, 2, 3)}
         for upper, lower in ((1, 2), (2, 3)):
@@ -56,8 +57,8 @@ def test_instance_windows_show_the_centre_vertebra_as_class_2(lumbar_map):
 
 def test_neighbours_follow_anatomical_order():
     mask = np.array([[[19, 28, 20, 0, 26]]])
-    assert instance.neighbours(mask, 28, [19, 28, 20]).tolist() == [[[1, 2, 3, 0, 0]]]
-    assert instance.neighbours(mask, 20, [19, 28, 20]).tolist() == [[[0, 1, 2, 0, 0]]]
+    assert instance_training.neighbours(mask, 28, [19, 28, 20]).tolist() == [[[1, 2, 3, 0, 0]]]
+    assert instance_training.neighbours(mask, 20, [19, 28, 20]).tolist() == [[[0, 1, 2, 0, 0]]]
 
 
 def test_degraded_masks_resemble_the_truth_and_leave_it_alone():
@@ -128,7 +129,7 @@ def test_a_training_of_seconds_writes_a_model_that_loads(kind, tmp_path):
     load = {"semantic": load_semantic_model, "instance": load_instance_model}[kind]
     model = load(tmp_path / "model", device="cpu", compute="float32")
     assert model.grid.target_spacing_mm((1, 1, 1)) == pytest.approx(
-        {"semantic": semantic, "instance": instance}[kind].SPACING_MM
+        {"semantic": semantic_training, "instance": instance_training}[kind].SPACING_MM
     )
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 1
 
@@ -136,8 +137,8 @@ def test_a_training_of_seconds_writes_a_model_that_loads(kind, tmp_path):
 def test_nnunet_itself_loads_an_exported_folder(tmp_path):
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    network = semantic.build_network()
-    export.export_semantic(network, tmp_path)
+    network = semantic_training.build_network()
+    model_folders.export_semantic(network, tmp_path)
     predictor = nnUNetPredictor(device=torch.device("cpu"), allow_tqdm=False)
     predictor.initialize_from_trained_model_folder(str(tmp_path), (0,))
     for key, tensor in predictor.network.state_dict().items():
@@ -145,10 +146,10 @@ def test_nnunet_itself_loads_an_exported_folder(tmp_path):
 
 
 def test_equal_weights_give_equal_files_without_repeated_tensors(tmp_path):
-    network = semantic.build_network()
+    network = semantic_training.build_network()
     files = []
     for name in ("first", "second"):
-        export.export_semantic(network, tmp_path / name)
+        model_folders.export_semantic(network, tmp_path / name)
         files.append((tmp_path / name / "fold_0" / "checkpoint_final.pth").read_bytes())
     assert files[0] == files[1]
     assert len(files[0]) < 2.2 * sum(p.numel() for p in network.parameters())

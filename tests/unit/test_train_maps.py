@@ -11,13 +11,13 @@ from columna.phantom import PhantomSettings
 from columna.phantom.generate import make_scene
 from columna.phantom.patients import random_patient
 from columna.phantom.tissues import EMPTY
-from columna.train import maps
-from columna.train.acquire import acquire, random_gain, random_protocol
-from columna.train.appearance import random_appearance
-from columna.train.deform import Pose, doubled, look_up, random_pose
-from columna.train.patches import make_patch, swapped
-from columna.train.pool import Pool
-from columna.train.real_maps import REAL_MAPS, read_masks, real_map
+from columna.train.samples import maps
+from columna.train.samples.acquire import acquire, random_gain, random_protocol
+from columna.train.samples.appearance import random_appearance
+from columna.train.samples.deform import Pose, doubled, look_up, random_pose
+from columna.train.samples.patches import make_patch, swapped
+from columna.train.samples.pool import Pool
+from columna.train.samples.real_maps import REAL_MAPS, read_masks, real_map
 
 SPACING = (1.2, 1.2, 3.3)
 SMALL = (96, 96, 12)

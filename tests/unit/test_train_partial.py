@@ -10,16 +10,16 @@ from torch import nn
 
 from columna.errors import ConfigError
 from columna.images.volume import Volume, save_volume
-from columna.train import dataset
-from columna.train.label_sets import ANY, LabelSets, classes_of, coded, label_sets
 from columna.train.labels import CLASS_OF
-from columna.train.loop import Training, TrainSettings
-from columna.train.losses import SMOOTH, dice_and_entropy
-from columna.train.scan_patches import scan_patch
-from columna.train.scans import RealScan, load_scan
-from columna.train.settings import DatasetSettings, parse_train_config
-from columna.train.task import Task, adamw, no_penalty, polynomial
-from columna.train.validate import validation_points
+from columna.train.networks.held_out import validation_points
+from columna.train.networks.loop import Training, TrainSettings
+from columna.train.networks.losses import SMOOTH, dice_and_entropy
+from columna.train.networks.task import Task, adamw, no_penalty, polynomial
+from columna.train.recipe import DatasetSettings, parse_train_config
+from columna.train.samples import dataset
+from columna.train.samples.label_sets import ANY, LabelSets, classes_of, coded, label_sets
+from columna.train.samples.real_scans import RealScan, load_scan
+from columna.train.samples.scan_patches import scan_patch
 
 BONE = ("arcus", "spinous_process", "inferior_articular_left", "vertebral_body")
 SPIDER = DatasetSettings(

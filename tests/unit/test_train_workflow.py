@@ -19,6 +19,7 @@ import toy_training
 from columna.anatomy import Semantic
 from columna.config import PrepareSettings
 from columna.errors import CohortError, ColumnaError, ConfigError, ModelError
+from columna.evaluate.closeness import islands, match_vertebrae
 from columna.images.volume import Volume, load_image, load_volume, save_volume
 from columna.models.folder import ModelFolder
 from columna.models.instance_network import load_instance_model
@@ -26,23 +27,23 @@ from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import make_phantom, random_settings, write_phantom
 from columna.phantom.generate import make_scene
-from columna.train import dataset, instance, semantic
-from columna.train.bend import bent_masks
-from columna.train.label_sets import label_sets
 from columna.train.labels import CLASS_OF
-from columna.train.loop import Monitor, Training, TrainSettings
-from columna.train.losses import sample_dice_and_entropy
-from columna.train.maps import make_map, save_map
-from columna.train.measures import islands, match_vertebrae
-from columna.train.run import make_task, train_phase
-from columna.train.scans import Scans
-from columna.train.settings import DatasetSettings, TrainConfig, parse_train_config
+from columna.train.networks import instance_training, semantic_training
+from columna.train.networks.loop import Monitor, Training, TrainSettings
+from columna.train.networks.losses import sample_dice_and_entropy
+from columna.train.networks.start import starting_weights
+from columna.train.recipe import DatasetSettings, TrainConfig, parse_train_config
+from columna.train.samples import dataset
+from columna.train.samples.bend import bent_masks
+from columna.train.samples.label_sets import label_sets
+from columna.train.samples.maps import make_map, save_map
+from columna.train.samples.real_scans import Scans
+from columna.train.samples.stream import Mixture, Stream
 from columna.train.sources import Inputs, pooled, synthetic, training_source
-from columna.train.start import starting_weights
-from columna.train.stream import Mixture, Stream
+from columna.train.train_one import make_task, train_phase
 
 NO_N4 = PrepareSettings(n4=False)
-SEMANTIC = semantic.make_task(label_sets({}))
+SEMANTIC = semantic_training.make_task(label_sets({}))
 
 
 def equal_weights(a, b):
@@ -167,8 +168,8 @@ def quick(**more):
 @pytest.fixture
 def small_patches(monkeypatch):
     """Patches and windows of a size that a test can afford; everything else is as it is."""
-    monkeypatch.setattr(semantic, "PATCH", (48, 48, 16))
-    monkeypatch.setattr(instance, "CUTOUT", (32, 40, 16))
+    monkeypatch.setattr(semantic_training, "PATCH", (48, 48, 16))
+    monkeypatch.setattr(instance_training, "CUTOUT", (32, 40, 16))
 
 
 @pytest.mark.slow
@@ -195,7 +196,7 @@ def test_training_needs_no_nnunet(tmp_path):
 import sys
 sys.modules["nnunetv2"] = None
 from columna.train import run, semantic
-from columna.train.settings import TrainConfig
+from columna.train.recipe import TrainConfig
 network = semantic.build_network()
 run.EXPORTS["semantic"](network, run.Path(sys.argv[1]))
 config = TrainConfig.model_validate({"looks": {"sheet": "sheet.tsv"}})
@@ -307,7 +308,7 @@ def test_converted_masks_are_those_of_the_sheet(own, converted):
         assert labels.orientation == ("P", "I", "R")
         assert labels.shape == image.shape == true.shape
         np.testing.assert_allclose(labels.affine, true.affine, atol=1e-4)
-        known = np.array([0, *semantic.LABELS])[labels.array]
+        known = np.array([0, *semantic_training.LABELS])[labels.array]
         assert np.array_equal(known, true.array)
         instances = load_volume(dataset.instance_path(converted, case.case)).array
         assert np.array_equal(
@@ -315,7 +316,7 @@ def test_converted_masks_are_those_of_the_sheet(own, converted):
         )
     described = json.loads((converted / "dataset.json").read_text())
     assert described["numTraining"] == 4
-    assert described["labels"]["l49"] == semantic.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
+    assert described["labels"]["l49"] == semantic_training.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
 
 
 def test_scans_that_cannot_be_used_say_why(converted):
@@ -366,7 +367,7 @@ def test_the_held_out_fold_is_never_drawn(converted, monkeypatch):
     samples = training_source(SEMANTIC, config, Inputs(converted))
     inputs, targets = samples(np.random.default_rng(0))
     assert drawn == {0}
-    assert inputs.shape == (SEMANTIC.per_draw, 1, *semantic.PATCH[::-1])
+    assert inputs.shape == (SEMANTIC.per_draw, 1, *semantic_training.PATCH[::-1])
     assert (targets == CLASS_OF[Semantic.VERTEBRAL_BODY]).any()
 
 
@@ -377,11 +378,11 @@ def test_pooled_patches_show_the_labels_of_their_map(tmp_path):
     source = synthetic(SEMANTIC, pooled(tmp_path))
     images, targets = source(np.random.default_rng(0))
     again = source(np.random.default_rng(0))
-    assert images.shape == (SEMANTIC.per_draw, 1, *semantic.PATCH[::-1])
+    assert images.shape == (SEMANTIC.per_draw, 1, *semantic_training.PATCH[::-1])
     assert images.shape[0] == len(targets)
     assert np.array_equal(images, again[0])
-    assert targets.max() <= len(semantic.LABELS)
-    bodies = semantic.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
+    assert targets.max() <= len(semantic_training.LABELS)
+    bodies = semantic_training.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
     assert (targets == bodies).any()
 
 
@@ -426,7 +427,7 @@ def test_nnunet_plans_preprocesses_and_trains_through_the_workflow(own, workspac
     assert folder.grid.plan_spacing_mm == pytest.approx((2.5, 2.5, 5.0))
     loaded = load_semantic_model(folder, device="cpu", compute="float32")
     assert loaded.mirror_axes == ()
-    assert list(loaded.class_labels) == [0, *semantic.LABELS]
+    assert list(loaded.class_labels) == [0, *semantic_training.LABELS]
 
 
 # --- looks ---
@@ -483,7 +484,7 @@ def test_islands_are_components_away_from_the_spine():
 
 
 def test_a_picture_shows_image_and_masks(tmp_path):
-    from columna.train.pictures import save_picture
+    from columna.evaluate.pictures import save_picture
 
     image = Volume(np.random.default_rng(0).random((20, 30, 5)), np.eye(4))
     mask = np.zeros(image.shape, np.uint8)

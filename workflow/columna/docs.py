@@ -14,7 +14,7 @@ from columna.assess.rules_page import quality_page
 from columna.config import Config
 from columna.files import write_text
 from columna.tables.tables_page import tables_page
-from columna.train.settings import TrainConfig
+from columna.train.recipe import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 

@@ -60,7 +60,7 @@ def score(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> N
     from rich.console import Console
     from rich.table import Table
 
-    from columna.phantom.score import score_cohort
+    from columna.evaluate.phantom_score import score_cohort
     from columna.results.layout import Layout
 
     config = read_config(configfile, None, results)

@@ -11,19 +11,19 @@ from torch import nn
 from columna.anatomy import DISC_OFFSET, SACRUM
 from columna.config import InstanceSettings, PrepareSettings
 from columna.errors import ScanRefused
+from columna.evaluate.closeness import count_vertebrae, match_vertebrae, structure_dice
+from columna.evaluate.in_memory import semantic_raw
+from columna.evaluate.pictures import save_picture
 from columna.images.volume import Volume, resample_mask_like
 from columna.instance.phase_2 import segment_instances
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.prepare import read_mask, read_scan
-from columna.train.dataset import MASKS, Row, sheet_rows
-from columna.train.export import EXPORTS
-from columna.train.loop import Point
-from columna.train.measures import count_vertebrae, match_vertebrae, structure_dice
-from columna.train.pictures import save_picture
-from columna.train.pipeline import semantic_raw
-from columna.train.settings import TrainConfig
+from columna.train.networks.loop import Point
+from columna.train.networks.model_folders import EXPORTS
+from columna.train.recipe import TrainConfig
+from columna.train.samples.dataset import MASKS, Row, sheet_rows
 
 SHOWN = ("bodies", "discs", "canal and cord", "posterior elements")
 """Structures whose Dice is drawn; all of them would be too many curves."""

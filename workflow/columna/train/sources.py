@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from columna.train.dataset import read_cases
-from columna.train.maps import LabelMap, phantom_map
-from columna.train.pool import Pool
-from columna.train.scans import Scans
-from columna.train.settings import TrainConfig
-from columna.train.stream import Arrays, Mixture, Source
-from columna.train.task import Task
+from columna.train.networks.task import Task
+from columna.train.recipe import TrainConfig
+from columna.train.samples.dataset import read_cases
+from columna.train.samples.maps import LabelMap, phantom_map
+from columna.train.samples.pool import Pool
+from columna.train.samples.real_scans import Scans
+from columna.train.samples.stream import Arrays, Mixture, Source
 
 SYNTHETIC = "synthetic"
 FRESH_SEEDS = (1_000_000, 2**31)
@@ -26,9 +26,9 @@ class Inputs:
     Parameters
     ----------
     dataset
-        Folder of `columna.train.dataset.convert`, where the recipe names datasets.
+        Folder of `columna.train.samples.dataset.convert`, where the recipe names datasets.
     maps
-        Folder of `columna.train.pool`; without one, every sample makes its own map.
+        Folder of `columna.train.samples.pool`; without one, every sample makes its own map.
     """
 
     dataset: Path | None = None
@@ -44,7 +44,7 @@ def synthetic(task: Task, maps: MapSource) -> Source:
 
 
 def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> MapSource:
-    """Label maps that were made before (`columna.train.pool`), but real ones to `exclude`."""
+    """Label maps that were made before (`columna.train.samples.pool`), but real ones to `exclude`."""
     return Pool(folder, exclude=exclude).draw
 
 

@@ -4,8 +4,8 @@ import numpy as np
 from scipy import ndimage
 
 from columna.train.labels import LABEL_OF
-from columna.train.scans import RealScan
-from columna.train.subject import Masks, Triple
+from columna.train.samples.real_scans import RealScan
+from columna.train.samples.subject import Masks, Triple
 
 ZOOM_SD, SHEAR_SD, TURN_SD_DEG = 0.08, 0.03, 6.0
 

@@ -7,11 +7,18 @@ import numpy as np
 from columna.anatomy import Semantic
 from columna.phantom import tissues
 from columna.phantom.texture import smooth_noise
-from columna.train.acquire import Gain, Protocol, acquire, random_gain, random_protocol, with_noise
-from columna.train.appearance import UNLABELLED, Appearance, random_appearance
-from columna.train.deform import Pose, Steps, add_elastic, doubled, look_up
-from columna.train.maps import LabelMap
-from columna.train.placing import place, swapped
+from columna.train.samples.acquire import (
+    Gain,
+    Protocol,
+    acquire,
+    random_gain,
+    random_protocol,
+    with_noise,
+)
+from columna.train.samples.appearance import UNLABELLED, Appearance, random_appearance
+from columna.train.samples.deform import Pose, Steps, add_elastic, doubled, look_up
+from columna.train.samples.maps import LabelMap
+from columna.train.samples.placing import place, swapped
 
 WEIGHTS: dict[int, float] = {
     Semantic.SACRUM: 2.0,

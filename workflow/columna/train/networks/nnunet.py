@@ -11,8 +11,8 @@ from columna.files import atomic_path, write_json
 from columna.models.checkpoint import load_checkpoint, trained_configuration
 from columna.models.folder import CHECKPOINT_NAMES
 from columna.models.plans import read_plan
-from columna.train.dataset import read_cases, splits
-from columna.train.export import semantic_config
+from columna.train.networks.model_folders import semantic_config
+from columna.train.samples.dataset import read_cases, splits
 
 FILES = ("plans.json", "dataset.json")
 

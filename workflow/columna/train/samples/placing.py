@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from columna.train.deform import Pose, random_pose
-from columna.train.maps import LabelMap
+from columna.train.samples.deform import Pose, random_pose
+from columna.train.samples.maps import LabelMap
 
 PAIRS = ((43, 44), (45, 46), (47, 48))
 """Labels that a mirrored patient swaps."""

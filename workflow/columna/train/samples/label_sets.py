@@ -15,8 +15,8 @@ from scipy import ndimage
 
 from columna.anatomy import semantic_names
 from columna.train.labels import CLASS_OF, LABELS
-from columna.train.placing import PAIRS
-from columna.train.settings import DatasetSettings
+from columna.train.recipe import DatasetSettings
+from columna.train.samples.placing import PAIRS
 
 ANY = 255
 """Code of a voxel that may have any class."""

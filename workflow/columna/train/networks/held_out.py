@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from columna.train.loop import Point, autocast
-from columna.train.stream import Arrays
-from columna.train.task import Task
+from columna.train.networks.loop import Point, autocast
+from columna.train.networks.task import Task
+from columna.train.samples.stream import Arrays
 
 
 def validation_points(

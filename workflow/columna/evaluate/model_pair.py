@@ -12,15 +12,21 @@ import pandas as pd
 from columna.anatomy import RESOURCES, SACRUM, Semantic, levels
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
+from columna.evaluate.closeness import (
+    Match,
+    count_vertebrae,
+    islands,
+    match_vertebrae,
+    structure_dice,
+)
+from columna.evaluate.in_memory import Answer, segment
+from columna.evaluate.phantom_score import dice
+from columna.evaluate.pictures import save_picture
 from columna.files import atomic_path
 from columna.images.volume import load_volume, resample_mask_like
 from columna.models.instance_network import InstanceModel
 from columna.models.semantic_network import SemanticModel
 from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
-from columna.phantom.score import dice
-from columna.train.measures import Match, count_vertebrae, islands, match_vertebrae, structure_dice
-from columna.train.pictures import save_picture
-from columna.train.pipeline import Answer, segment
 
 FIRST_SEED = 3_000_000_000
 """Training draws its seeds below 2^31."""

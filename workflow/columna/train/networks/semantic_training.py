@@ -8,15 +8,15 @@ from torch import nn
 
 from columna.models.architecture import build_network as build_from_plan
 from columna.models.plans import Architecture
-from columna.train.label_sets import LabelSets
 from columna.train.labels import CLASS_OF, LABELS
-from columna.train.losses import deep_loss
-from columna.train.maps import LabelMap
-from columna.train.patches import make_patch
-from columna.train.scan_patches import scan_patch
-from columna.train.scans import RealScan
-from columna.train.stream import Arrays
-from columna.train.task import Task, adamw, no_penalty, polynomial
+from columna.train.networks.losses import deep_loss
+from columna.train.networks.task import Task, adamw, no_penalty, polynomial
+from columna.train.samples.label_sets import LabelSets
+from columna.train.samples.maps import LabelMap
+from columna.train.samples.patches import make_patch
+from columna.train.samples.real_scans import RealScan
+from columna.train.samples.scan_patches import scan_patch
+from columna.train.samples.stream import Arrays
 
 SPACING_MM = (1.0, 1.0, 2.5)
 """Voxel size of the network's grid in PIR."""

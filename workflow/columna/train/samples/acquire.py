@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from columna.train.deform import Steps
+from columna.train.samples.deform import Steps
 
 
 @dataclass(frozen=True)

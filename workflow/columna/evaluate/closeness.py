@@ -16,7 +16,7 @@ from columna.anatomy import (
     Semantic,
     semantic_names,
 )
-from columna.phantom.score import dice
+from columna.evaluate.phantom_score import dice
 
 STRUCTURES: dict[str, tuple[int, ...]] = {
     "bodies": (*BODY, Semantic.DENS),

@@ -23,9 +23,9 @@ from columna.images.volume import PIR, Volume, resample_mask_like, save_image, s
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_mask, read_scan
 from columna.prepare.stage import PADDING
-from columna.train.label_sets import LabelSets, coded, label_sets
 from columna.train.labels import CLASS_OF, LABELS, dataset_json
-from columna.train.settings import DatasetSettings
+from columna.train.recipe import DatasetSettings
+from columna.train.samples.label_sets import LabelSets, coded, label_sets
 
 CASES = "cases.tsv"
 MASKS = ("semantic", "instance")

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from columna.images.volume import load_image, load_volume
-from columna.train.dataset import Case, image_path, instance_path, label_path
-from columna.train.maps import random_voxels
+from columna.train.samples.dataset import Case, image_path, instance_path, label_path
+from columna.train.samples.maps import random_voxels
 
 KEPT = 40
 """Scans that a process keeps in memory, at half precision: 16 MB each at 0.5 x 0.5 x 1 mm."""
@@ -24,7 +24,7 @@ class RealScan:
     image
         float16; cerebrospinal fluid and fat are about 1.
     codes
-        uint8 codes (`columna.train.label_sets`).
+        uint8 codes (`columna.train.samples.label_sets`).
     instance
         uint8 vertebrae; None for datasets of some structures only.
     points
@@ -41,7 +41,7 @@ class RealScan:
 
 
 class Scans:
-    """Draws scans from the cases of a converted dataset (`columna.train.dataset`)."""
+    """Draws scans from the cases of a converted dataset (`columna.train.samples.dataset`)."""
 
     def __init__(self, folder: Path, cases: Sequence[Case]) -> None:
         self._folder = folder

@@ -1,7 +1,7 @@
 """Phase-1 samples of real scans: a patch, deformed, scanned anew in another protocol.
 
 The scan takes the place of the painted label map: coils, slices, noise and tones are those of
-`columna.train.acquire`. So a volume of thin slices also teaches what thick ones look like, and a
+`columna.train.samples.acquire`. So a volume of thin slices also teaches what thick ones look like, and a
 T2w scan with another tone curve what other sequences look like.
 """
 
@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import ndimage
 
-from columna.train.acquire import acquire, random_gain, random_protocol
-from columna.train.deform import Pose, add_elastic, doubled, look_up
-from columna.train.label_sets import ANY, LabelSets
-from columna.train.patches import View, normalised, overlook, random_view
-from columna.train.placing import pose_at
-from columna.train.scans import RealScan
+from columna.train.samples.acquire import acquire, random_gain, random_protocol
+from columna.train.samples.deform import Pose, add_elastic, doubled, look_up
+from columna.train.samples.label_sets import ANY, LabelSets
+from columna.train.samples.patches import View, normalised, overlook, random_view
+from columna.train.samples.placing import pose_at
+from columna.train.samples.real_scans import RealScan
 
 OTHER_TONES = 0.3
 """Share of the samples whose contrast is bent beyond a gamma curve: inverted, or at random."""

@@ -5,15 +5,15 @@ from torch import Tensor, nn
 
 from columna.anatomy import BODY, DISC_OFFSET, SACRUM, Semantic, anatomical_order, vertebra_labels
 from columna.models.instance_network import InstanceUNet
-from columna.train.bend import bent_masks
-from columna.train.degrade import degraded
-from columna.train.losses import sample_dice_and_entropy, sum_of_norms
-from columna.train.maps import LabelMap
-from columna.train.masks import map_masks
-from columna.train.scans import RealScan
-from columna.train.stream import Arrays
-from columna.train.subject import Masks
-from columna.train.task import Task, adam, linear
+from columna.train.networks.losses import sample_dice_and_entropy, sum_of_norms
+from columna.train.networks.task import Task, adam, linear
+from columna.train.samples.bend import bent_masks
+from columna.train.samples.degrade import degraded
+from columna.train.samples.map_subjects import map_masks
+from columna.train.samples.maps import LabelMap
+from columna.train.samples.real_scans import RealScan
+from columna.train.samples.stream import Arrays
+from columna.train.samples.subject import Masks
 
 SPACING_MM = (1.75, 1.75, 1.65)
 """Voxel size of the network's grid in PIR.

@@ -9,17 +9,17 @@ from torch import nn
 
 from columna.files import sha256_json
 from columna.models.device import choose_device
-from columna.train import instance, semantic
-from columna.train.curves import write_curves
-from columna.train.export import EXPORTS
-from columna.train.label_sets import label_sets
-from columna.train.loop import Monitor, Point, TrainSettings, train
-from columna.train.settings import TrainConfig
+from columna.train.networks import instance_training, semantic_training
+from columna.train.networks.curves import write_curves
+from columna.train.networks.held_out import validation_points
+from columna.train.networks.loop import Monitor, Point, TrainSettings, train
+from columna.train.networks.model_folders import EXPORTS
+from columna.train.networks.start import starting_weights
+from columna.train.networks.task import Task
+from columna.train.recipe import TrainConfig
+from columna.train.samples.label_sets import label_sets
+from columna.train.samples.stream import Stream, held_out
 from columna.train.sources import Inputs, training_source, validation_source
-from columna.train.start import starting_weights
-from columna.train.stream import Stream, held_out
-from columna.train.task import Task
-from columna.train.validate import validation_points
 
 STATE = "state.pt"
 
@@ -96,7 +96,11 @@ def train_phase(
 
 def make_task(name: str, config: TrainConfig) -> Task:
     """Make the task of a phase; phase 1 knows the labels of the recipe's datasets."""
-    return instance.TASK if name == "instance" else semantic.make_task(label_sets(config.datasets))
+    return (
+        instance_training.TASK
+        if name == "instance"
+        else semantic_training.make_task(label_sets(config.datasets))
+    )
 
 
 def recipe_digest(name: str, config: TrainConfig) -> str:

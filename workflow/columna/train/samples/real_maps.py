@@ -19,8 +19,8 @@ from columna.phantom.tissues import (
     NUCLEUS_OFFSET,
 )
 from columna.phantom.voxels import Grid
-from columna.train import maps
-from columna.train.completion import complete
+from columna.train.samples import maps
+from columna.train.samples.completion import complete
 
 REAL_MAPS: dict[str, int] = {
     "panoptica-ref": 16,

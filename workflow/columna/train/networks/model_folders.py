@@ -8,8 +8,8 @@ from torch import nn
 from columna.anatomy import Semantic
 from columna.files import atomic_path, write_json
 from columna.models.instance_network import state_for_checkpoint
-from columna.train import instance, semantic
 from columna.train.labels import LABELS, dataset_json
+from columna.train.networks import instance_training, semantic_training
 
 _NAMES = {
     Semantic.ARCUS: "Arcus_Vertebrae",
@@ -36,7 +36,7 @@ def export_semantic(network: nn.Module, folder: Path) -> None:
     """Write an nnU-Net v2 folder with ``inference_config.json`` (spineps-behaviour 2.2, 2.3)."""
     write_json(folder / "plans.json", _plans())
     write_json(folder / "dataset.json", dataset_json(0))
-    config = semantic_config("Bundled-T2w", semantic.SPACING_MM)
+    config = semantic_config("Bundled-T2w", semantic_training.SPACING_MM)
     write_json(folder / "inference_config.json", config)
     checkpoint = {
         "trainer_name": "nnUNetTrainer",
@@ -59,11 +59,11 @@ def export_instance(network: nn.Module, folder: Path) -> None:
     """Write a Lightning-like checkpoint with ``inference_config.json`` (spineps-behaviour 2.4)."""
     write_json(
         folder / "inference_config.json",
-        _inference_config("Bundled-Instance", "SEG", "unet", instance.SPACING_MM)
+        _inference_config("Bundled-Instance", "SEG", "unet", instance_training.SPACING_MM)
         | {
             "labels": {"1": 1, "2": 2, "3": 3},
             "expected_inputs": ["seg"],
-            "cutout_size": list(instance.CUTOUT),
+            "cutout_size": list(instance_training.CUTOUT),
             # 50 and 250 mm3
             "corpus_size_cleaning": 10,
             "vert_size_threshold": 50,
@@ -71,7 +71,10 @@ def export_instance(network: nn.Module, folder: Path) -> None:
     )
     checkpoint = {
         "state_dict": _plain(state_for_checkpoint(network)),
-        "hyper_parameters": {"dim": instance.WIDTH, "num_channels": instance.CHANNELS},
+        "hyper_parameters": {
+            "dim": instance_training.WIDTH,
+            "num_channels": instance_training.CHANNELS,
+        },
         "pytorch-lightning_version": "2.0.0",
     }
     _save(checkpoint, folder / "vert_weights.ckpt")
@@ -126,7 +129,7 @@ def _plans() -> dict:
     return {
         "dataset_name": "Dataset001_columna_phantoms",
         "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": list(semantic.SPACING_MM[::-1]),
+        "original_median_spacing_after_transp": list(semantic_training.SPACING_MM[::-1]),
         "original_median_shape_after_transp": [18, 250, 170],
         "image_reader_writer": "SimpleITKIO",
         "transpose_forward": [0, 1, 2],
@@ -143,13 +146,13 @@ def _plans() -> dict:
                 "data_identifier": "nnUNetPlans_3d_fullres",
                 "preprocessor_name": "DefaultPreprocessor",
                 "batch_size": 2,
-                "patch_size": list(semantic.PATCH[::-1]),
+                "patch_size": list(semantic_training.PATCH[::-1]),
                 "median_image_size_in_voxels": [18, 250, 170],
-                "spacing": list(semantic.SPACING_MM[::-1]),
+                "spacing": list(semantic_training.SPACING_MM[::-1]),
                 "normalization_schemes": ["ZScoreNormalization"],
                 "use_mask_for_norm": [False],
                 "batch_dice": True,
-                "architecture": semantic.ARCHITECTURE,
+                "architecture": semantic_training.ARCHITECTURE,
                 **resampling,
             }
         },

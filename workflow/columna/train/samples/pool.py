@@ -1,6 +1,6 @@
 """The pool of label maps on disk, which a process fills while others draw from it.
 
-``python -m columna.train.pool FOLDER --maps 300``
+``python -m columna.train.samples.pool FOLDER --maps 300``
 """
 
 import argparse
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from columna.train.maps import LabelMap, open_map, phantom_map, save_map
-from columna.train.real_maps import REAL_MAPS, real_map
+from columna.train.samples.maps import LabelMap, open_map, phantom_map, save_map
+from columna.train.samples.real_maps import REAL_MAPS, real_map
 
 REAL_SHARE = 0.15
 """Share of the samples that come from real label maps, where the pool holds any."""
@@ -58,7 +58,9 @@ def _case(stem: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fill a pool."""
-    parser = argparse.ArgumentParser(prog="python -m columna.train.pool", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m columna.train.samples.pool", description=__doc__
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--maps", type=int, default=300, help="phantoms to hold")
     parser.add_argument("--exclude", nargs="*", default=(), choices=REAL_MAPS)

@@ -15,8 +15,8 @@ from columna.errors import ColumnaError, ModelError
 from columna.files import atomic_path
 from columna.models.checkpoint import load_checkpoint
 from columna.models.weights import fitting_weights
-from columna.train.stream import Stream
-from columna.train.task import Task
+from columna.train.networks.task import Task
+from columna.train.samples.stream import Stream
 
 REPORT_EVERY = 20
 """Steps whose mean loss makes one point of the history."""

@@ -5,8 +5,8 @@ from statistics import fmean
 
 from rich.table import Table
 
-from columna.train.evaluate import Scored
-from columna.train.measures import STRUCTURES, Match
+from columna.evaluate.closeness import STRUCTURES, Match
+from columna.evaluate.model_pair import Scored
 
 KINDS = ("intact", "fractured")
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from columna.train.maps import LabelMap
-from columna.train.scans import RealScan
-from columna.train.stream import Arrays
+from columna.train.samples.maps import LabelMap
+from columna.train.samples.real_scans import RealScan
+from columna.train.samples.stream import Arrays
 
 
 @dataclass(frozen=True)
