@@ -3,7 +3,8 @@
     python benchmarks/measure_body.py --n 60 [--spacing 3.3 0.857 0.857]
 
 Prints bias and SD (SD in % of the size) of columns of the tables vertebrae and endplates, one line
-per column; NULL counts bodies without a value. The shapes are those of `columna.phantom.known.bodies`.
+per column; NULL counts bodies without a value. The shapes are those of
+`columna.phantom.known.bodies`.
 """
 
 import argparse

@@ -21,7 +21,7 @@ from columna.results.manifest import list_batches, manifest_path, read_manifest
 from columna.results.names import SCAN_ID
 from columna.upkeep.status import cohort_status, print_status
 
-REASONS = Path(__file__).parents[2] / "resources" / "reasons.tsv"
+REASONS = Path(__file__).parents[3] / "resources" / "reasons.tsv"
 
 
 def make_sheet(folder: Path, rows: list[dict], name: str = "cohort.tsv") -> Path:

@@ -10,7 +10,7 @@ from columna.images.volume import load_volume
 from columna.label import label_masks
 from columna.label.points import poi_json
 
-DATA = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
+DATA = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 T11_MINUS_2 = 16
 
 

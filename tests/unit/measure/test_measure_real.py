@@ -10,7 +10,7 @@ from columna.measure import MeasureContext, measure_scan
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
 
-DATA = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
+DATA = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5")
 
 

@@ -25,7 +25,7 @@ DISCS = {"T12": 2.0, "L1": 4.0, "L2": 6.0, "L3": 8.0, "L4": 12.0, "L5": 15.0}
 WEDGES = {"T12": 4.0, "L1": 3.0, "L2": 2.0, "L3": 0.0, "L4": -2.0, "L5": -7.0}
 CHANGES = {n: {"angle": DISCS[n], "wedge": WEDGES[n], "gap": 10.0} for n in DISCS}
 SLOPE = 38.0
-REAL = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
+REAL = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 
 
 def lordosis(names):

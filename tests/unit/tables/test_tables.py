@@ -23,7 +23,7 @@ from columna.tables.shards import read_shard, rows_to_arrow, write_shard
 from columna.tables.tables_page import tables_page
 from columna.tables.vertebrae import VERTEBRAE
 
-DOCS = Path(__file__).parents[2] / "docs" / "tables.md"
+DOCS = Path(__file__).parents[3] / "docs" / "tables.md"
 ALL_COLUMNS = [(t, c) for t in TABLES.values() for c in t]
 OWN_UNITS = ("columns", "quality", "cohort_reference")
 """Tables that name the unit of a value in another column."""

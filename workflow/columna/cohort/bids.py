@@ -69,8 +69,8 @@ def read_bids(folder: Path, skip: Iterable[Path] = (), known: Collection[str] = 
     Returns
     -------
     pandas.DataFrame
-        One row per image, sorted by path (`columna.cohort.candidates`). The scan_id is the file name
-        without ending, with the session of its folder where the name lacks it.
+        One row per image, sorted by path (`columna.cohort.candidates`). The scan_id is the file
+        name without ending, with the session of its folder where the name lacks it.
 
     Raises
     ------

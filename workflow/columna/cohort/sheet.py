@@ -48,7 +48,8 @@ def read_sheet(
     Returns
     -------
     pandas.DataFrame
-        One row per row of the sheet, in its order (`columna.cohort.candidates`); all values are text.
+        One row per row of the sheet, in its order (`columna.cohort.candidates`); all values are
+        text.
 
     Raises
     ------

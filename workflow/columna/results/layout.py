@@ -54,7 +54,7 @@ class Layout:
         return self.root / "shards" / table / f"{batch}.parquet"
 
     def receipt(self, name: str) -> Path:
-        """What a batch, ``collect`` or a model was when it was last used (`columna.upkeep.receipts`)."""
+        """What a batch, ``collect`` or a model was when last used (`columna.upkeep.receipts`)."""
         return self.root / "receipts" / f"{name}.json"
 
     def record(self, scan_id: str) -> Path:

@@ -44,7 +44,7 @@ def synthetic(task: Task, maps: MapSource) -> Source:
 
 
 def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> MapSource:
-    """Label maps that were made before (`columna.train.samples.pool`), but real ones to `exclude`."""
+    """Label maps made before (`columna.train.samples.pool`), but real ones to `exclude`."""
     return Pool(folder, exclude=exclude).draw
 
 

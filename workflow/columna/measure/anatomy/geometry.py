@@ -50,7 +50,8 @@ class Disc:
     crop
         Its largest component; cut at a side, what is seen around its middle.
     status
-        Whether it is in the field of view: a code of `columna.measure.anatomy.visibility.cut_status`.
+        Whether it is in the field of view: a code of
+        `columna.measure.anatomy.visibility.cut_status`.
     """
 
     label: int

@@ -31,7 +31,8 @@ class Crop:
         4x4, voxel index of `mask` to RAS+ mm.
     known_slices
         Of a structure that is cut off at a side: first and last index along R of the part that is
-        seen on both sides of the middle (`columna.measure.anatomy.lateral`). None: all of it is seen.
+        seen on both sides of the middle (`columna.measure.anatomy.lateral`). None: all of it is
+        seen.
     """
 
     mask: np.ndarray

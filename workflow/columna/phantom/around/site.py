@@ -18,7 +18,8 @@ class Site:
     u, v
         Anterior and right of the middle of the canal.
     level
-        Place along the spine (C2 = 0, T1 = 6, L1 = 18, L5 = 22; see `columna.phantom.around.profile`).
+        Place along the spine (C2 = 0, T1 = 6, L1 = 18, L5 = 22; see
+        `columna.phantom.around.profile`).
     front, half_width, canal, tip
         See `columna.phantom.around.profile.Profile`.
     back, belly

@@ -1,7 +1,7 @@
 """nnU-Net's training command, also where some of its trainers cannot be imported.
 
-``python -m columna.train.networks.nnunet_train`` takes the arguments of ``nnUNetv2_train``. To find a
-trainer by name, nnU-Net imports all of them; those of Primus need timm and torchvision, whose
+``python -m columna.train.networks.nnunet_train`` takes the arguments of ``nnUNetv2_train``. To find
+a trainer by name, nnU-Net imports all of them; those of Primus need timm and torchvision, whose
 wheel fails beside a CPU build of torch. Without this, no trainer could be found there.
 """
 

@@ -1,8 +1,8 @@
 """Phase-1 samples of real scans: a patch, deformed, scanned anew in another protocol.
 
 The scan takes the place of the painted label map: coils, slices, noise and tones are those of
-`columna.train.samples.acquire`. So a volume of thin slices also teaches what thick ones look like, and a
-T2w scan with another tone curve what other sequences look like.
+`columna.train.samples.acquire`. So a volume of thin slices also teaches what thick ones look
+like, and a T2w scan with another tone curve what other sequences look like.
 """
 
 from collections.abc import Callable, Mapping
