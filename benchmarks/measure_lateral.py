@@ -5,8 +5,8 @@
 Random bodies (`columna.phantom.known.bodies`) are cut at random places, half of them at one side
 and half at both, the canal with them. Errors are root mean squares by the share of the width that
 is seen as far to the left of the middle as to the right: a cut at one side that leaves 65 % of a
-body leaves 30 % around its middle. The first line of each region is that of whole bodies. `--least` sets how
-wide that part must be, in depths of the body; 0 measures all of them.
+body leaves 30 % around its middle. The first line of each region is that of whole bodies. `--least`
+sets how wide that part must be, in depths of the body; 0 measures all of them.
 """
 
 import argparse

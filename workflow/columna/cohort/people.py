@@ -54,8 +54,9 @@ def add_people(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
 
     Names of columns become plain (`columna.cohort.candidates.plain_name`), so that ``Age`` and
     ``age`` are one column. Sessions are described by ``sub-X/sub-X_sessions.tsv`` (BIDS) or by
-    one ``sessions.tsv`` at the root, and win over ``participants.tsv``. Labels may lack their ``sub-``
-    or ``ses-``. Where a file says two different things of the same session, it says nothing.
+    one ``sessions.tsv`` at the root, and win over ``participants.tsv``. Labels may lack
+    their ``sub-`` or ``ses-``. Where a file says two different things of the same session, it says
+    nothing.
 
     Parameters
     ----------
