@@ -21,7 +21,7 @@ from columna.config import MeasureSettings
 from columna.measure import MeasureContext, measure_scan
 from columna.measure.anatomy.lateral import LEAST_DEPTHS
 from columna.phantom.known.analytic import BodySolid
-from columna.phantom.known.bodies import SIZES, Size, body_scan, random_body, true_vertebra
+from columna.phantom.known.bodies import SIZES, BodySize, body_scan, random_body, true_vertebra
 
 COLUMNS = (
     "height_anterior_mm",
@@ -64,7 +64,7 @@ def main() -> None:
                 print(_line(region, f"{low:.1f} to {min(high, 1):.1f}", chosen), flush=True)
 
 
-def _outcomes(size: Size, n: int, spacing_mm: tuple[float, ...]) -> Iterator[Outcome]:
+def _outcomes(size: BodySize, n: int, spacing_mm: tuple[float, ...]) -> Iterator[Outcome]:
     """Cut and measure `n` bodies; every fifth stays whole."""
     rng = np.random.default_rng(0)
     for number in range(n):

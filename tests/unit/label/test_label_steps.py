@@ -9,7 +9,7 @@ from columna.label.adjacent_voxels import commonest
 from columna.label.articular import settle_articular
 from columna.label.c2 import merge_split_c2
 from columna.label.components import find_components
-from columna.label.derived import Column, add_derived, level_above
+from columna.label.derived import LabelColumn, add_derived, level_above
 from columna.label.missing import assign_missing
 from columna.label.order import MAX_INSTANCES, order_instances
 from columna.label.spinous import move_posterior_elements
@@ -143,7 +143,7 @@ def derive(semantic, instance, labels, sacrum=True):
     rows = np.flatnonzero((semantic == 26).any(axis=(0, 2)))
     below = float(rows.mean()) if sacrum else None
     named = np.array([0, *labels], np.uint16)[instance]
-    column = Column.of(list(zip(labels, heights, strict=True)), below)
+    column = LabelColumn.of(list(zip(labels, heights, strict=True)), below)
     add_derived(semantic, named, spaces_of(semantic), column)
     return named
 

@@ -14,7 +14,7 @@ from exact_scan import (
     spine_of,
 )
 
-from columna.phantom.known.exact import Pose
+from columna.phantom.known.exact import SpinePose
 
 # share of the truth: SD of area, AP and RL diameter at 3.3 mm slices, and bias of AP
 SD = {
@@ -72,7 +72,7 @@ def test_canal_is_cord_and_fluid(measured, region):
 
 @pytest.mark.parametrize("forward", [-25, 0, 25])
 def test_planes_follow_the_canal(forward):
-    rows = sites_of(scan_of(spine_of(NAMES["lumbar"], Pose(forward=forward))))
+    rows = sites_of(scan_of(spine_of(NAMES["lumbar"], SpinePose(forward=forward))))
     row = rows["L2", "mid_body"]
     assert row["plane_angle_deg"] == pytest.approx(abs(forward), abs=2)
     assert (row["planes_n"], row["slab_mm"]) == (5, 4.0)
@@ -83,7 +83,7 @@ def test_planes_follow_the_canal(forward):
 def test_narrowing_of_known_size():
     changes = {"L3": {"canal": (8.0, 14.0)}}
     names = ["L1", "L2", "L3", "L4", "L5"]
-    context = scan_of(spine_of(names, Pose(forward=10), changes))
+    context = scan_of(spine_of(names, SpinePose(forward=10), changes))
     rows = sites_of(context)
     narrow = rows["L3", "mid_body"]
     assert narrow["canal_ap_mm"] == pytest.approx(8, abs=0.7)
@@ -129,7 +129,7 @@ def test_a_cord_that_leaves_the_view_has_no_end():
 
 
 def test_planes_next_to_the_edge_are_not_valid():
-    context = scan_of(spine_of(NAMES["lumbar"], Pose(forward=20)))
+    context = scan_of(spine_of(NAMES["lumbar"], SpinePose(forward=20)))
     whole = sites_of(context)
     rows_s = np.flatnonzero((context.instance.array == 21).any(axis=(0, 1)))
     # cut through the body of L2: the planes behind it tilt out of the view, those of L3 do not
@@ -199,7 +199,7 @@ def test_levels_given_twice_are_not_measured():
 
 def test_axial_slices_do_as_well():
     """Nothing is tied to sagittal slices: 3 mm axial ones give the same canal."""
-    spine = spine_of(NAMES["lumbar"], Pose(forward=10))
+    spine = spine_of(NAMES["lumbar"], SpinePose(forward=10))
     rows = sites_of(scan_of(spine, spacing_mm=(0.8, 0.8, 3.0)))
     row = rows["L2", "level"]
     assert row["canal_area_mm2"] == pytest.approx(np.pi * 16 * 23 / 4, rel=0.03)

@@ -19,7 +19,7 @@ from exact_scan import (
 )
 
 from columna.images.volume import Volume
-from columna.phantom.known.exact import ExactSpine, Pose, stack
+from columna.phantom.known.exact import ExactSpine, SpinePose, stack
 
 CHANGES = {
     "lumbar": {
@@ -140,7 +140,7 @@ def test_every_canonical_space_has_one_row(measured):
     ],
 )
 def test_variants_of_anatomy(names, expected):
-    spine = stack([segment(n, gap=9.0) for n in names], Pose())
+    spine = stack([segment(n, gap=9.0) for n in names], SpinePose())
     rows = discs_of(scan_of(spine, spacing_mm=(3.3, 1.2, 1.2)))
     measured = {name for name, row in rows.items() if row["gap_status"] == "ok"}
     assert measured == expected
@@ -150,7 +150,7 @@ def test_variants_of_anatomy(names, expected):
 
 def test_rows_do_not_depend_on_orientation():
     names = ["C4", "C5", "C6"]
-    spine = spine_of(names, Pose(forward=12, right=3), CHANGES["cervical"])
+    spine = spine_of(names, SpinePose(forward=12, right=3), CHANGES["cervical"])
     context = scan_of(spine, spacing_mm=(3.3, 1.2, 1.2), margin_mm=4)
     turn = np.eye(4)
     turn[:3, :3] = _turned(8)
@@ -171,7 +171,7 @@ def _turned(angle):
 
 
 def test_oblique_scans_give_the_same_discs():
-    spine = spine_of(["L3", "L4", "L5"], Pose(forward=5), CHANGES["lumbar"])
+    spine = spine_of(["L3", "L4", "L5"], SpinePose(forward=5), CHANGES["lumbar"])
     context = scan_of(spine)
     turn = np.eye(4)
     turn[:3, :3] = _turned(15)
@@ -183,7 +183,7 @@ def test_oblique_scans_give_the_same_discs():
 
 
 def test_mirrored_scans_swap_only_the_sides():
-    spine = spine_of(["L3", "L4", "L5"], Pose(forward=5, right=3), CHANGES["lumbar"])
+    spine = spine_of(["L3", "L4", "L5"], SpinePose(forward=5, right=3), CHANGES["lumbar"])
     context = scan_of(spine)
     flip = np.diag([-1.0, 1, 1, 1])
     mirrored = discs_of(on_grid(context, lambda v: Volume(v.array, flip @ v.affine)))["L3-L4"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from columna.anatomy import CANAL
 from columna.phantom.known.analytic import BodySolid, Placed, turn_deg
 from columna.phantom.known.bodies import SIZES, body_scan
-from columna.phantom.known.exact import Pose
+from columna.phantom.known.exact import SpinePose
 from columna.tables.catalogue import MEASURED
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.shards import rows_to_arrow
@@ -82,7 +82,7 @@ def bowl():
 
 @pytest.fixture(scope="module")
 def lumbar():
-    return scan_of(spine_of(NAMES, Pose(forward=15)))
+    return scan_of(spine_of(NAMES, SpinePose(forward=15)))
 
 
 @pytest.mark.parametrize(("left", "right"), [(16, 16), (10, 10), (30, 9), (12, 30), (30, 18)])
@@ -205,7 +205,7 @@ def test_rows_of_a_slab_do_not_depend_on_orientation(bowl, codes):
 @settings(max_examples=8, deadline=None)
 @given(left=st.integers(4, 30), right=st.integers(4, 30))
 def test_whatever_is_cut_a_height_is_near_the_truth_or_not_there(left, right):
-    spine = spine_of(["L3", "L4"], Pose(forward=10, right=4, axial=4))
+    spine = spine_of(["L3", "L4"], SpinePose(forward=10, right=4, axial=4))
     context = scan_of(spine)
     rows, whole = checked(slab(context, 0.0, left, right)), checked(context)
     for row in rows["vertebrae"]:

@@ -18,7 +18,7 @@ from exact_scan import (
 
 from columna.images.volume import Volume, load_volume
 from columna.measure import MeasureContext
-from columna.phantom.known.exact import Pose
+from columna.phantom.known.exact import SpinePose
 
 LUMBAR = ["T12", "L1", "L2", "L3", "L4", "L5", "S1"]
 DISCS = {"T12": 2.0, "L1": 4.0, "L2": 6.0, "L3": 8.0, "L4": 12.0, "L5": 15.0}
@@ -35,7 +35,7 @@ def lordosis(names):
 
 @pytest.fixture(scope="module")
 def lumbar():
-    context = scan_of(spine_of(LUMBAR, Pose(forward=SLOPE, right=2, axial=4), CHANGES))
+    context = scan_of(spine_of(LUMBAR, SpinePose(forward=SLOPE, right=2, axial=4), CHANGES))
     return context, measure(context)
 
 
@@ -47,7 +47,7 @@ def whole():
     changes = {n: {"wedge": -1.0, "angle": 2.0} for n in names if n[0] == "C"}
     changes |= {n: {"wedge": 3.0, "angle": 0.0} for n in names if n[0] == "T"}
     changes |= {n: {"angle": DISCS[n], "wedge": 0.0} for n in names if n[0] == "L"}
-    spine = spine_of(names, Pose(forward=SLOPE), changes)
+    spine = spine_of(names, SpinePose(forward=SLOPE), changes)
     context = scan_of(spine, spacing_mm=(3.3, 1.0, 1.0), margin_mm=6)
     return spine, measure(context)["spine"][0]
 
@@ -135,12 +135,12 @@ def test_without_a_sacrum_there_is_no_sacral_angle(lumbar):
 def test_six_and_four_lumbar_vertebrae():
     names = ["L1", "L2", "L3", "L4", "L5", "L6", "S1"]
     changes = {n: {"angle": 7.0} for n in names[:6]}
-    row = spine_row_of(scan_of(spine_of(names, Pose(forward=30), changes)))
+    row = spine_row_of(scan_of(spine_of(names, SpinePose(forward=30), changes)))
     assert row["lumbar_lordosis_l1_s1_deg"] == pytest.approx(42, abs=1.5)
     assert row["sum_gap_l1_s1_mm"] == pytest.approx(60, abs=2), "all six spaces"
     assert abs(row["lordosis_closure_deg"]) < 0.5
     names = ["L1", "L2", "L3", "L4", "S1"]
-    row = spine_row_of(scan_of(spine_of(names, Pose(forward=30), changes)))
+    row = spine_row_of(scan_of(spine_of(names, SpinePose(forward=30), changes)))
     assert row["lumbar_lordosis_l1_s1_deg"] == pytest.approx(28, abs=1.5)
     assert row["lordosis_l4_s1_deg"] == pytest.approx(7, abs=1.0)
     assert row["lumbar_lordosis_l1_l5_deg"] is row["sum_body_height_l1_l5_mm"] is None
@@ -189,7 +189,7 @@ def scoliotic(**pose):
     names = ["T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5"]
     bends = {"T10": 0.0, "T11": 6.0, "T12": 6.0, "L1": 6.0, "L2": 6.0, "L3": 0.0, "L4": 0.0}
     changes = {n: {"lateral": bend} for n, bend in bends.items()}
-    return scan_of(spine_of(names, Pose(**pose), changes))
+    return scan_of(spine_of(names, SpinePose(**pose), changes))
 
 
 def test_coronal_curve():
@@ -202,7 +202,7 @@ def test_coronal_curve():
     assert row["cobb_apex"] in ("T12", "L1", "L2")
     assert row["coronal_tilt_noise_deg"] < 4
     assert 5 < row["lateral_deviation_max_mm"] < 20
-    straight = spine_row_of(scan_of(spine_of(["T12", "L1", "L2", "L3", "L4"], Pose(right=5))))
+    straight = spine_row_of(scan_of(spine_of(["T12", "L1", "L2", "L3", "L4"], SpinePose(right=5))))
     assert straight["coronal_cobb_max_deg"] < 4, "a tilted spine is not a curved one"
     assert straight["lateral_deviation_max_mm"] < 1.5
     assert straight["coronal_tilt_noise_deg"] < 1.5
@@ -221,7 +221,7 @@ def test_mirrored_curves_bulge_to_the_other_side():
 def test_listhesis_of_the_scan():
     names = ["L3", "L4", "L5", "S1"]
     changes = {"L4": {"slip": 6.0}, "L3": {"slip": -1.0}}
-    row = spine_row_of(scan_of(spine_of(names, Pose(forward=20), changes)))
+    row = spine_row_of(scan_of(spine_of(names, SpinePose(forward=20), changes)))
     assert row["listhesis_max_mm"] == pytest.approx(6, abs=0.9)
     assert (row["listhesis_level"], row["n_listhesis_3mm_n"]) == ("L4-L5", 1)
 

@@ -14,9 +14,9 @@ from columna.files import read_json
 from columna.images.volume import load_volume
 from columna.phantom import PhantomSettings, make_phantom, random_settings, write_phantom
 from columna.phantom.generate import make_scene
-from columna.phantom.spine.shapes import Body, Rod
+from columna.phantom.spine.shapes import BodyShape, Rod
 from columna.phantom.tissues import EMPTY
-from columna.phantom.voxels import Grid
+from columna.phantom.voxels import VoxelGrid
 
 STRUCTURES = {26, 41, 42, 43, 44, 45, 46, 47, 48, 49, 60, 61, 62, 100}
 COARSE = (1.5, 1.5, 3.3)
@@ -155,9 +155,9 @@ def test_obliquity_is_the_angle_between_slice_normal_and_right():
 
 def test_body_and_rod_volumes_are_analytic():
     """A body without waist is a superellipse of exponent 3; a rod is a capsule."""
-    grid = Grid((120, 120, 120), np.diag([0.5, 0.5, 0.5, 1.0]) + _offset(-29.75))
+    grid = VoxelGrid((120, 120, 120), np.diag([0.5, 0.5, 0.5, 1.0]) + _offset(-29.75))
     at = grid.coordinates(np.eye(4), grid.whole)
-    body = Body(height=20, depth=30, width=40)
+    body = BodyShape(height=20, depth=30, width=40)
     section = body.contains_section(at[0], at[1], np.float32(10))
     area = section[:, :, 0].sum() * 0.25
     # area of |x/a|^3 + |y/b|^3 <= 1 is 3.5332 a b

@@ -14,7 +14,7 @@ from columna.train.labels import CLASS_OF
 from columna.train.networks.held_out import validation_points
 from columna.train.networks.loop import Training, TrainSettings
 from columna.train.networks.losses import SMOOTH, dice_and_entropy
-from columna.train.networks.task import Task, adamw, no_penalty, polynomial
+from columna.train.networks.task import TrainingTask, adamw, no_penalty, polynomial
 from columna.train.recipe import DatasetSettings, parse_train_config
 from columna.train.samples import dataset
 from columna.train.samples.label_sets import ANY, LabelSets, classes_of, coded, label_sets
@@ -141,7 +141,7 @@ def test_dice_of_merged_labels_counts_what_is_known():
     for voxel, answer in enumerate((1, 2, 1, 0)):
         logits[answer, 0, 0, voxel] = 9
     codes = np.array([[[3, 3, 4, 3]]], np.uint8)
-    task = Task(
+    task = TrainingTask(
         name="toy",
         structures={1: "one", 2: "two", 3: "both"},
         allowed=table({0}, {1}, {2}, {1, 2}, {0, 1, 2}).numpy(),
@@ -224,7 +224,7 @@ def test_sets_with_disjoint_labels_teach_all_classes():
         codes = np.where(true == known, known, 3 if known == 1 else 4)
         return image, torch.from_numpy(codes), torch.from_numpy(true)
 
-    task = Task(
+    task = TrainingTask(
         name="toy",
         structures={1: "one", 2: "two"},
         allowed=allowed.numpy(),

@@ -14,7 +14,7 @@ from columna.phantom.tissues import EMPTY
 from columna.train.samples import maps
 from columna.train.samples.acquire import acquire, random_gain, random_protocol
 from columna.train.samples.appearance import random_appearance
-from columna.train.samples.deform import Pose, doubled, look_up, random_pose
+from columna.train.samples.deform import MapPose, doubled, look_up, random_pose
 from columna.train.samples.patches import make_patch, swapped
 from columna.train.samples.pool import Pool
 from columna.train.samples.real_maps import REAL_MAPS, read_masks, real_map
@@ -91,7 +91,7 @@ def test_points_carry_their_labels(lumbar_map):
 def test_looking_up_without_deformation_gives_the_map_back(lumbar_map):
     p, i, r = lumbar_map.spacing_mm
     steps = (p * np.arange(10, 60), i * np.arange(10, 60), r * np.arange(5, 25))
-    still = Pose(np.eye(3), np.zeros(3), np.zeros(3))
+    still = MapPose(np.eye(3), np.zeros(3), np.zeros(3))
     found = look_up(lumbar_map.codes, still.at(steps), lumbar_map.spacing_mm)
     assert np.array_equal(found, lumbar_map.codes[10:60, 10:60, 5:25])
 
@@ -105,7 +105,7 @@ def test_doubling_keeps_the_coarse_coordinates(lumbar_map):
     for axis in range(3):
         assert np.array_equal(fine[axis][::2, ::2, ::2], coarse[axis])
     # a pose is linear, so halving its steps is exact
-    pose = Pose(np.diag([1.1, 0.9, 1.0]), np.zeros(3), np.array([1.0, 2, 3]))
+    pose = MapPose(np.diag([1.1, 0.9, 1.0]), np.zeros(3), np.array([1.0, 2, 3]))
     for exact, found in zip(pose.at(fine_steps), doubled(pose.at(steps)), strict=True):
         assert np.allclose(exact, found, atol=1e-3)
 

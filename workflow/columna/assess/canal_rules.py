@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from columna.assess.evidence import QualityContext, Row
+from columna.assess.evidence import MeasuredRow, QualityContext
 from columna.assess.finding import Finding, found
 from columna.tables.cord_canal import CORD_CANAL
 
@@ -32,7 +32,7 @@ def canal_findings(context: QualityContext) -> Iterator[Finding]:
                 yield found(rule_id, None, _lack([chain[i] for i in places], column), name)
 
 
-def _chain(context: QualityContext) -> list[Row]:
+def _chain(context: QualityContext) -> list[MeasuredRow]:
     """Rows of the sites from top to bottom; that of the disc above all vertebrae comes first."""
     rows = [row for row in context.rows.get("cord_canal", ()) if row["site"] in SITES]
     is_seen = {row["vertebra"] for row in context.vertebrae}
@@ -52,7 +52,7 @@ def _steps(areas: Sequence[float | None]) -> Iterator[tuple[int, float]]:
             yield place, area / float(np.median(above + below))
 
 
-def _lack(rows: Sequence[Row], column: str) -> str:
+def _lack(rows: Sequence[MeasuredRow], column: str) -> str:
     """Why none of the sites of a vertebra can be compared."""
     codes = [row[CORD_CANAL[column].status] for row in rows if row[column] is None]
     if len(codes) < len(rows):

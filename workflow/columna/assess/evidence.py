@@ -12,8 +12,8 @@ from columna.images.volume import PIR, Volume, bounding_box
 from columna.label.kinds import instance_kind
 from columna.measure.anatomy.fov import FieldOfView
 
-Row = Mapping[str, Any]
-Rows = Mapping[str, Sequence[Row]]
+MeasuredRow = Mapping[str, Any]
+Rows = Mapping[str, Sequence[MeasuredRow]]
 
 MARGIN = 3
 """Voxels kept around the structures: as far as the rules dilate."""
@@ -49,33 +49,33 @@ class QualityContext:
         return self.image.reoriented(PIR)
 
     @cached_property
-    def crop(self) -> "Crop":
+    def crop(self) -> "ScanCrop":
         """Masks and image around the structures, along P, I, R."""
         masks = [mask.reoriented(PIR) for mask in (self.semantic, self.instance)]
         box = bounding_box(masks[0].array, MARGIN) or (slice(0, 1),) * 3
         arrays = [np.ascontiguousarray(mask.array[box]) for mask in masks]
         image = np.ascontiguousarray(self.upright_image.array[box], np.float32)
-        return Crop(*arrays, image, masks[0].cropped(box).affine, masks[0].spacing_mm)
+        return ScanCrop(*arrays, image, masks[0].cropped(box).affine, masks[0].spacing_mm)
 
     @cached_property
-    def vertebrae(self) -> list[Row]:
+    def vertebrae(self) -> list[MeasuredRow]:
         """Rows of the vertebrae that were found, from top to bottom; fragments are none."""
         rows = [r for r in self.rows.get("vertebrae", ()) if r["index_from_top"] is not None]
         return sorted(rows, key=lambda row: row["index_from_top"])
 
     @cached_property
-    def bodies(self) -> list[Row]:
+    def bodies(self) -> list[MeasuredRow]:
         """Those of the vertebrae that have a body."""
         return [row for row in self.vertebrae if row["centroid_s_mm"] is not None]
 
     @property
-    def scan_row(self) -> Row:
+    def scan_row(self) -> MeasuredRow:
         """The row of the table `scans`."""
         return self.rows["scans"][0]
 
 
 @dataclass(frozen=True, eq=False)
-class Crop:
+class ScanCrop:
     """Arrays along P, I, R around the structures.
 
     Parameters
@@ -122,6 +122,6 @@ class Crop:
         return np.where(self.is_body & self.is_vertebra, self.instance, 0)
 
 
-def centroid_mm(row: Row) -> np.ndarray:
+def centroid_mm(row: MeasuredRow) -> np.ndarray:
     """Centroid of a row, RAS+ mm."""
     return np.array([row[f"centroid_{axis}_mm"] for axis in "ras"])

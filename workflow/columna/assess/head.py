@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from columna.anatomy import Semantic
-from columna.assess.evidence import Crop
+from columna.assess.evidence import ScanCrop
 from columna.label.anchors import MIN_SACRUM_MM3
 
 UPPER = (Semantic.SUPERIOR_ARTICULAR_LEFT, Semantic.SUPERIOR_ARTICULAR_RIGHT)
@@ -95,7 +95,7 @@ class Sign(NamedTuple):
     weight: float
 
 
-def pieces_of(crop: Crop) -> list[Piece]:
+def pieces_of(crop: ScanCrop) -> list[Piece]:
     """Vertebrae with a body, from top to bottom."""
     pieces = []
     for label, box in enumerate(ndimage.find_objects(crop.instance * crop.is_vertebra), start=1):
@@ -110,7 +110,7 @@ def pieces_of(crop: Crop) -> list[Piece]:
     return sorted(pieces, key=lambda piece: piece.centre_mm[1])
 
 
-def sacrum_below(crop: Crop, _: list[Piece]) -> float | None:
+def sacrum_below(crop: ScanCrop, _: list[Piece]) -> float | None:
     """Share of the bodies' voxels that lie above the centre of the sacrum, as 1 to -1."""
     sacrum_n = (crop.semantic == Semantic.SACRUM).sum(axis=(0, 2))
     bodies_n = crop.is_body.sum(axis=(0, 2))
@@ -120,7 +120,7 @@ def sacrum_below(crop: Crop, _: list[Piece]) -> float | None:
     return 2 * float(bodies_n[np.arange(len(bodies_n)) < centre].sum() / bodies_n.sum()) - 1
 
 
-def cord_above(crop: Crop, _: list[Piece]) -> float | None:
+def cord_above(crop: ScanCrop, _: list[Piece]) -> float | None:
     """Share of the cord in the canal, upper third minus lower third."""
     cord_n = crop.is_cord.sum(axis=(0, 2))
     canal_n = crop.is_canal.sum(axis=(0, 2))
@@ -133,19 +133,19 @@ def cord_above(crop: Crop, _: list[Piece]) -> float | None:
     return float(upper - lower)
 
 
-def bodies_apart(_: Crop, pieces: list[Piece]) -> float | None:
+def bodies_apart(_: ScanCrop, pieces: list[Piece]) -> float | None:
     """Growth of the distance between bodies, per level."""
     return _trend(
         [float(np.linalg.norm(b.centre_mm - a.centre_mm)) for a, b in pairwise(_inner(pieces))]
     )
 
 
-def bodies_deepen(_: Crop, pieces: list[Piece]) -> float | None:
+def bodies_deepen(_: ScanCrop, pieces: list[Piece]) -> float | None:
     """Growth of the bodies' depth, per level."""
     return _trend([piece.depth_mm for piece in _inner(pieces)])
 
 
-def bodies_enlarge(_: Crop, pieces: list[Piece]) -> float | None:
+def bodies_enlarge(_: ScanCrop, pieces: list[Piece]) -> float | None:
     """Growth of the bodies' largest sagittal section, per level."""
     return _trend([piece.section_mm2 for piece in _inner(pieces)])
 
@@ -162,7 +162,7 @@ def _trend(sizes: list[float]) -> float | None:
     return float(stats.theilslopes(np.log(np.maximum(sizes, 1e-3)))[0])
 
 
-def pedicles_above(_: Crop, pieces: list[Piece]) -> float | None:
+def pedicles_above(_: ScanCrop, pieces: list[Piece]) -> float | None:
     """How far above the centre of their body pedicles spring from it, in heights of the body."""
     heights = []
     for piece in pieces:
@@ -176,7 +176,7 @@ def pedicles_above(_: Crop, pieces: list[Piece]) -> float | None:
     return float(np.median(heights)) if len(heights) >= MIN_VERTEBRAE else None
 
 
-def processes_swapped(_: Crop, pieces: list[Piece]) -> float | None:
+def processes_swapped(_: ScanCrop, pieces: list[Piece]) -> float | None:
     """-1 where most inferior articular processes lie above the superior ones, else None.
 
     Networks that learned from upright spines call the upper one superior, so the usual order says
@@ -194,7 +194,7 @@ def processes_swapped(_: Crop, pieces: list[Piece]) -> float | None:
 class _Known(NamedTuple):
     """A sign, the value at which it is sure, and how much it counts."""
 
-    look: Callable[[Crop, list[Piece]], float | None]
+    look: Callable[[ScanCrop, list[Piece]], float | None]
     sure: float
     weight: float
 
@@ -211,7 +211,7 @@ SIGNS = (
 """Chosen on what networks made of 48 scans, upright and upside down (benchmarks/orientation.py)."""
 
 
-def head_signs(crop: Crop, pieces: list[Piece]) -> list[Sign]:
+def head_signs(crop: ScanCrop, pieces: list[Piece]) -> list[Sign]:
     """All signs that the masks show; `pieces` as `pieces_of` gives them."""
     looked = ((known, known.look(crop, pieces)) for known in SIGNS)
     return [

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import Semantic
-from columna.assess.evidence import Crop, QualityContext, centroid_mm
+from columna.assess.evidence import QualityContext, ScanCrop, centroid_mm
 from columna.assess.finding import Finding, found
 from columna.images.intensity import signal_range
 from columna.images.volume import PIR
@@ -35,7 +35,7 @@ def image_findings(context: QualityContext) -> Iterator[Finding]:
     yield _sharpness(crop, tissues["csf"])
 
 
-def _tissues(crop: Crop) -> dict[str, np.ndarray]:
+def _tissues(crop: ScanCrop) -> dict[str, np.ndarray]:
     """Name -> signal of its voxels away from its edges."""
     masks = {
         "csf": crop.is_canal & ~_grown(crop.is_cord),
@@ -139,7 +139,7 @@ def _energy(context: QualityContext) -> Iterator[Finding]:
     yield _ratio("foreground_energy_ratio", inside, outside)
 
 
-def _bias_gradient(context: QualityContext, crop: Crop) -> Finding:
+def _bias_gradient(context: QualityContext, crop: ScanCrop) -> Finding:
     """Straight line through the median signals of the bodies along the spine."""
     rule_id = "bias_gradient"
     signals = dict(_by_body(crop))
@@ -157,7 +157,7 @@ def _bias_gradient(context: QualityContext, crop: Crop) -> Finding:
     return found(rule_id, 100 * 100 * np.polyfit(along, levels, 1)[0] / levels.mean())
 
 
-def _by_body(crop: Crop) -> Iterator[tuple[int, np.ndarray]]:
+def _by_body(crop: ScanCrop) -> Iterator[tuple[int, np.ndarray]]:
     """Label and signal of every body."""
     labels = crop.bodies[crop.bodies > 0]
     values = crop.image[crop.bodies > 0]
@@ -167,7 +167,7 @@ def _by_body(crop: Crop) -> Iterator[tuple[int, np.ndarray]]:
     yield from zip(occurring.tolist(), parts, strict=bool(len(occurring)))
 
 
-def _slice_displacement(crop: Crop) -> Finding:
+def _slice_displacement(crop: ScanCrop) -> Finding:
     """Shift of the bodies' centroids between neighbouring slices, common trend removed."""
     rule_id = "slice_displacement"
     shifts = _slice_shifts(crop)
@@ -180,7 +180,7 @@ def _slice_displacement(crop: Crop) -> Finding:
     return found(rule_id, np.abs(common - np.median(common, axis=1, keepdims=True)).max())
 
 
-def _slice_shifts(crop: Crop) -> np.ndarray | None:
+def _slice_shifts(crop: ScanCrop) -> np.ndarray | None:
     """Shift in mm along P and I, of every body, from slice to slice: shape (2, bodies, slices-1).
 
     Slices that show less than `LARGE_SECTION` of a body do not count (NaN): its rim is uneven.
@@ -200,7 +200,7 @@ def _slice_shifts(crop: Crop) -> np.ndarray | None:
     return np.diff(centres, axis=2)
 
 
-def _sharpness(crop: Crop, csf: np.ndarray) -> Finding:
+def _sharpness(crop: ScanCrop, csf: np.ndarray) -> Finding:
     """How steep the signal is on the edge of the canal that faces the bodies."""
     edge = _grown(crop.is_canal) & ~_shrunk(crop.is_canal)
     border = edge & _grown(crop.is_body, 3)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from columna.anatomy import BODY, ENDPLATES, POSTERIOR_ELEMENTS, Semantic, semantic_names
-from columna.assess.evidence import Crop, QualityContext, centroid_mm
+from columna.assess.evidence import QualityContext, ScanCrop, centroid_mm
 from columna.assess.finding import Finding, found
 
 REACH_MM = {
@@ -33,7 +33,7 @@ def mask_findings(context: QualityContext) -> Iterator[Finding]:
     yield from _leakage(context, crop)
 
 
-def _agreement(crop: Crop) -> Iterator[Finding]:
+def _agreement(crop: ScanCrop) -> Iterator[Finding]:
     """Compare the union of vertebra instances with the union of vertebra structures."""
     structures = np.isin(crop.semantic, (*BODY, *POSTERIOR_ELEMENTS))
     others = np.isin(crop.semantic, (*ENDPLATES, Semantic.DENS))
@@ -51,7 +51,7 @@ def _agreement(crop: Crop) -> Iterator[Finding]:
         yield found("body_without_instance", None, "not_segmented")
 
 
-def _canal(crop: Crop) -> Iterator[Finding]:
+def _canal(crop: ScanCrop) -> Iterator[Finding]:
     rows = np.flatnonzero(crop.is_canal.any(axis=(0, 2)))
     if len(rows):
         longest = int(np.diff(rows).max(initial=1)) - 1
@@ -72,14 +72,14 @@ def _canal(crop: Crop) -> Iterator[Finding]:
         yield found("cord_in_canal", None, "not_segmented")
 
 
-def _spine_share(context: QualityContext, crop: Crop) -> Finding:
+def _spine_share(context: QualityContext, crop: ScanCrop) -> Finding:
     """Rows that show a body and the canal, over all rows that were imaged."""
     rows = crop.is_body.any(axis=(0, 2)) & crop.is_canal.any(axis=(0, 2))
     imaged_n = int(context.fov.stop[1] - context.fov.start[1])
     return found("spine_share", min(int(rows.sum()) / imaged_n, 1.0))
 
 
-def _leakage(context: QualityContext, crop: Crop) -> Iterator[Finding]:
+def _leakage(context: QualityContext, crop: ScanCrop) -> Iterator[Finding]:
     curve = _curve(context)
     for label, name in semantic_names().items():
         index = np.flatnonzero(crop.semantic == label) if label in REACH_MM else ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import DISC_OFFSET
-from columna.assess.evidence import QualityContext, Row, centroid_mm
+from columna.assess.evidence import MeasuredRow, QualityContext, centroid_mm
 from columna.assess.finding import Finding, found
 from columna.assess.rules import all_rules
 from columna.measure.tools.robust import huber_fit
@@ -55,7 +55,7 @@ def _neighbour_z(context: QualityContext, rule_id: str) -> Iterator[Finding]:
         yield found(rule_id, scores.get(place), lack, row["vertebra"])
 
 
-def _lack(row: Row, column: str) -> str:
+def _lack(row: MeasuredRow, column: str) -> str:
     """Why a vertebra has no value in `column`, or none that can be compared."""
     if row["level"] in NOT_LIKE_OTHERS:
         return "not_applicable"
@@ -104,7 +104,7 @@ def _discs_between(context: QualityContext) -> Iterator[Finding]:
 
 
 def _endplates(context: QualityContext) -> Iterator[Finding]:
-    coverage: defaultdict[str, list[Row]] = defaultdict(list)
+    coverage: defaultdict[str, list[MeasuredRow]] = defaultdict(list)
     for row in context.rows.get("endplates", ()):
         coverage[row["vertebra"]].append(row)
     for vertebra in context.vertebrae:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from columna.anatomy import L5, L6, SACRUM, T12, T13, levels
-from columna.assess.evidence import QualityContext, Row, centroid_mm
+from columna.assess.evidence import MeasuredRow, QualityContext, centroid_mm
 from columna.assess.finding import Finding, found
 from columna.tables.vertebrae import MEASURED
 
@@ -42,7 +42,7 @@ def order_findings(context: QualityContext) -> Iterator[Finding]:
     yield from _spacing(rows)
 
 
-def _gaps(named: list[Row], has_sacrum: bool) -> int:
+def _gaps(named: list[MeasuredRow], has_sacrum: bool) -> int:
     """Places where a level that every spine has is skipped."""
     chain = list(levels())
     places = sorted({chain.index(_label(row)) for row in named})
@@ -52,16 +52,16 @@ def _gaps(named: list[Row], has_sacrum: bool) -> int:
     return sum(bool(between - set(OPTIONAL)) for between in skipped)
 
 
-def _label(row: Row) -> int:
+def _label(row: MeasuredRow) -> int:
     return next(label for label, level in levels().items() if level.name == row["level"])
 
 
-def _inversions(named: list[Row]) -> int:
+def _inversions(named: list[MeasuredRow]) -> int:
     """Vertebrae that lie above the one that anatomy puts above them."""
     return sum(a["index_from_top"] > b["index_from_top"] for a, b in pairwise(named))
 
 
-def _confidence(named: list[Row]) -> Finding:
+def _confidence(named: list[MeasuredRow]) -> Finding:
     known = [row["level_confidence_ratio"] for row in named]
     known = [value for value in known if value is not None]
     if known:
@@ -80,7 +80,7 @@ def _coverage(context: QualityContext) -> Finding:
     return found("coverage_expected", missing)
 
 
-def _expected(context: QualityContext, before: Row, last: Row, most: int) -> int:
+def _expected(context: QualityContext, before: MeasuredRow, last: MeasuredRow, most: int) -> int:
     """How many bodies after `last` have their place inside the field of view, at most `most`."""
     place = centroid_mm(last)
     step = place - centroid_mm(before)
@@ -97,7 +97,7 @@ def _expected(context: QualityContext, before: Row, last: Row, most: int) -> int
     return most
 
 
-def _levels_above(row: Row) -> int:
+def _levels_above(row: MeasuredRow) -> int:
     """Levels with a body that every spine has above `row`; many where it has no name."""
     usual = [n for n in levels() if n not in (T13, L6)]
     if row["level"] is None:
@@ -105,14 +105,14 @@ def _levels_above(row: Row) -> int:
     return sum(levels()[n].level_order < row["level_order"] for n in usual) - 1  # C1 has no body
 
 
-def _levels_below(row: Row) -> int:
+def _levels_below(row: MeasuredRow) -> int:
     usual = [n for n in levels() if n not in (T13, L6)]
     if row["level"] is None:
         return len(usual)
     return sum(levels()[n].level_order > row["level_order"] for n in usual)
 
 
-def _spacing(rows: list[Row]) -> Iterator[Finding]:
+def _spacing(rows: list[MeasuredRow]) -> Iterator[Finding]:
     """Distance of every body to the next one against the distances around."""
     centres = [None if r["centroid_s_mm"] is None else centroid_mm(r) for r in rows]
     is_whole = [row["presence"] in MEASURED for row in rows]

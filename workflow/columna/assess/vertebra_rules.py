@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from columna.anatomy import POSTERIOR_ELEMENTS, Semantic
-from columna.assess.evidence import Crop, QualityContext, Row
+from columna.assess.evidence import MeasuredRow, QualityContext, ScanCrop
 from columna.assess.finding import Finding, found
 from columna.measure.tools.topology import topology
 
@@ -44,7 +44,7 @@ class PosteriorParts:
     right_mm: dict[tuple[int, int], float]
 
     @classmethod
-    def of(cls, crop: Crop) -> "PosteriorParts":
+    def of(cls, crop: ScanCrop) -> "PosteriorParts":
         """Count the parts of all vertebrae in one pass."""
         index = np.flatnonzero(crop.is_vertebra & np.isin(crop.semantic, POSTERIOR_ELEMENTS))
         vertebra = crop.instance.reshape(-1)[index].astype(int)
@@ -92,7 +92,7 @@ def _cut_labels(context: QualityContext) -> set[int]:
     return {r["label"] for r in rows if r["mask"] == "instance" and any(r[face] for face in faces)}
 
 
-def _subregions(row: Row, parts: PosteriorParts, is_cut: bool) -> Finding:
+def _subregions(row: MeasuredRow, parts: PosteriorParts, is_cut: bool) -> Finding:
     rule_id, item = "subregion_missing", row["vertebra"]
     if row["level"] == "C1":
         return found(rule_id, None, "not_applicable", item)
@@ -102,7 +102,7 @@ def _subregions(row: Row, parts: PosteriorParts, is_cut: bool) -> Finding:
     return found(rule_id, missing_n, item=item)
 
 
-def _symmetry(row: Row) -> Finding:
+def _symmetry(row: MeasuredRow) -> Finding:
     """Compare the processes of both sides that are whole (cut ones have no volume)."""
     pairs = [[row[f"{name}_{side}_volume_mm3"] for side in ("left", "right")] for name in PAIRED]
     whole = [pair for pair in pairs if all(pair)]
@@ -113,7 +113,7 @@ def _symmetry(row: Row) -> Finding:
     return found("lr_symmetry", np.log(left / right), item=row["vertebra"])
 
 
-def _swap(row: Row, parts: PosteriorParts) -> Finding:
+def _swap(row: MeasuredRow, parts: PosteriorParts) -> Finding:
     """How far the right processes lie to the right of the left ones."""
     left, right = (parts.centre_right_mm(row["spineps_label"], side) for side in (LEFT, RIGHT))
     if left is None or right is None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from columna.batch import attempts
 from columna.batch.isolate import Ending, Postponed, guarded
-from columna.batch.plan import Task
+from columna.batch.plan import ScanTask
 from columna.results.store import Record
 from columna.stages.base import Stage
 
 
-def process(stage: Stage, task: Task) -> Record | Postponed:
+def process(stage: Stage, task: ScanTask) -> Record | Postponed:
     """All three parts, with nothing going on beside them."""
     scan_id = task.scan.scan_id
     attempts.mark(stage, scan_id, (task.deaths or 0) + 1)
@@ -23,13 +23,13 @@ def process(stage: Stage, task: Task) -> Record | Postponed:
     return finish(stage, task, result, load_seconds + seconds)
 
 
-def load(stage: Stage, task: Task) -> Any:
+def load(stage: Stage, task: ScanTask) -> Any:
     """Read a scan while another one is being computed."""
     attempts.mark(stage, task.scan.scan_id, task.deaths or 0)
     return guarded(task.scan.scan_id, stage.load, task.scan)
 
 
-def compute(stage: Stage, task: Task, item: Any) -> Any:
+def compute(stage: Stage, task: ScanTask, item: Any) -> Any:
     """Compute a scan of `load` while others are read and written."""
     before = task.deaths or 0
     attempts.mark(stage, task.scan.scan_id, before + 1)
@@ -38,7 +38,7 @@ def compute(stage: Stage, task: Task, item: Any) -> Any:
     return result
 
 
-def finish(stage: Stage, task: Task, result: Any, seconds: float) -> Record | Postponed:
+def finish(stage: Stage, task: ScanTask, result: Any, seconds: float) -> Record | Postponed:
     """Write the result of a scan, then its record."""
     scan_id = task.scan.scan_id
     saved, save_seconds = timed(_then, result, task, lambda r: stage.save(task.scan, r))
@@ -66,14 +66,14 @@ def timed(step: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     return step(*arguments), time.perf_counter() - began
 
 
-def _then(item: Any, task: Task, step: Callable[[Any], Any]) -> Any:
+def _then(item: Any, task: ScanTask, step: Callable[[Any], Any]) -> Any:
     """Go on with `step` unless the scan has already ended or is postponed."""
     if isinstance(item, Ending | Postponed):
         return item
     return guarded(task.scan.scan_id, step, item)
 
 
-def _record(stage: Stage, task: Task, saved: Any, seconds: float) -> Record:
+def _record(stage: Stage, task: ScanTask, saved: Any, seconds: float) -> Record:
     """How a scan ended: `saved` is a `Saved`, or an `Ending`."""
     ended = isinstance(saved, Ending)
     return Record(

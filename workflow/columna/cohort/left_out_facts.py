@@ -10,7 +10,7 @@ import pandas as pd
 
 from columna.cohort.candidates import accepted
 from columna.prepare.modality import acquisition_facts
-from columna.prepare.sidecars import Names, json_names, read_sidecar
+from columna.prepare.sidecars import FileNames, json_names, read_sidecar
 
 THREADS = 16
 
@@ -27,7 +27,7 @@ def left_out_facts(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(facts, paths.index, dtype=object).reindex(rows.index)
 
 
-def _facts(path: str, names_in: Callable[[str], Names]) -> str:
+def _facts(path: str, names_in: Callable[[str], FileNames]) -> str:
     file = Path(path)
     facts = acquisition_facts(file, read_sidecar(file, names_in))
     return json.dumps({name: value for name, value in facts.items() if value is not None})

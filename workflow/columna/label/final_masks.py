@@ -18,12 +18,12 @@ from columna.images.volume import (
 from columna.label.articular import settle_articular
 from columna.label.c2 import merge_split_c2
 from columna.label.components import INFERIOR, find_components
-from columna.label.derived import Column, add_derived
+from columna.label.derived import LabelColumn, add_derived
 from columna.label.missing import assign_missing
 from columna.label.naming import NAMERS, Namer, Naming
 from columna.label.order import order_instances
 from columna.label.result import LabelResult
-from columna.label.seen_spine import Spine
+from columna.label.seen_spine import SeenSpine
 from columna.label.spinous import move_posterior_elements
 
 CROP_MARGIN_MM = 1.5
@@ -67,7 +67,7 @@ def label_masks(
     voxel_mm3 = grid.voxel_volume_mm3
     instance = merge_split_c2(semantic, instance, spaces, voxel_mm3)
     instance = order_instances(move_posterior_elements(semantic, instance))
-    spine = Spine(semantic, instance, spaces, upright, box)
+    spine = SeenSpine(semantic, instance, spaces, upright, box)
     naming = (namer or NAMERS[settings.naming])(spine)
     column = _column(spine, naming)
     instance = _relabelled(instance, naming)
@@ -93,12 +93,12 @@ def _working_masks(
     return box, semantic, instance
 
 
-def _column(spine: Spine, naming: Naming) -> Column | None:
+def _column(spine: SeenSpine, naming: Naming) -> LabelColumn | None:
     labels = {named.instance: named.label for named in naming.instances}
     vertebrae = [(labels[i], float(spine.centres[i, INFERIOR])) for i in spine.levels]
     rows = (spine.semantic == Semantic.SACRUM).sum(axis=(0, 2))
     sacrum = float(np.average(np.arange(len(rows)), weights=rows)) if rows.any() else None
-    return Column.of(vertebrae, sacrum)
+    return LabelColumn.of(vertebrae, sacrum)
 
 
 def _relabelled(instance: np.ndarray, naming: Naming) -> np.ndarray:
@@ -117,7 +117,7 @@ def _placed(array: np.ndarray, box: Box, upright: Volume, grid: Volume) -> Volum
     return Volume(restored.array, grid.affine)
 
 
-def level_entries(naming: Naming, spine: Spine) -> list[dict[str, Any]]:
+def level_entries(naming: Naming, spine: SeenSpine) -> list[dict[str, Any]]:
     """Names as `LabelResult.levels` holds them."""
     return [
         {

@@ -25,7 +25,7 @@ DISTANT = 1.6
 
 
 @dataclass(frozen=True, eq=False)
-class Spine:
+class SeenSpine:
     """Masks in (P, I, R) with an empty frame, instances numbered 1..n from top to bottom.
 
     Parameters

@@ -1,7 +1,6 @@
 """Rows of the tables about what joins the vertebrae: discs, canal and cord, the whole spine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from columna.measure.anatomy.canal import Canal
 from columna.measure.anatomy.cord_end import cord_end
@@ -15,8 +14,7 @@ from columna.measure.rows.cord_canal import cord_canal_rows
 from columna.measure.rows.discs import disc_rows
 from columna.measure.rows.spine import spine_row
 from columna.measure.tools.regions import Region
-
-Row = dict[str, Any]
+from columna.tables.schema import Row
 
 
 def column_rows(

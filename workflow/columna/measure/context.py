@@ -30,7 +30,7 @@ class Vertebra:
         1 = topmost.
     is_fragment
         Whether it is a piece of bone that is no vertebra of its own (see
-        `columna.label.seen_spine.Spine.pieces`).
+        `columna.label.seen_spine.SeenSpine.pieces`).
     """
 
     label: int

@@ -77,7 +77,7 @@ DAMAGED: dict[str, tuple[Callable[[Volume, Path], None], str, str]] = {
 """Participant -> how to write the file, how the scan should end, what it is."""
 
 
-class Case(NamedTuple):
+class DemoRow(NamedTuple):
     """A row of the demo cohort's sheet."""
 
     participant_id: str
@@ -109,19 +109,19 @@ def write_demo_cohort(folder: Path) -> Path:
     sheet = folder / "cohort.tsv"
     text = StringIO(newline="")
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerows([Case._fields, *cases])
+    writer.writerows([DemoRow._fields, *cases])
     write_text(sheet, text.getvalue())
     return sheet
 
 
-def _write_phantoms(folder: Path) -> Iterator[Case]:
+def _write_phantoms(folder: Path) -> Iterator[DemoRow]:
     for name, (settings, expected, what) in PHANTOMS.items():
         case = _case(name, "T2w", expected, what)
         write_phantom(make_phantom(settings), (folder / case.path).parent, case.participant_id)
         yield case
 
 
-def _copy_real(folder: Path) -> Iterator[Case]:
+def _copy_real(folder: Path) -> Iterator[DemoRow]:
     for name, (file, expected, what) in REAL.items():
         suffix = file.removesuffix(".nii.gz").rpartition("_")[2]
         case = _case(name, suffix, expected, what)
@@ -130,7 +130,7 @@ def _copy_real(folder: Path) -> Iterator[Case]:
         yield case
 
 
-def _write_damaged(folder: Path) -> Iterator[Case]:
+def _write_damaged(folder: Path) -> Iterator[DemoRow]:
     image = make_phantom(BASE).image
     for name, (write, expected, what) in DAMAGED.items():
         case = _case(name, "T2w", expected, what)
@@ -138,10 +138,10 @@ def _write_damaged(folder: Path) -> Iterator[Case]:
         yield case
 
 
-def _missing() -> Iterator[Case]:
+def _missing() -> Iterator[DemoRow]:
     yield _case("missing", "T2w", "missing_file", "a file that does not exist")
 
 
-def _case(name: str, suffix: str, expected: str, what: str) -> Case:
+def _case(name: str, suffix: str, expected: str, what: str) -> DemoRow:
     participant, scan = f"sub-{name}", f"sub-{name}_{suffix}"
-    return Case(participant, "", scan, f"{participant}/anat/{scan}.nii.gz", expected, what)
+    return DemoRow(participant, "", scan, f"{participant}/anat/{scan}.nii.gz", expected, what)

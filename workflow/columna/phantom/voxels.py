@@ -13,7 +13,7 @@ Coordinates = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Grid:
+class VoxelGrid:
     """Shape and voxel-to-RAS affine."""
 
     shape: tuple[int, int, int]
@@ -51,7 +51,7 @@ class Grid:
         return tuple(slice(0, n) for n in self.shape)
 
 
-def make_grid(settings: PhantomSettings, centre: np.ndarray, fov_mm: np.ndarray) -> Grid:
+def make_grid(settings: PhantomSettings, centre: np.ndarray, fov_mm: np.ndarray) -> VoxelGrid:
     """Grid of `fov_mm` (towards posterior, inferior, right) around `centre` (RAS mm)."""
     spacing = np.asarray(settings.spacing_mm)
     shape = np.maximum(np.round(fov_mm / spacing), 1).astype(int)
@@ -62,7 +62,7 @@ def make_grid(settings: PhantomSettings, centre: np.ndarray, fov_mm: np.ndarray)
     change = ornt_transform(axcodes2ornt(PIR), axcodes2ornt(settings.orientation))
     out_shape = np.empty(3, int)
     out_shape[change[:, 0].astype(int)] = shape
-    return Grid(tuple(int(n) for n in out_shape), affine @ inv_ornt_aff(change, shape))
+    return VoxelGrid(tuple(int(n) for n in out_shape), affine @ inv_ornt_aff(change, shape))
 
 
 def _tilt(degrees: float) -> np.ndarray:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from columna.files import sha256_json, stamp
-from columna.prepare.sidecars import Names, sidecar_paths
+from columna.prepare.sidecars import FileNames, sidecar_paths
 from columna.results.manifest import MASKS, ScanEntry
 
 
 def source_files(
-    scan: ScanEntry, names_in: Callable[[str], Names] | None = None
+    scan: ScanEntry, names_in: Callable[[str], FileNames] | None = None
 ) -> dict[str, Path]:
     """Every file of the cohort that is read for `scan`, by what it is.
 
@@ -20,7 +20,7 @@ def source_files(
     return {"input": scan.path, **{f"sidecar {n}": path for n, path in sidecars}, **masks}
 
 
-def scan_state(scan: ScanEntry, names_in: Callable[[str], Names] | None = None) -> str | None:
+def scan_state(scan: ScanEntry, names_in: Callable[[str], FileNames] | None = None) -> str | None:
     """Digest of a scan's row in its manifest and of size and time of all its source files.
 
     Equal states mean that there is nothing to compute; different ones, that a job has to look at

@@ -12,10 +12,10 @@ from columna.models.device import choose_device
 from columna.train.networks import instance_training, semantic_training
 from columna.train.networks.curves import write_curves
 from columna.train.networks.held_out import validation_points
-from columna.train.networks.loop import Monitor, Point, TrainSettings, train
+from columna.train.networks.loop import CurvePoint, Monitor, TrainSettings, train
 from columna.train.networks.model_folders import EXPORTS
 from columna.train.networks.start import starting_weights
-from columna.train.networks.task import Task
+from columna.train.networks.task import TrainingTask
 from columna.train.recipe import TrainConfig
 from columna.train.samples.label_sets import label_sets
 from columna.train.samples.stream import Stream, held_out
@@ -94,7 +94,7 @@ def train_phase(
     return folder / "model"
 
 
-def make_task(name: str, config: TrainConfig) -> Task:
+def make_task(name: str, config: TrainConfig) -> TrainingTask:
     """Make the task of a phase; phase 1 knows the labels of the recipe's datasets."""
     return (
         instance_training.TASK
@@ -126,7 +126,7 @@ def choose_training_format(compute: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _looks(task: Task, config: TrainConfig, folder: Path) -> list[Monitor]:
+def _looks(task: TrainingTask, config: TrainConfig, folder: Path) -> list[Monitor]:
     """The early look on real scans, where the recipe names any and the machine can take it."""
     if config.looks.sheet is None:
         return []
@@ -138,7 +138,7 @@ def _looks(task: Task, config: TrainConfig, folder: Path) -> list[Monitor]:
         return []
     looks = Looks(task.name, config, folder / "looks")
 
-    def look(step: int, network: nn.Module) -> list[Point]:
+    def look(step: int, network: nn.Module) -> list[CurvePoint]:
         return looks.take(step, network)
 
     return [Monitor(config.looks.every, look)]

@@ -17,11 +17,11 @@ from columna.upkeep.stale import look
 THREADS = 4
 MODELS = ("model-semantic", "model-instance")
 
-Finding = tuple[str, str]
+CheckResult = tuple[str, str]
 """A scan, a batch or ``tables``, and what is wrong with it."""
 
 
-def check_run(layout: Layout, config: Config, content: bool) -> Iterator[Finding]:
+def check_run(layout: Layout, config: Config, content: bool) -> Iterator[CheckResult]:
     """Tell what is no longer true of a run; the next `snakemake` computes it again.
 
     Parameters
@@ -83,7 +83,7 @@ def failed_scans(layout: Layout) -> list[str]:
     ]
 
 
-def _check_contents(layout: Layout) -> Iterator[Finding]:
+def _check_contents(layout: Layout) -> Iterator[CheckResult]:
     store = Store(layout)
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in list_batches(layout.index):
@@ -140,7 +140,7 @@ class _Contents:
         return None
 
 
-def _check_own(layout: Layout, name: str, own: Iterable[Files]) -> Iterator[Finding]:
+def _check_own(layout: Layout, name: str, own: Iterable[Files]) -> Iterator[CheckResult]:
     """Compare tables and shards with a receipt, and drop it if they differ."""
     for path, known in ((path, known) for files in own for path, known in files.items()):
         if not has_identity(layout.root / path, known, content=True):

@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 
 from columna.config import Config, config_sha256
 from columna.files import has_identity
-from columna.prepare.sidecars import Names, json_names
+from columna.prepare.sidecars import FileNames, json_names
 from columna.results.layout import STAGES, Layout
 from columna.results.manifest import list_batches, read_manifest
 from columna.results.scan_files import scan_state
@@ -114,7 +114,7 @@ def look(layout: Layout, config: Config) -> RunState:
 
 
 def _look_at(
-    layout: Layout, bases: Mapping[str, str], names_in: Callable[[str], Names], batch: str
+    layout: Layout, bases: Mapping[str, str], names_in: Callable[[str], FileNames], batch: str
 ) -> tuple[Stale, str | None, Receipt | None]:
     """What is stale in a batch, the first stage that has not ended, and the receipt."""
     found = Stale()
@@ -136,7 +136,7 @@ def _compare_sources(
     layout: Layout,
     batch: str,
     receipt: Receipt,
-    names_in: Callable[[str], Names],
+    names_in: Callable[[str], FileNames],
 ) -> None:
     gone = set(receipt.scans)
     for scan in read_manifest(layout.manifest(batch)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.measure.anatomy.sites import Sites
+from columna.measure.anatomy.sites import CanalSites
 from columna.measure.anatomy.spaces import Space
 from columna.tables.common import SAGITTAL_CODES
 
@@ -34,7 +34,7 @@ class CordEnd:
     point_mm: np.ndarray
 
 
-def cord_end(spaces: Sequence[Space], sites: Sites) -> CordEnd | None:
+def cord_end(spaces: Sequence[Space], sites: CanalSites) -> CordEnd | None:
     """Find the caudal end of the last stretch of cord; None if it is not seen.
 
     Parameters

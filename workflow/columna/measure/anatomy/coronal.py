@@ -1,7 +1,6 @@
 """The coronal curve (morphometrics G13)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,8 +9,7 @@ from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import S1, Ends
 from columna.measure.anatomy.frame import unit
 from columna.tables.common import LATERAL_CUT
-
-Row = dict[str, Any]
+from columna.tables.schema import Row
 
 LEAST_APART = 2
 """End vertebrae of a curve are at least so many levels apart."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +12,13 @@ from columna.measure.anatomy.frame import unit
 from columna.measure.anatomy.geometry import Geometry
 from columna.measure.tools.statuses import commonest
 from columna.tables.common import SAGITTAL_CODES
+from columna.tables.schema import Row
 
-Row = dict[str, Any]
 S1 = levels()[SACRUM].name
 ORDER = {level.name: level.level_order for level in levels().values()}
 """Level -> anatomical rank."""
+EndName = tuple[str, str]
+"""Level and side of an endplate."""
 
 
 @dataclass(frozen=True, eq=False)

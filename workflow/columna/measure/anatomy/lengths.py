@@ -1,21 +1,18 @@
 """Lengths along the spine's curve, sums of heights, and offsets in the scanner frame."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from columna.measure.anatomy.corners import sacral_corner
-from columna.measure.anatomy.endplate_ends import S1, Ends
+from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.finish import Missing
+from columna.tables.schema import Row
 
-Row = dict[str, Any]
-End = tuple[str, str]
-
-LENGTHS: dict[str, tuple[End, End]] = {
+LENGTHS: dict[str, tuple[EndName, EndName]] = {
     "c2_s1": (("C2", "inferior"), (S1, "superior")),
     "c7_s1": (("C7", "superior"), (S1, "superior")),
     "t1_l5": (("T1", "superior"), ("L5", "inferior")),

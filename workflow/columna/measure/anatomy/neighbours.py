@@ -1,15 +1,14 @@
 """A vertebra against its neighbours (morphometrics 5.3)."""
 
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from columna.measure.tools.robust import huber_fit
 from columna.tables.common import LATERAL_CUT
 from columna.tables.finish import Missing
+from columna.tables.schema import Row
 
-Row = dict[str, Any]
 REACH = 4
 """Levels up and down that the expected height comes from."""
 LEAST_NEIGHBOURS = 4

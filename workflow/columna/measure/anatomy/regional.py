@@ -1,33 +1,30 @@
 """Regional sagittal angles, and the largest lordotic arc (morphometrics G12)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from columna.measure.anatomy.angles import elevation_deg, sagittal_axes
 from columna.measure.anatomy.body import Body, Line
-from columna.measure.anatomy.endplate_ends import ORDER, S1, Ends, lordosis_deg
+from columna.measure.anatomy.endplate_ends import ORDER, S1, EndName, Ends, lordosis_deg
 from columna.measure.anatomy.visibility import weakest
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.finish import Missing
+from columna.tables.schema import Row
 
-Row = dict[str, Any]
-End = tuple[str, str]
-
-LORDOSES: dict[str, tuple[End, End]] = {
+LORDOSES: dict[str, tuple[EndName, EndName]] = {
     "cervical_lordosis": (("C2", "inferior"), ("C7", "inferior")),
     "lumbar_lordosis_l1_s1": (("L1", "superior"), (S1, "superior")),
     "lumbar_lordosis_l1_l5": (("L1", "superior"), ("L5", "inferior")),
     "lordosis_l4_s1": (("L4", "superior"), (S1, "superior")),
 }
-KYPHOSES: dict[str, tuple[End, End]] = {
+KYPHOSES: dict[str, tuple[EndName, EndName]] = {
     "thoracic_kyphosis_t4_t12": (("T4", "superior"), ("T12", "inferior")),
     "thoracic_kyphosis_t1_t12": (("T1", "superior"), ("T12", "inferior")),
     "thoracic_kyphosis_t5_t12": (("T5", "superior"), ("T12", "inferior")),
     "thoracolumbar_t10_l2": (("T10", "superior"), ("L2", "inferior")),
 }
-SLOPES: dict[str, End] = {
+SLOPES: dict[str, EndName] = {
     "t1_slope_scanner": ("T1", "superior"),
     "sacral_slope_scanner": (S1, "superior"),
 }
@@ -141,7 +138,7 @@ def thoracic_apex(ends: Ends) -> str | Missing:
     return _farthest(chest, chord, behind).level
 
 
-def _angle(stem: str, sign: float, upper: End, lower: End, ends: Ends) -> Row:
+def _angle(stem: str, sign: float, upper: EndName, lower: EndName, ends: Ends) -> Row:
     found = ends.find(*upper), ends.find(*lower)
     status = weakest(*(end.status for end in found))
     if status not in SAGITTAL_CODES:

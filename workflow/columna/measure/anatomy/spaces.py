@@ -3,14 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.geometry import Disc, Geometry
 from columna.measure.anatomy.sacral import SacralPlate
-
-Row = dict[str, Any]
+from columna.tables.schema import Row
 
 FOLLOWERS = {"T11": ("T12", "L1"), "T12": ("T13", "L1"), "L4": ("L5", "S1"), "L5": ("L6", "S1")}
 """Levels that may follow a level, where anatomy varies."""

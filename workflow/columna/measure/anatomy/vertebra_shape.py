@@ -1,7 +1,6 @@
 """Shape and direction of one vertebral body, as columns (morphometrics 5.3)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from columna.measure.anatomy.tissue import Tissue, ratio
 from columna.measure.tools.robust import finite_median
 from columna.tables.common import LATERAL_CUT
 from columna.tables.finish import Missing, or_missing
+from columna.tables.schema import Row
 
-Row = dict[str, Any]
 LEAST_SLICES_SIDE = 3
 LEAST_SLICES_WIDTH = 4
 _CONTACT_MM = 1.0

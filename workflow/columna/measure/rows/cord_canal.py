@@ -1,20 +1,18 @@
 """Rows of the table `cord_canal`: three sites of every level (morphometrics G11)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from columna.anatomy import SACRUM, levels
 from columna.measure.anatomy.canal import SectionMeasures
-from columna.measure.anatomy.sites import Site, Sites
+from columna.measure.anatomy.sites import CanalSite, CanalSites
 from columna.measure.anatomy.spaces import Space
 from columna.measure.context import MeasureContext
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.cord_canal import CORD_CANAL, SITES
 from columna.tables.finish import Missing, finish_row
-
-Row = dict[str, Any]
+from columna.tables.schema import Row
 
 _S1 = levels()[SACRUM].name
 _FROM_VERTEBRAE = (
@@ -29,7 +27,7 @@ _FROM_VERTEBRAE = (
 
 
 def cord_canal_rows(
-    context: MeasureContext, spaces: Sequence[Space], sites: Sites, cord_end_u: float | None
+    context: MeasureContext, spaces: Sequence[Space], sites: CanalSites, cord_end_u: float | None
 ) -> list[Row]:
     """Make the rows of a scan.
 
@@ -76,7 +74,7 @@ def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> Non
             canal["canal_body_ap_ratio"] = canal["canal_ap_mm"] / depth
 
 
-def _columns(site: Site, cord_end_u: float | None) -> Row:
+def _columns(site: CanalSite, cord_end_u: float | None) -> Row:
     """Columns of one site by itself."""
     m = site.measures
     cord = _cord_status(site, cord_end_u)
@@ -127,7 +125,7 @@ def _fluid(m: SectionMeasures, is_cut: bool) -> Row:
     }
 
 
-def _cord_status(site: Site, cord_end_u: float | None) -> str:
+def _cord_status(site: CanalSite, cord_end_u: float | None) -> str:
     if site.status not in SAGITTAL_CODES:
         return site.status
     if cord_end_u is not None and site.u[-1] > cord_end_u:

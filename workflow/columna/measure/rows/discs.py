@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -30,8 +29,7 @@ from columna.measure.tools.regions import Region
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.discs import DISCS
 from columna.tables.finish import Missing, finish_row, or_missing
-
-Row = dict[str, Any]
+from columna.tables.schema import Row
 
 _ABSENT = {
     "absent_outside_fov": "outside_fov",
@@ -70,7 +68,7 @@ def disc_rows(
     geometry, tissue
         Bones and discs, and the image (None where it is not at hand).
     """
-    measure = _Measure(context, regions, geometry, tissue)
+    measure = _DiscMeasures(context, regions, geometry, tissue)
     return [finish_row(DISCS, context.identity | measure.columns(space)) for space in spaces]
 
 
@@ -89,7 +87,7 @@ def upper_end_failure(body: Body) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _Measure:
+class _DiscMeasures:
     """Measures of one scan's disc spaces."""
 
     context: MeasureContext

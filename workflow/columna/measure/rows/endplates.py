@@ -1,7 +1,5 @@
 """Rows of the table `endplates`: two of each vertebral body, and the superior one of S1."""
 
-from typing import Any
-
 import numpy as np
 
 from columna.anatomy import SACRUM, levels
@@ -15,8 +13,8 @@ from columna.measure.tools.crops import Crop
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.endplates import ENDPLATES
 from columna.tables.finish import Missing, finish_row, or_missing
+from columna.tables.schema import Row
 
-Row = dict[str, Any]
 OUTWARD = {"superior": 1, "inferior": -1}
 _FROM_VERTEBRAE = ("vertebra", "level_status", "level", "region", "level_order")
 

@@ -1,7 +1,6 @@
 """The row of the table `scans` of a measured scan."""
 
 from collections.abc import Collection
-from typing import Any
 
 from columna.label.kinds import instance_kind
 from columna.measure.context import MeasureContext
@@ -9,9 +8,7 @@ from columna.measure.rows.unmeasured import UNKNOWN_COUNTS, input_facts, known_f
 from columna.tables.common import LATERAL_CUT
 from columna.tables.finish import finish_row
 from columna.tables.scans import SCANS
-from columna.tables.schema import REGIONS
-
-Row = dict[str, Any]
+from columna.tables.schema import REGIONS, Row
 
 VARIANTS = {
     (12, 5): "none",

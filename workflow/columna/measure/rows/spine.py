@@ -1,7 +1,6 @@
 """The row of the table `spine`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from columna.measure.anatomy.cord_end import CordEnd
 from columna.measure.anatomy.coronal import coronal_curve
@@ -14,9 +13,8 @@ from columna.measure.context import MeasureContext
 from columna.measure.tools.statuses import commonest
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.finish import Missing, finish_row, or_missing
+from columna.tables.schema import Row
 from columna.tables.spine import SPINE
-
-Row = dict[str, Any]
 
 LISTHESIS_MM = 3.0
 

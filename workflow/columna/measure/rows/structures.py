@@ -1,7 +1,6 @@
 """Rows of the table `structures`: every label of both masks."""
 
 from collections.abc import Callable
-from typing import Any
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels, semantic_names
 from columna.images.volume import Volume, bounding_box
@@ -15,9 +14,9 @@ from columna.measure.tools.signal import signals
 from columna.measure.tools.topology import topology
 from columna.tables.common import FACES
 from columna.tables.finish import finish_row
+from columna.tables.schema import Row
 from columna.tables.structures import STRUCTURES
 
-Row = dict[str, Any]
 _NO_MESH = {"volume_mesh_status": "disabled"}
 
 

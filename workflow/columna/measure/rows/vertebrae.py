@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,9 +21,8 @@ from columna.measure.context import MeasureContext, Vertebra
 from columna.measure.tools.regions import Region
 from columna.tables.common import LATERAL_CUT
 from columna.tables.finish import Missing, finish_row, or_missing
+from columna.tables.schema import Row
 from columna.tables.vertebrae import VERTEBRAE
-
-Row = dict[str, Any]
 
 SUBREGIONS = {
     "spinous": Semantic.SPINOUS_PROCESS,
@@ -84,7 +82,7 @@ def vertebra_rows(
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
     seen, pieces = ([v for v in found if v.is_fragment == side] for side in (False, True))
     repeated = repeated_levels(context, parts)
-    measure = _Measure(context, fov, settings.fov_margin_mm, geometry, tissue, repeated)
+    measure = _VertebraMeasures(context, fov, settings.fov_margin_mm, geometry, tissue, repeated)
     rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
     bodies = [parts[v.label].body for v in seen]
     add_visible_fraction(rows, [body.voxels_n if body else 0 for body in bodies])
@@ -156,7 +154,7 @@ def _by_name() -> dict[str, Label]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Measure:
+class _VertebraMeasures:
     """Measures of the vertebrae of a scan."""
 
     context: MeasureContext

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.course import PhantomSpine, PhantomVertebra
 from columna.phantom.spine.tubes import CentreLine
 
 STEP_MM = 0.5
@@ -37,7 +37,7 @@ class Profile:
         return np.interp(superior, self.superior, self.curves[name]).astype(np.float32)
 
 
-def profile_of(spine: Spine, line: CentreLine) -> Profile:
+def profile_of(spine: PhantomSpine, line: CentreLine) -> Profile:
     """Profile of a synthetic spine."""
     order = np.argsort(line.points[:, 2])
     z = line.points[order, 2]
@@ -66,7 +66,7 @@ def profile_of(spine: Spine, line: CentreLine) -> Profile:
     )
 
 
-def _tip(vertebra: Vertebra) -> float:
+def _tip(vertebra: PhantomVertebra) -> float:
     size = vertebra.sizes
     return size.canal_ap / 2 + size.spinous * np.cos(np.deg2rad(size.spinous_deg)) + 4
 

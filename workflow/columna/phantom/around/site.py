@@ -6,7 +6,7 @@ import numpy as np
 
 from columna.phantom.around.profile import Profile
 from columna.phantom.texture import smooth_noise
-from columna.phantom.voxels import Grid
+from columna.phantom.voxels import VoxelGrid
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Site:
         return inside & (self.level > low) & (self.level < high)
 
 
-def make_site(grid: Grid, profile: Profile, rng: np.random.Generator) -> Site:
+def make_site(grid: VoxelGrid, profile: Profile, rng: np.random.Generator) -> Site:
     """Site of a grid along P, I, R (any tilt), with the skin of a random body."""
     right, anterior, superior = _coordinates(grid)
     level = profile.at(superior, "level")
@@ -90,7 +90,7 @@ def make_site(grid: Grid, profile: Profile, rng: np.random.Generator) -> Site:
     )
 
 
-def _coordinates(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _coordinates(grid: VoxelGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """RAS mm; arrays of one axis each where the grid is upright along P, I, R, which is fast."""
     linear = grid.affine[:3, :3]
     upright = np.zeros((3, 3), bool)

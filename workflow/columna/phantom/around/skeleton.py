@@ -3,13 +3,13 @@
 import numpy as np
 
 from columna.phantom.around.profile import rank
-from columna.phantom.spine.bones import CORTEX_MM, Canvas
-from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.bones import CORTEX_MM, PhantomCanvas
+from columna.phantom.spine.course import PhantomSpine, PhantomVertebra
 from columna.phantom.spine.shapes import Rod
 from columna.phantom.tissues import ARCH_CORTEX, EMPTY, MARROW
 
 
-def paint_skeleton(canvas: Canvas, spine: Spine, *, coccyx: bool) -> None:
+def paint_skeleton(canvas: PhantomCanvas, spine: PhantomSpine, *, coccyx: bool) -> None:
     """Give these bones their tissues (scene only, empty voxels)."""
     for rod in _atlas(spine.vertebrae[0]):
         _paint(canvas, spine.vertebrae[0], rod)
@@ -24,7 +24,7 @@ def paint_skeleton(canvas: Canvas, spine: Spine, *, coccyx: bool) -> None:
             _paint(canvas, spine.sacrum[-1], rod)
 
 
-def _paint(canvas: Canvas, vertebra: Vertebra, rod: Rod) -> None:
+def _paint(canvas: PhantomCanvas, vertebra: PhantomVertebra, rod: Rod) -> None:
     box = canvas.grid.box(vertebra.frame, *rod.reach())
     if box is None:
         return
@@ -36,7 +36,7 @@ def _paint(canvas: Canvas, vertebra: Vertebra, rod: Rod) -> None:
     scene[free & (depth >= CORTEX_MM)] = MARROW
 
 
-def _atlas(c2: Vertebra) -> list[Rod]:
+def _atlas(c2: PhantomVertebra) -> list[Rod]:
     """C1, which T2w models of SPINEPS do not label."""
     h, d = c2.body.height, c2.body.depth
     y_back = float(c2.canal_centre[1]) - c2.sizes.canal_ap / 2 - 4
@@ -48,7 +48,7 @@ def _atlas(c2: Vertebra) -> list[Rod]:
     ]
 
 
-def _ribs(vertebra: Vertebra) -> list[Rod]:
+def _ribs(vertebra: PhantomVertebra) -> list[Rod]:
     """Neck of a rib from the side of the body backwards, then its shaft around the chest."""
     x, d, h = vertebra.body.width / 2, vertebra.body.depth, vertebra.body.height
     rods = []
@@ -60,13 +60,13 @@ def _ribs(vertebra: Vertebra) -> list[Rod]:
     return rods
 
 
-def _ilium(s1: Vertebra) -> list[Rod]:
+def _ilium(s1: PhantomVertebra) -> list[Rod]:
     """The posterior part of the iliac bones beside the sacrum."""
     x = s1.body.width / 2
     return [Rod((s * (x + 27), -38, 8), (s * (x + 34), 20, 10), 7.0, 4.0) for s in (-1, 1)]
 
 
-def _coccyx(s5: Vertebra) -> list[Rod]:
+def _coccyx(s5: PhantomVertebra) -> list[Rod]:
     """Four shrinking pieces that bend forwards."""
     at, angle, rods = np.array([0.0, 0.0, -s5.body.height / 2 - 2]), 0.2, []
     for length, radius in ((12, 5.0), (9, 4.0), (7, 3.2), (6, 2.6)):

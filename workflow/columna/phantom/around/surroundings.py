@@ -7,8 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
-from columna.phantom.spine.bones import Canvas
-from columna.phantom.spine.course import SAC_GAP_MM, Spine
+from columna.phantom.spine.bones import PhantomCanvas
+from columna.phantom.spine.course import SAC_GAP_MM, PhantomSpine
 from columna.phantom.spine.shapes import Rod
 from columna.phantom.spine.tubes import CentreLine
 from columna.phantom.texture import smooth_noise
@@ -28,7 +28,7 @@ from columna.phantom.tissues import (
 
 
 def paint_surroundings(
-    canvas: Canvas, spine: Spine, line: CentreLine, rng: np.random.Generator
+    canvas: PhantomCanvas, spine: PhantomSpine, line: CentreLine, rng: np.random.Generator
 ) -> None:
     """Give every voxel of the scene that is still empty a tissue."""
     scene, grid = canvas.scene, canvas.grid
@@ -75,7 +75,7 @@ def paint_surroundings(
 class _Profile:
     """Positions that vary along the superior axis, as lookup curves."""
 
-    def __init__(self, spine: Spine, line: CentreLine, rng: np.random.Generator) -> None:
+    def __init__(self, spine: PhantomSpine, line: CentreLine, rng: np.random.Generator) -> None:
         centres = np.array([v.frame[:3, 3] for v in reversed(spine.chain)])
         order = np.argsort(line.points[:, 2])
         self._z = line.points[order, 2]
@@ -125,7 +125,7 @@ def _rank(label: int) -> int:
     return 18 if label == 28 else label - 2
 
 
-def _paint_atlas(canvas: Canvas, spine: Spine) -> None:
+def _paint_atlas(canvas: PhantomCanvas, spine: PhantomSpine) -> None:
     """C1, which T2w models of SPINEPS do not label: anterior arch, lateral masses, back arch."""
     c2 = spine.vertebrae[0]
     h, d = c2.body.height, c2.body.depth
@@ -143,7 +143,7 @@ def _paint_atlas(canvas: Canvas, spine: Spine) -> None:
             canvas.scene[box][inside & (canvas.scene[box] == EMPTY)] = BONE
 
 
-def _line_with_ligaments(canvas: Canvas) -> None:
+def _line_with_ligaments(canvas: PhantomCanvas) -> None:
     """A dark line of one voxel, within the slices, around bones and discs."""
     solid = (canvas.semantic != 0) & (canvas.semantic != Semantic.SPINAL_CORD)
     spacing = np.sqrt((canvas.grid.affine[:3, :3] ** 2).sum(axis=0))

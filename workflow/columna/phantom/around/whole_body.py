@@ -13,11 +13,11 @@ from columna.phantom.around.neck import paint_head, paint_neck
 from columna.phantom.around.profile import Profile
 from columna.phantom.around.site import Site, make_site
 from columna.phantom.around.trunk import paint_abdomen, paint_chest, paint_pelvis
-from columna.phantom.spine.bones import Canvas
+from columna.phantom.spine.bones import PhantomCanvas
 from columna.phantom.tissues import AIR, EMPTY, FASCIA, FAT, LIGAMENT, SAC_RIM, SKIN
 
 
-def paint_body(canvas: Canvas, profile: Profile, rng: np.random.Generator) -> None:
+def paint_body(canvas: PhantomCanvas, profile: Profile, rng: np.random.Generator) -> None:
     """Give every voxel of the scene that is still empty a tissue (in place).
 
     Parameters
@@ -59,7 +59,7 @@ def _paint_shell(site: Site) -> None:
     site.fill(depth < 0, AIR)
 
 
-def _line(canvas: Canvas, rng: np.random.Generator) -> None:
+def _line(canvas: PhantomCanvas, rng: np.random.Generator) -> None:
     """Dark ligaments around bones and discs, and the rim of the dural sac."""
     solid = (canvas.semantic != 0) & ~np.isin(canvas.semantic, (60, 61))
     spacing = np.sqrt((canvas.grid.affine[:3, :3] ** 2).sum(axis=0))

@@ -159,14 +159,14 @@ def voxels_of(solid: Solid, grid: Volume) -> tuple[tuple[slice, ...], np.ndarray
 
 
 @dataclass(eq=False)
-class Canvas:
+class SolidCanvas:
     """Semantic and instance mask on which solids are painted."""
 
     semantic: Volume
     instance: Volume
 
     @classmethod
-    def blank(cls, shape: Sequence[int], affine: np.ndarray) -> "Canvas":
+    def blank(cls, shape: Sequence[int], affine: np.ndarray) -> "SolidCanvas":
         """Empty masks."""
         return cls(
             Volume(np.zeros(shape, np.uint8), affine), Volume(np.zeros(shape, np.uint16), affine)

@@ -7,14 +7,21 @@ import numpy as np
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, Semantic
 from columna.measure.anatomy.heights import BANDS, LINE_SPAN, RIMS
 from columna.measure.context import MeasureContext
-from columna.phantom.known.analytic import BodySolid, Canvas, Placed, Tube, grid_around, turn_deg
+from columna.phantom.known.analytic import (
+    BodySolid,
+    Placed,
+    SolidCanvas,
+    Tube,
+    grid_around,
+    turn_deg,
+)
 
 SPACING_MM = (3.3, 0.857, 0.857)
 PLATE_MM = 1.0
 
 
 @dataclass(frozen=True)
-class Size:
+class BodySize:
     """Typical size of a region's bodies, and what lies next to them, in mm."""
 
     first_label: int
@@ -27,14 +34,14 @@ class Size:
 
 
 SIZES = {
-    "cervical": Size(4, ("C4", "C5", "C6"), 19, 16, 13, 7, (19, 12)),
-    "thoracic": Size(14, ("T7", "T8", "T9"), 29, 27, 19, 6, (16, 13)),
-    "lumbar": Size(21, ("L2", "L3", "L4"), 46, 34, 27, 11, (23, 16)),
+    "cervical": BodySize(4, ("C4", "C5", "C6"), 19, 16, 13, 7, (19, 12)),
+    "thoracic": BodySize(14, ("T7", "T8", "T9"), 29, 27, 19, 6, (16, 13)),
+    "lumbar": BodySize(21, ("L2", "L3", "L4"), 46, 34, 27, 11, (23, 16)),
 }
 """Region -> sizes of section 2."""
 
 
-def random_body(rng: np.random.Generator, size: Size) -> BodySolid:
+def random_body(rng: np.random.Generator, size: BodySize) -> BodySolid:
     """A body with random size (10 %), wedge, concavity and direction."""
     width, depth, height = np.array([size.width, size.depth, size.height]) * rng.uniform(
         0.9, 1.1, 3
@@ -56,7 +63,7 @@ def random_body(rng: np.random.Generator, size: Size) -> BodySolid:
 
 
 def body_scan(
-    rng: np.random.Generator, body: BodySolid, size: Size, spacing_mm: tuple = SPACING_MM
+    rng: np.random.Generator, body: BodySolid, size: BodySize, spacing_mm: tuple = SPACING_MM
 ) -> MeasureContext:
     """Masks of `body` between two like it, with endplates, discs and canal."""
     pitch = body.height + size.gap
@@ -67,7 +74,7 @@ def body_scan(
     shape, affine = grid_around(
         room, spacing_mm, margin_mm=max(body.width, body.height) / 2 + 9, shift=rng.uniform(0, 1, 3)
     )
-    canvas = Canvas.blank(shape, affine)
+    canvas = SolidCanvas.blank(shape, affine)
     tube = Tube(body.at.moved(body.at.axes @ behind), *size.canal, 3.2 * pitch)
     canvas.paint(tube, Semantic.SPINAL_CANAL)
     for step, place in enumerate(places):

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 from columna.images.volume import Box, Volume
-from columna.phantom.voxels import Grid
+from columna.phantom.voxels import VoxelGrid
 
 BEHIND_MM = 3.0
 """Space between the posterior wall and the canal."""
@@ -83,7 +83,7 @@ class ExactSpine:
 
 
 @dataclass(frozen=True)
-class Pose:
+class SpinePose:
     """How a spine lies: turned forwards, to the right and about its axis (degrees), and moved."""
 
     forward: float = 0.0
@@ -92,7 +92,7 @@ class Pose:
     shift: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0))
 
 
-def stack(segments: Sequence[Segment], pose: Pose, **shape: float) -> ExactSpine:
+def stack(segments: Sequence[Segment], pose: SpinePose, **shape: float) -> ExactSpine:
     """Stack `segments` (cranial to caudal) upon the lowest, whose middle is in the origin."""
     turn = Rotation.from_euler("xyz", [-pose.forward, pose.right, pose.axial], degrees=True)
     middle = np.eye(4)
@@ -152,7 +152,9 @@ def draw(
     shape = tuple(int(n) for n in np.ceil((high - low) / spacing))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = low + np.asarray(offset) * spacing
-    canvas = _Canvas(Grid(shape, affine), np.zeros(shape, np.uint8), np.zeros(shape, np.uint16))
+    canvas = _Canvas(
+        VoxelGrid(shape, affine), np.zeros(shape, np.uint8), np.zeros(shape, np.uint16)
+    )
     _paint_canal(spine, canvas)
     for upper, bone in zip([None, *spine.bones[:-1]], spine.bones, strict=True):
         _paint_bone(bone, upper, spine, canvas)
@@ -165,7 +167,7 @@ def draw(
 class _Canvas:
     """Both masks on one grid."""
 
-    grid: Grid
+    grid: VoxelGrid
     semantic: np.ndarray
     instance: np.ndarray
 

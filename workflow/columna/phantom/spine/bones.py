@@ -8,7 +8,7 @@ import numpy as np
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 from columna.images.volume import Box
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine.course import C2, Spine, Vertebra
+from columna.phantom.spine.course import C2, PhantomSpine, PhantomVertebra
 from columna.phantom.spine.posterior import posterior_rods
 from columna.phantom.spine.shapes import Rod, superellipse
 from columna.phantom.tissues import (
@@ -19,7 +19,7 @@ from columna.phantom.tissues import (
     REMNANT_DISC,
     SACRAL_CORTEX,
 )
-from columna.phantom.voxels import Grid
+from columna.phantom.voxels import VoxelGrid
 
 CORTEX_MM = 0.9
 DISC_BULGE = 1.04
@@ -29,10 +29,10 @@ NUCLEUS = 0.62
 
 
 @dataclass(frozen=True)
-class Canvas:
+class PhantomCanvas:
     """The three arrays of a phantom on one grid; a voxel belongs to the first that claims it."""
 
-    grid: Grid
+    grid: VoxelGrid
     semantic: np.ndarray
     instance: np.ndarray
     scene: np.ndarray
@@ -45,7 +45,7 @@ class Canvas:
         self.scene[box][free] = tissue
 
 
-def paint_bones(canvas: Canvas, spine: Spine, settings: PhantomSettings) -> None:
+def paint_bones(canvas: PhantomCanvas, spine: PhantomSpine, settings: PhantomSettings) -> None:
     """Paint bodies with endplates, then discs, sacrum and posterior elements."""
     chain = spine.chain
     above = [None, *chain[:-1]]
@@ -66,7 +66,7 @@ def paint_bones(canvas: Canvas, spine: Spine, settings: PhantomSettings) -> None
 
 
 def _paint_body(
-    canvas: Canvas, vertebra: Vertebra, upper: int | None, settings: PhantomSettings
+    canvas: PhantomCanvas, vertebra: PhantomVertebra, upper: int | None, settings: PhantomSettings
 ) -> None:
     """A body and its endplates; `upper` is the vertebra above, whose disc space names the plate."""
     body, sacral = vertebra.body, vertebra.label == SACRUM
@@ -94,7 +94,7 @@ def _paint_body(
 
 
 def _paint_disc(
-    canvas: Canvas, upper: Vertebra, lower: Vertebra, settings: PhantomSettings
+    canvas: PhantomCanvas, upper: PhantomVertebra, lower: PhantomVertebra, settings: PhantomSettings
 ) -> None:
     """Everything between two bodies within the side wall; bone of the nearer one if fused."""
     frame, half = _between(upper, lower)
@@ -132,7 +132,7 @@ def _paint_disc(
 
 
 def _paint_remnant(
-    canvas: Canvas, upper: Vertebra, lower: Vertebra, settings: PhantomSettings
+    canvas: PhantomCanvas, upper: PhantomVertebra, lower: PhantomVertebra, settings: PhantomSettings
 ) -> None:
     """A remnant disc between two sacral segments: sacrum by label, disc by looks."""
     frame, half = _between(upper, lower)
@@ -151,7 +151,7 @@ def _paint_remnant(
     canvas.claim(box, inside & (np.abs(z) < thick + 1), sacrum, sacrum, SACRAL_CORTEX)
 
 
-def _between(upper: Vertebra, lower: Vertebra) -> tuple[np.ndarray, np.ndarray]:
+def _between(upper: PhantomVertebra, lower: PhantomVertebra) -> tuple[np.ndarray, np.ndarray]:
     """Frame in the middle of a disc space, and half sizes of a box that holds the disc."""
     bottom = upper.to_world(np.array([0, 0, -upper.body.height / 2]))
     top = lower.to_world(np.array([0, 0, lower.body.height / 2]))
@@ -167,7 +167,9 @@ def _between(upper: Vertebra, lower: Vertebra) -> tuple[np.ndarray, np.ndarray]:
     return frame, np.array([width / 2, depth / 2, np.linalg.norm(top - bottom) / 2 + depth / 4])
 
 
-def _paint_rod(canvas: Canvas, vertebra: Vertebra, rod: Rod, label: int, cortex: int) -> None:
+def _paint_rod(
+    canvas: PhantomCanvas, vertebra: PhantomVertebra, rod: Rod, label: int, cortex: int
+) -> None:
     box = canvas.grid.box(vertebra.frame, *rod.reach())
     if box is None:
         return
@@ -176,14 +178,14 @@ def _paint_rod(canvas: Canvas, vertebra: Vertebra, rod: Rod, label: int, cortex:
     canvas.claim(box, depth >= 0, label, vertebra.label, cortex)
 
 
-def _dens(c2: Vertebra) -> list[Rod]:
+def _dens(c2: PhantomVertebra) -> list[Rod]:
     """The dens: a part of the body (label 49), as SPINEPS labels it in T2w models."""
     top, scale = c2.body.height / 2, c2.body.depth / 15.0
     y = 0.05 * c2.body.depth
     return [Rod((0, y, top - 3 * scale), (0, y, top + 13 * scale), 5.2 * scale)]
 
 
-def _wings(s1: Vertebra) -> list[Rod]:
+def _wings(s1: PhantomVertebra) -> list[Rod]:
     """The lateral masses of the sacrum."""
     scale = s1.body.width / 52.0
     return [

@@ -6,8 +6,8 @@ import numpy as np
 
 from columna.anatomy import SACRUM, T12, T13
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine.morphometry import SACRAL_SEGMENTS, Sizes, sizes_at
-from columna.phantom.spine.shapes import Body
+from columna.phantom.spine.morphometry import SACRAL_SEGMENTS, VertebraSizes, sizes_at
+from columna.phantom.spine.shapes import BodyShape
 
 C2, C7, T1, L1 = 2, 7, 8, 20
 SAC_GAP_MM = 1.5
@@ -15,7 +15,7 @@ SAC_GAP_MM = 1.5
 
 
 @dataclass(frozen=True)
-class Vertebra:
+class PhantomVertebra:
     """A vertebra (or a fused sacral segment) in its frame.
 
     Parameters
@@ -32,8 +32,8 @@ class Vertebra:
 
     label: int
     frame: np.ndarray
-    sizes: Sizes
-    body: Body
+    sizes: VertebraSizes
+    body: BodyShape
 
     @property
     def canal_centre(self) -> np.ndarray:
@@ -46,14 +46,14 @@ class Vertebra:
 
 
 @dataclass(frozen=True)
-class Spine:
+class PhantomSpine:
     """Vertebrae from cranial to caudal, and the sacral segments S1 to S5."""
 
-    vertebrae: tuple[Vertebra, ...]
-    sacrum: tuple[Vertebra, ...]
+    vertebrae: tuple[PhantomVertebra, ...]
+    sacrum: tuple[PhantomVertebra, ...]
 
     @property
-    def chain(self) -> tuple[Vertebra, ...]:
+    def chain(self) -> tuple[PhantomVertebra, ...]:
         """Presacral vertebrae and S1."""
         return (*self.vertebrae, self.sacrum[0])
 
@@ -64,7 +64,7 @@ def level_labels(settings: PhantomSettings) -> list[int]:
     return [*range(C2, C7 + 1), *thoracic, *range(L1, L1 + settings.lumbar)]
 
 
-def build_spine(settings: PhantomSettings) -> Spine:
+def build_spine(settings: PhantomSettings) -> PhantomSpine:
     """Stack the vertebrae of `settings` upwards from the sacrum, whose upper plate is at 0."""
     rng = np.random.default_rng([settings.seed, 1])
     labels = level_labels(settings)
@@ -87,19 +87,19 @@ def build_spine(settings: PhantomSettings) -> Spine:
         bottom = top + narrowed * size.disc * between + slip
         body = _body(labels[i], size, settings)
         stack.append(
-            Vertebra(labels[i], _frame(rotation, bottom + size.height / 2 * up), size, body)
+            PhantomVertebra(labels[i], _frame(rotation, bottom + size.height / 2 * up), size, body)
         )
         top, below = bottom + size.height * up, up
-    return Spine(tuple(reversed(stack)), sacrum)
+    return PhantomSpine(tuple(reversed(stack)), sacrum)
 
 
-def _widened(size: Sizes, position: float, settings: PhantomSettings) -> Sizes:
+def _widened(size: VertebraSizes, position: float, settings: PhantomSettings) -> VertebraSizes:
     """Broad or narrow bodies and canals."""
     canal = 1 + (settings.canal_width - 1) * float(np.interp(position, [14, 18], [0.5, 1]))
     return replace(size, width=size.width * settings.body_width, canal_rl=size.canal_rl * canal)
 
 
-def _crushed(size: Sizes, lost: float) -> Sizes:
+def _crushed(size: VertebraSizes, lost: float) -> VertebraSizes:
     """Lose the share `lost` of the anterior height; the posterior height stays."""
     if not lost:
         return size
@@ -107,11 +107,11 @@ def _crushed(size: Sizes, lost: float) -> Sizes:
     return replace(size, height=size.height * (1 - lost / 2), wedge_deg=float(wedge))
 
 
-def _body(label: int, size: Sizes, settings: PhantomSettings) -> Body:
+def _body(label: int, size: VertebraSizes, settings: PhantomSettings) -> BodyShape:
     """The body of a presacral vertebra; the upper end of C2 is no endplate."""
     sunken = settings.biconcave.get(label, 0.0) * size.height / 2
     concavity = size.concavity + sunken
-    return Body(
+    return BodyShape(
         size.height,
         size.depth,
         size.width,
@@ -125,7 +125,7 @@ def _body(label: int, size: Sizes, settings: PhantomSettings) -> Body:
     )
 
 
-def _schmorl_nodes(label: int, size: Sizes, settings: PhantomSettings) -> tuple:
+def _schmorl_nodes(label: int, size: VertebraSizes, settings: PhantomSettings) -> tuple:
     """One or two dents somewhere in the middle of the endplates."""
     depth = settings.schmorl.get(label, 0.0)
     if not depth:
@@ -143,7 +143,9 @@ def _schmorl_nodes(label: int, size: Sizes, settings: PhantomSettings) -> tuple:
     )
 
 
-def _individual(normal: Sizes, settings: PhantomSettings, rng: np.random.Generator) -> Sizes:
+def _individual(
+    normal: VertebraSizes, settings: PhantomSettings, rng: np.random.Generator
+) -> VertebraSizes:
     """Sizes of this individual at one level."""
     varied = np.exp(rng.normal(0, settings.irregularity, 16))
     angles = {"wedge_deg": normal.wedge_deg, "spinous_deg": normal.spinous_deg}
@@ -197,7 +199,7 @@ def _frame(rotation: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return frame
 
 
-def _sacrum(settings: PhantomSettings) -> tuple[Vertebra, ...]:
+def _sacrum(settings: PhantomSettings) -> tuple[PhantomVertebra, ...]:
     """The segments S1 to S5, downwards from an upper plate in the origin."""
     top = np.zeros(3)
     segments = []
@@ -218,7 +220,7 @@ def _sacrum(settings: PhantomSettings) -> tuple[Vertebra, ...]:
         # segments below the first reach into the one above: fused, without a notch
         overlap = 0.0 if index == 0 else 5.0 * settings.size
         centre = centre + overlap / 2 * rotation[:, 2]
-        body = Body(height + overlap, depth, width, concavity_upper=0.0 if index else 0.8)
-        segments.append(Vertebra(SACRUM, _frame(rotation, centre), scaled, body))
+        body = BodyShape(height + overlap, depth, width, concavity_upper=0.0 if index else 0.8)
+        segments.append(PhantomVertebra(SACRUM, _frame(rotation, centre), scaled, body))
         top = top - height * rotation[:, 2]
     return tuple(segments)

@@ -6,12 +6,12 @@ Only the tissue changes; the labels stay.
 import numpy as np
 
 from columna.anatomy import Semantic
-from columna.phantom.spine.bones import Canvas
-from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.bones import PhantomCanvas
+from columna.phantom.spine.course import PhantomSpine, PhantomVertebra
 from columna.phantom.tissues import BASIVERTEBRAL, LESIONS
 
 
-def paint_lesions(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> None:
+def paint_lesions(canvas: PhantomCanvas, spine: PhantomSpine, rng: np.random.Generator) -> None:
     """Paint the basivertebral vein of most bodies, and patches into some (scene only)."""
     rate = rng.choice([0.0, 0.05, 0.25])
     for vertebra in spine.vertebrae:
@@ -33,7 +33,11 @@ def paint_lesions(canvas: Canvas, spine: Spine, rng: np.random.Generator) -> Non
 
 
 def _blob(
-    canvas: Canvas, vertebra: Vertebra, centre: np.ndarray, half: np.ndarray, code: int
+    canvas: PhantomCanvas,
+    vertebra: PhantomVertebra,
+    centre: np.ndarray,
+    half: np.ndarray,
+    code: int,
 ) -> None:
     """Change the tissue of an ellipsoid within the marrow of a body."""
     box = canvas.grid.box(vertebra.frame, centre - half, centre + half)

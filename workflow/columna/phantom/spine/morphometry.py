@@ -11,7 +11,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Sizes:
+class VertebraSizes:
     """Sizes of one vertebra, of the disc below it, and of canal and cord behind it."""
 
     height: float
@@ -31,7 +31,7 @@ class Sizes:
     articular: float
 
 
-_COLUMNS = ("position", *(f.name for f in fields(Sizes)))
+_COLUMNS = ("position", *(f.name for f in fields(VertebraSizes)))
 _ANCHORS = np.array(
     [
         # pos   h     d     w    wedge conc disc  c_ap  c_rl  k_ap k_rl  sp  deg  sh    tr   art
@@ -51,13 +51,13 @@ _ANCHORS = np.array(
 )
 
 
-def sizes_at(position: float) -> Sizes:
+def sizes_at(position: float) -> VertebraSizes:
     """Normal sizes at a place on the craniocaudal scale of this module."""
     values = {
         name: float(np.interp(position, _ANCHORS[:, 0], _ANCHORS[:, _COLUMNS.index(name)]))
         for name in _COLUMNS[1:]
     }
-    return Sizes(**values)
+    return VertebraSizes(**values)
 
 
 SACRAL_SEGMENTS = np.array(

@@ -8,7 +8,7 @@ import numpy as np
 
 from columna.anatomy import Semantic
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine.course import Vertebra
+from columna.phantom.spine.course import PhantomVertebra
 from columna.phantom.spine.shapes import Rod
 
 _SIDES = (
@@ -35,7 +35,9 @@ _FLAT = {
 """Depth and height of varied facets, relative to their width: plates rather than tubes."""
 
 
-def posterior_rods(vertebra: Vertebra, settings: PhantomSettings) -> Iterator[tuple[Semantic, Rod]]:
+def posterior_rods(
+    vertebra: PhantomVertebra, settings: PhantomSettings
+) -> Iterator[tuple[Semantic, Rod]]:
     """Label and shape of each posterior element; the first one owns a point that several hold."""
     rng = np.random.default_rng([settings.seed, 4, vertebra.label])
     for label, rod in _normal_rods(vertebra):
@@ -60,7 +62,7 @@ def _varied(
     )
 
 
-def _normal_rods(vertebra: Vertebra) -> Iterator[tuple[Semantic, Rod]]:
+def _normal_rods(vertebra: PhantomVertebra) -> Iterator[tuple[Semantic, Rod]]:
     size, h = vertebra.sizes, vertebra.body.height
     y_canal = float(vertebra.canal_centre[1])
     y_back = y_canal - size.canal_ap / 2 - 0.45 * size.articular - 1.0
@@ -97,7 +99,7 @@ def _normal_rods(vertebra: Vertebra) -> Iterator[tuple[Semantic, Rod]]:
     yield Semantic.SPINOUS_PROCESS, _spinous(vertebra, y_back)
 
 
-def _spinous(vertebra: Vertebra, y_back: float) -> Rod:
+def _spinous(vertebra: PhantomVertebra, y_back: float) -> Rod:
     """The spinous process: a flat rod that starts behind the arch and slopes down."""
     size = vertebra.sizes
     slope = math.radians(size.spinous_deg)

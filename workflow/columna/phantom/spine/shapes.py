@@ -11,7 +11,7 @@ WAIST = 0.09
 
 
 @dataclass(frozen=True)
-class Body:
+class BodyShape:
     """A superelliptic body with concave, wedged endplates.
 
     Parameters

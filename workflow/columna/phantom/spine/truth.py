@@ -7,11 +7,11 @@ import numpy as np
 from columna.anatomy import SACRUM, levels
 from columna.images.volume import Volume
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.course import PhantomSpine, PhantomVertebra
 
 
 def describe(
-    settings: PhantomSettings, spine: Spine, semantic: Volume, instance: Volume
+    settings: PhantomSettings, spine: PhantomSpine, semantic: Volume, instance: Volume
 ) -> dict[str, Any]:
     """Settings, and what is true of every vertebra, as JSON-ready values.
 
@@ -26,7 +26,9 @@ def describe(
     }
 
 
-def _level(vertebra: Vertebra, settings: PhantomSettings, instance: Volume) -> dict[str, Any]:
+def _level(
+    vertebra: PhantomVertebra, settings: PhantomSettings, instance: Volume
+) -> dict[str, Any]:
     body, sacral = vertebra.body, vertebra.label == SACRUM
     plates = settings.endplate_mm * (1 if sacral else 2)
     up = vertebra.frame[:3, 2]
@@ -54,7 +56,7 @@ def _level(vertebra: Vertebra, settings: PhantomSettings, instance: Volume) -> d
     return row
 
 
-def _visible_fraction(vertebra: Vertebra, grid: Volume) -> float:
+def _visible_fraction(vertebra: PhantomVertebra, grid: Volume) -> float:
     heights = np.linspace(-0.5, 0.5, 41) * vertebra.body.height
     points = np.array([vertebra.to_world(np.array([0, 0, h])) for h in heights])
     voxels = (points - grid.affine[:3, 3]) @ np.linalg.inv(grid.affine[:3, :3]).T

@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 
 from columna.anatomy import L1, Semantic
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.spine.course import Spine, Vertebra
+from columna.phantom.spine.course import PhantomSpine, PhantomVertebra
 from columna.phantom.tissues import CAUDA
-from columna.phantom.voxels import Grid
+from columna.phantom.voxels import VoxelGrid
 
 STEP_MM = 0.5
 TOP_MM = 60.0
@@ -42,7 +42,7 @@ class CentreLine:
     arc_mm: np.ndarray
 
 
-def centre_line(spine: Spine, stenosis: Mapping[int, float] | None = None) -> CentreLine:
+def centre_line(spine: PhantomSpine, stenosis: Mapping[int, float] | None = None) -> CentreLine:
     """Centre line through the canal centres of all vertebrae and S1 to S4.
 
     Parameters
@@ -51,7 +51,7 @@ def centre_line(spine: Spine, stenosis: Mapping[int, float] | None = None) -> Ce
         Vertebra -> lost share of the depth of the canal behind it; the bones stay.
     """
     narrowed = stenosis or {}
-    levels: list[Vertebra] = [*reversed(spine.sacrum[:4]), *reversed(spine.vertebrae)]
+    levels: list[PhantomVertebra] = [*reversed(spine.sacrum[:4]), *reversed(spine.vertebrae)]
     knots = [v.to_world(v.canal_centre) for v in levels]
     c2 = levels[-1]
     knots.append(c2.to_world(c2.canal_centre + np.array([0, 4.0, TOP_MM])))
@@ -83,14 +83,18 @@ def centre_line(spine: Spine, stenosis: Mapping[int, float] | None = None) -> Ce
     return CentreLine(points, tangents, right, canal, np.minimum(cord, 0.85 * canal), arc)
 
 
-def _conus_index(points: np.ndarray, spine: Spine) -> int:
+def _conus_index(points: np.ndarray, spine: PhantomSpine) -> int:
     """Sample behind the middle of L1, where the cord ends."""
     l1 = next(v for v in spine.vertebrae if v.label == L1)
     return int(np.argmin(np.linalg.norm(points - l1.to_world(l1.canal_centre), axis=1)))
 
 
 def paint_canal(
-    grid: Grid, line: CentreLine, semantic: np.ndarray, scene: np.ndarray, settings: PhantomSettings
+    grid: VoxelGrid,
+    line: CentreLine,
+    semantic: np.ndarray,
+    scene: np.ndarray,
+    settings: PhantomSettings,
 ) -> None:
     """Write canal, cord and nerve roots into `semantic` and `scene` (in place, empty voxels)."""
     candidates = _near(grid, line)
@@ -120,7 +124,7 @@ def paint_canal(
     scene[chosen] = np.where(roots[canal], CAUDA, labels)
 
 
-def _near(grid: Grid, line: CentreLine) -> np.ndarray:
+def _near(grid: VoxelGrid, line: CentreLine) -> np.ndarray:
     """Indices, shape (n, 3), of the voxels close enough to the line to lie in the canal."""
     near = np.zeros(grid.shape, bool)
     pieces = np.array_split(np.arange(len(line.points)), max(len(line.points) // 30, 1))

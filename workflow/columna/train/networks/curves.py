@@ -27,7 +27,7 @@ def write_curves(history: Sequence[dict[str, Any]], folder: Path) -> None:
     Parameters
     ----------
     history
-        Points of `columna.train.networks.loop.Progress`.
+        Points of `columna.train.networks.loop.TrainingProgress`.
     folder
         Made if need be.
     """

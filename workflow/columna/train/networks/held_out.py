@@ -6,18 +6,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from columna.train.networks.loop import Point, autocast
-from columna.train.networks.task import Task
+from columna.train.networks.loop import CurvePoint, autocast
+from columna.train.networks.task import TrainingTask
 from columna.train.samples.stream import Arrays
 
 
 def validation_points(
     network: nn.Module,
-    task: Task,
+    task: TrainingTask,
     subjects: Iterable[Arrays],
     device: torch.device,
     compute: torch.dtype,
-) -> list[Point]:
+) -> list[CurvePoint]:
     """Dice of every structure over all voxels of `subjects`, and their mean.
 
     Structures that occur neither in the truth nor in the answers have none. Voxels that may
@@ -52,7 +52,7 @@ def _dice(counts: np.ndarray, allowed: np.ndarray, structure: int) -> float | No
 
 def _answer(
     network: nn.Module,
-    task: Task,
+    task: TrainingTask,
     stored: np.ndarray,
     device: torch.device,
     compute: torch.dtype,

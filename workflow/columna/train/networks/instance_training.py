@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from columna.anatomy import BODY, DISC_OFFSET, SACRUM, Semantic, anatomical_order, vertebra_labels
 from columna.models.instance_network import InstanceUNet
 from columna.train.networks.losses import sample_dice_and_entropy, sum_of_norms
-from columna.train.networks.task import Task, adam, linear
+from columna.train.networks.task import TrainingTask, adam, linear
 from columna.train.samples.bend import bent_masks
 from columna.train.samples.degrade import degraded
 from columna.train.samples.map_subjects import map_masks
@@ -114,7 +114,7 @@ def cut(array: np.ndarray, start: np.ndarray) -> np.ndarray:
     return window
 
 
-TASK = Task(
+TASK = TrainingTask(
     name="instance",
     structures={1: "vertebra above", 2: "vertebra", 3: "vertebra below"},
     allowed=np.eye(CLASSES, dtype=bool),

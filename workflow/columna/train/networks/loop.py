@@ -15,7 +15,7 @@ from columna.errors import ColumnaError, ModelError
 from columna.files import atomic_path
 from columna.models.checkpoint import load_checkpoint
 from columna.models.weights import fitting_weights
-from columna.train.networks.task import Task
+from columna.train.networks.task import TrainingTask
 from columna.train.samples.stream import Stream
 
 REPORT_EVERY = 20
@@ -24,7 +24,7 @@ LARGEST_GRADIENT = 3.0
 
 _log = logging.getLogger(__name__)
 
-Point = tuple[str, str, float]
+CurvePoint = tuple[str, str, float]
 """Split (train, validation or look), measure, value."""
 
 
@@ -41,7 +41,7 @@ class Monitor:
     """
 
     every: int
-    run: Callable[[int, nn.Module], Sequence[Point]]
+    run: Callable[[int, nn.Module], Sequence[CurvePoint]]
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Averaged:
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """Steps and seconds done, and the points of the curves so far."""
 
     step: int = 0
     seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def note(self, points: Sequence[Point]) -> None:
+    def note(self, points: Sequence[CurvePoint]) -> None:
         """Add `points` to the history."""
         for split, measure, value in points:
             self.history.append(
@@ -127,7 +127,7 @@ class Progress:
 class Training:
     """A network on its way, everything that resuming needs, and the file that holds it."""
 
-    def __init__(self, task: Task, settings: TrainSettings, device: torch.device) -> None:
+    def __init__(self, task: TrainingTask, settings: TrainSettings, device: torch.device) -> None:
         self._task, self._settings, self._device = task, settings, device
         network = task.build_network()
         if settings.start:
@@ -141,7 +141,7 @@ class Training:
             "averaged": self.averaged.network,
             "optimizer": self._optimizer,
         }
-        self.progress = Progress()
+        self.progress = TrainingProgress()
 
     def step(self, inputs: Tensor, target: Tensor, share: float) -> float:
         """One step of the optimizer; the loss before it."""
@@ -190,11 +190,13 @@ class Training:
                 part.load_state_dict(content[key])
         except (KeyError, RuntimeError, ValueError) as error:
             raise ColumnaError(f"{path}: does not fit this network: {error}") from error
-        self.progress = Progress(content["step"], content["seconds"], content.get("history", []))
+        self.progress = TrainingProgress(
+            content["step"], content["seconds"], content.get("history", [])
+        )
 
 
 def train(
-    task: Task,
+    task: TrainingTask,
     stream: Stream,
     settings: TrainSettings,
     device: torch.device,

@@ -10,7 +10,7 @@ from columna.models.architecture import build_network as build_from_plan
 from columna.models.plans import Architecture
 from columna.train.labels import CLASS_OF, LABELS
 from columna.train.networks.losses import deep_loss
-from columna.train.networks.task import Task, adamw, no_penalty, polynomial
+from columna.train.networks.task import TrainingTask, adamw, no_penalty, polynomial
 from columna.train.samples.label_sets import LabelSets
 from columna.train.samples.maps import LabelMap
 from columna.train.samples.patches import make_patch
@@ -78,9 +78,9 @@ def _stacked(samples: list[tuple[np.ndarray, np.ndarray]]) -> Arrays:
     return np.stack([image.T[None] for image in images]), np.stack([c.T for c in codes])
 
 
-def make_task(sets: LabelSets) -> Task:
+def make_task(sets: LabelSets) -> TrainingTask:
     """Phase 1 on masks whose voxels are coded as `sets` says."""
-    return Task(
+    return TrainingTask(
         name="semantic",
         structures=sets.names(),
         allowed=sets.table(),

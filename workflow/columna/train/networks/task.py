@@ -13,7 +13,7 @@ from columna.train.samples.stream import Arrays
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """A network, its samples, and how it is optimised.
 
     Parameters

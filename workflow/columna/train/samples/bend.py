@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import ndimage
 
+from columna.images.triple import Triple
 from columna.train.labels import LABEL_OF
 from columna.train.samples.real_scans import RealScan
-from columna.train.samples.subject import Masks, Triple
+from columna.train.samples.subject import Masks
 
 ZOOM_SD, SHEAR_SD, TURN_SD_DEG = 0.08, 0.03, 6.0
 

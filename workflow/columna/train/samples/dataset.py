@@ -139,7 +139,7 @@ def splits(cases: Sequence[Case], folds: int) -> list[dict[str, list[str]]]:
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """What the conversion needs of a row of a sheet."""
 
     participant_id: str
@@ -155,7 +155,7 @@ def _needed(settings: DatasetSettings) -> tuple[str, ...]:
     return MASKS if settings.labels is None else MASKS[:1]
 
 
-def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[Row]:
+def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[SheetRow]:
     """Rows of a sheet of scans, which must have columns for the masks `needed`."""
     table = read_sheet(sheet, paired_masks=len(needed) != 1)
     missing = [mask for mask in needed if mask not in table.columns]
@@ -163,7 +163,7 @@ def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[Row]:
         raise CohortError(f"{sheet}: training needs the columns {', '.join(missing)}")
     for row in table.to_dict("records"):
         masks = {mask: Path(row[mask]) if row.get(mask) else None for mask in MASKS}
-        yield Row(
+        yield SheetRow(
             str(row["participant_id"]),
             str(row["scan_id"]),
             Path(row["path"] or ""),
@@ -175,7 +175,7 @@ def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[Row]:
 
 def _converted(
     case: Case,
-    row: Row,
+    row: SheetRow,
     folder: Path,
     prepare: PrepareSettings,
     settings: DatasetSettings,
@@ -202,7 +202,7 @@ def _left_out(case: Case, status: str, reason: str) -> Case:
 
 
 def _read(
-    row: Row, prepare: PrepareSettings, needed: tuple[str, ...]
+    row: SheetRow, prepare: PrepareSettings, needed: tuple[str, ...]
 ) -> tuple[Volume, dict[str, Volume]]:
     """Prepared image along P, I, R, and the masks `needed` on its grid."""
     scan = read_scan(row.path, prepare)
@@ -223,7 +223,7 @@ def _coded(mask: Volume, settings: DatasetSettings, sets: LabelSets) -> Volume:
     return mask.with_array(CLASS_OF[array])
 
 
-def _mask(row: Row, kind: str, image: Volume, prepare: PrepareSettings) -> Volume:
+def _mask(row: SheetRow, kind: str, image: Volume, prepare: PrepareSettings) -> Volume:
     path = row.masks[kind]
     if path is None:
         raise ScanRefused("bad_mask", f"The sheet names no {kind} mask.")

@@ -10,7 +10,7 @@ Steps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Pose:
+class MapPose:
     """An affine map from scanner to map coordinates, both in mm along P, I, R.
 
     Parameters
@@ -34,12 +34,12 @@ class Pose:
         return [m[a, 0] * p + m[a, 1] * i + (m[a, 2] * r + np.float32(offset[a])) for a in range(3)]
 
 
-def random_pose(inside: np.ndarray, rng: np.random.Generator) -> Pose:
+def random_pose(inside: np.ndarray, rng: np.random.Generator) -> MapPose:
     """A pose that shows the map point `inside` in the scanner's origin, turned and scaled."""
     sagittal, coronal, axial = np.deg2rad(rng.normal(0, (7, 4, 5)))
     turn = _rotation(0, 1, sagittal) @ _rotation(1, 2, coronal) @ _rotation(0, 2, axial)
     scale = np.exp(rng.normal(0, 0.1) + rng.normal(0, 0.05, 3))
-    return Pose(turn @ np.diag(1 / scale), np.zeros(3), np.asarray(inside, float))
+    return MapPose(turn @ np.diag(1 / scale), np.zeros(3), np.asarray(inside, float))
 
 
 def _rotation(a: int, b: int, angle: float) -> np.ndarray:

@@ -3,10 +3,11 @@
 import numpy as np
 
 from columna.anatomy import BODY, Semantic
+from columna.images.triple import Triple
 from columna.train.samples.deform import Steps, add_elastic, look_up
 from columna.train.samples.maps import LabelMap
 from columna.train.samples.placing import place, swapped
-from columna.train.samples.subject import Masks, Triple
+from columna.train.samples.subject import Masks
 
 CENTRED_ON = dict.fromkeys((*BODY, Semantic.DENS), 1.0)
 """Fields of view lie around a body."""

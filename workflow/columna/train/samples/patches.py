@@ -16,7 +16,7 @@ from columna.train.samples.acquire import (
     with_noise,
 )
 from columna.train.samples.appearance import UNLABELLED, Appearance, random_appearance
-from columna.train.samples.deform import Pose, Steps, add_elastic, doubled, look_up
+from columna.train.samples.deform import MapPose, Steps, add_elastic, doubled, look_up
 from columna.train.samples.maps import LabelMap
 from columna.train.samples.placing import place, swapped
 
@@ -98,7 +98,7 @@ def make_patch(
 
 def random_view(
     ends: np.ndarray,
-    pose: Pose,
+    pose: MapPose,
     shape: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
     rng: np.random.Generator,
@@ -135,7 +135,7 @@ def random_view(
 
 def _paint(
     label_map: LabelMap,
-    pose: Pose,
+    pose: MapPose,
     steps: Steps,
     look: Appearance,
     protocol: Protocol,
@@ -181,7 +181,7 @@ def _add_blobs(
         picture[free & (field > edge)] = value
 
 
-def overlook(codes: np.ndarray, spacing_mm: np.ndarray, pose: Pose, view: View) -> np.ndarray:
+def overlook(codes: np.ndarray, spacing_mm: np.ndarray, pose: MapPose, view: View) -> np.ndarray:
     """Voxels of `codes` on a coarse grid over the whole field of view."""
     return look_up(codes, pose.at(_coarse(view)), spacing_mm)
 

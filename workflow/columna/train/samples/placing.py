@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from columna.train.samples.deform import Pose, random_pose
+from columna.train.samples.deform import MapPose, random_pose
 from columna.train.samples.maps import LabelMap
 
 PAIRS = ((43, 44), (45, 46), (47, 48))
@@ -13,7 +13,7 @@ PAIRS = ((43, 44), (45, 46), (47, 48))
 
 def place(
     label_map: LabelMap, odds_of: Mapping[int, float], rng: np.random.Generator, usual: float = 1.0
-) -> tuple[Pose, bool]:
+) -> tuple[MapPose, bool]:
     """Put a random labelled point into the origin of the scanner; mirror every second patient.
 
     Parameters
@@ -29,7 +29,7 @@ def place(
     return pose_at(rows[rng.integers(len(rows))] * label_map.spacing_mm, rng)
 
 
-def pose_at(point_mm: np.ndarray, rng: np.random.Generator) -> tuple[Pose, bool]:
+def pose_at(point_mm: np.ndarray, rng: np.random.Generator) -> tuple[MapPose, bool]:
     """A pose with `point_mm`, shape (3,), in the origin, and whether the patient is mirrored."""
     pose = random_pose(point_mm, rng)
     mirrored = bool(rng.random() < 0.5)

@@ -7,7 +7,7 @@ from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, RESOURCES, SACRUM, Sem
 from columna.images.volume import Volume, bounding_box, load_volume
 from columna.phantom.around.profile import Profile, rank
 from columna.phantom.around.whole_body import paint_body
-from columna.phantom.spine.bones import Canvas
+from columna.phantom.spine.bones import PhantomCanvas
 from columna.phantom.texture import smooth_noise
 from columna.phantom.tissues import (
     ARCH_CORTEX,
@@ -18,7 +18,7 @@ from columna.phantom.tissues import (
     LESIONS,
     NUCLEUS_OFFSET,
 )
-from columna.phantom.voxels import Grid
+from columna.phantom.voxels import VoxelGrid
 from columna.train.samples import maps
 from columna.train.samples.completion import complete
 
@@ -39,8 +39,8 @@ def real_map(name: str, version: int) -> "maps.LabelMap":
     rng = np.random.default_rng([version, 9])
     semantic, instance = read_masks(name)
     semantic, instance, affine = _on_map_grid(semantic, instance)
-    canvas = Canvas(
-        Grid(semantic.shape, affine), semantic, instance, _tissues(semantic, instance, rng)
+    canvas = PhantomCanvas(
+        VoxelGrid(semantic.shape, affine), semantic, instance, _tissues(semantic, instance, rng)
     )
     paint_body(canvas, _profile(semantic, instance, canvas.grid), rng)
     return maps.make_map(canvas.scene, semantic, instance, maps.SPACING_MM, version)
@@ -139,7 +139,7 @@ def _shade_disc(scene: np.ndarray, semantic: np.ndarray, instance: np.ndarray, d
     part[depth > 0.9 * depth.max()] = CLEFT
 
 
-def _profile(semantic: np.ndarray, instance: np.ndarray, grid: Grid) -> Profile:
+def _profile(semantic: np.ndarray, instance: np.ndarray, grid: VoxelGrid) -> Profile:
     """Curves of a labelled spine, row by row."""
     rows = np.arange(grid.shape[1])
     canal = np.isin(semantic, _CANAL)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from columna.train.samples.acquire import acquire, random_gain, random_protocol
-from columna.train.samples.deform import Pose, add_elastic, doubled, look_up
+from columna.train.samples.deform import MapPose, add_elastic, doubled, look_up
 from columna.train.samples.label_sets import ANY, LabelSets
 from columna.train.samples.patches import View, normalised, overlook, random_view
 from columna.train.samples.placing import pose_at
@@ -70,7 +70,7 @@ def scan_patch(
 
 def _place(
     scan: RealScan, odds_of: Mapping[int, float], rng: np.random.Generator
-) -> tuple[Pose, bool]:
+) -> tuple[MapPose, bool]:
     """Put a random point into the origin of the scanner; mirror every second patient."""
     present = sorted(set(scan.points) - {ANY})
     odds = np.array([odds_of.get(code, 1.0) for code in present])
@@ -82,7 +82,7 @@ def _scanned(
     scan: RealScan,
     coordinates: list[np.ndarray],
     steps: tuple[np.ndarray, ...],
-    pose: Pose,
+    pose: MapPose,
     view: View,
     rng: np.random.Generator,
 ) -> np.ndarray:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Triple = tuple[float, float, float]
-
 
 @dataclass(frozen=True, eq=False)
 class Masks:
