@@ -3,10 +3,10 @@
 import functools
 import sys
 
-from columna.results.manifest import list_batches
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
 from columna.results.layout import Layout
+from columna.results.manifest import list_batches
 from columna.tables.catalogue import TABLES
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
