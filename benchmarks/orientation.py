@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from columna.anatomy import RESOURCES
-from columna.assess.evidence import QualityContext
 from columna.assess.orientation_rules import orientation_findings
+from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from columna.assess.evidence import QualityContext
 from columna.assess.orientation_rules import orientation_findings
+from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
 from columna.images.volume import Volume
 from columna.phantom import PhantomSettings, make_phantom, random_settings

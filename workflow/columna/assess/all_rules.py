@@ -1,13 +1,13 @@
 """Assess one scan: every rule that a scan alone can answer."""
 
 from columna.assess.canal_rules import canal_findings
-from columna.assess.evidence import QualityContext
 from columna.assess.finding import Finding
 from columna.assess.geometry_rules import grid_findings
 from columna.assess.image_rules import image_findings
 from columna.assess.mask_rules import mask_findings
 from columna.assess.measure_rules import measure_findings
 from columna.assess.orientation_rules import orientation_findings
+from columna.assess.quality_context import QualityContext
 from columna.assess.rules import scan_rules
 from columna.assess.sequence_rules import order_findings
 from columna.assess.vertebra_rules import vertebra_findings

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from columna.assess.evidence import MeasuredRow, QualityContext
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import MeasuredRow, QualityContext
 from columna.tables.cord_canal import CORD_CANAL
 
 RULES = {"canal_area_step": "canal_area_mm2", "cord_area_step": "cord_area_mm2"}

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from columna.assess.evidence import QualityContext
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
 
 GRID_RULES = ("transforms_agree", "axes_orthogonal")

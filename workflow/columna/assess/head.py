@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from columna.anatomy import Semantic
-from columna.assess.evidence import ScanCrop
+from columna.assess.quality_context import ScanCrop
 from columna.label.anchors import MIN_SACRUM_MM3
 
 UPPER = (Semantic.SUPERIOR_ARTICULAR_LEFT, Semantic.SUPERIOR_ARTICULAR_RIGHT)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import Semantic
-from columna.assess.evidence import QualityContext, ScanCrop, centroid_mm
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import QualityContext, ScanCrop, centroid_mm
 from columna.images.intensity import signal_range
 from columna.images.volume import PIR
 from columna.prepare.image_content import looks_like_ct

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from columna.anatomy import BODY, ENDPLATES, POSTERIOR_ELEMENTS, Semantic, semantic_names
-from columna.assess.evidence import QualityContext, ScanCrop, centroid_mm
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import QualityContext, ScanCrop, centroid_mm
 
 REACH_MM = {
     **dict.fromkeys(BODY, 45.0),

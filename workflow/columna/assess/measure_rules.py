@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import DISC_OFFSET
-from columna.assess.evidence import MeasuredRow, QualityContext, centroid_mm
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import MeasuredRow, QualityContext, centroid_mm
 from columna.assess.rules import all_rules
 from columna.measure.tools.robust import huber_fit
 from columna.tables.common import SAGITTAL_CODES

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from columna.anatomy import POSTERIOR_ELEMENTS
-from columna.assess.evidence import QualityContext
 from columna.assess.finding import Finding, found
 from columna.assess.head import Piece, head_signs, pieces_of
+from columna.assess.quality_context import QualityContext
 
 SECTION_MM2 = 60.0
 """Horizontal section that is enough for a canal, or for arches and processes."""

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from columna.anatomy import L5, L6, SACRUM, T12, T13, levels
-from columna.assess.evidence import MeasuredRow, QualityContext, centroid_mm
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import MeasuredRow, QualityContext, centroid_mm
 from columna.tables.vertebrae import MEASURED
 
 OPTIONAL = (T12, T13, L5, L6)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from columna.anatomy import POSTERIOR_ELEMENTS, Semantic
-from columna.assess.evidence import MeasuredRow, QualityContext, ScanCrop
 from columna.assess.finding import Finding, found
+from columna.assess.quality_context import MeasuredRow, QualityContext, ScanCrop
 from columna.measure.tools.topology import topology
 
 MIDLINE_PARTS = (Semantic.ARCUS, Semantic.SPINOUS_PROCESS)
