@@ -60,9 +60,10 @@ peer-folder:
 	@.venv-peer/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-lint: env ## Check style: ruff, snakefmt, snakemake --lint, codespell
+lint: env ## Check style and imports: ruff, import-linter, snakefmt, snakemake --lint, codespell
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	git ls-files -z '*.md' '*.py' '*.smk' '*.yaml' '*.tsv' '*.toml' | xargs -0 codespell

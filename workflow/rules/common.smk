@@ -3,10 +3,10 @@
 import functools
 import sys
 
-from columna.cohort.manifest import list_batches
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
-from columna.layout import Layout
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches
 from columna.tables.catalogue import TABLES
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -45,8 +45,8 @@ def stop(sentence):
 
 def plan_again():
     """Have Snakemake repeat the jobs whose results are stale: it does not see why they are."""
-    from columna.lock import hold_results
-    from columna.stale import look
+    from columna.results.lock import hold_results
+    from columna.upkeep.stale import look
 
     if workflow.executor_plugin is not None and not workflow.dryrun:
         global held

@@ -50,7 +50,7 @@ rule train_nnunet_fold:
     message:
         "nnU-Net trains fold {wildcards.fold}"
     shell:
-        "{params.folders} nnUNet_n_proc_DA={threads} python -m columna.train.nnunet_train "
+        "{params.folders} nnUNet_n_proc_DA={threads} python -m columna.train.networks.nnunet_train "
         "{params.nnunet.dataset_id} {params.nnunet.configuration} {wildcards.fold} -tr {params.nnunet.trainer} "
         "-p {params.nnunet.plans} -device {params.nnunet.device} --c >> {log:q} 2>&1"
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.evaluate.conventions import columna_convention, find_convention
-from columna.evaluate.scan import Grid, Masks, evaluate
+from columna.evaluate.scan_values import Grid, Masks, evaluate
 
 SPACING = np.array([0.5, 0.5, 3.0])
 SHAPE = (40, 90, 9)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from columna.evaluate.conventions import columna_convention
 from columna.evaluate.distances import closeness
-from columna.evaluate.masks import read_mask
-from columna.evaluate.scan import Grid, Masks, evaluate
+from columna.evaluate.reference_masks import read_mask
+from columna.evaluate.scan_values import Grid, Masks, evaluate
 
 panoptica = pytest.importorskip("panoptica", reason="panoptica is not installed")
 

@@ -28,7 +28,7 @@ def agreement(
 ) -> None:
     """Bias, limits of agreement and ICC of every numeric column of the tables of measures."""
     from columna.evaluate.measure_error import draw, measure_errors, read_retests
-    from columna.evaluate.write import write_agreement
+    from columna.evaluate.outputs import write_agreement
 
     pairs = read_retests(retests) if retests else None
     typer.echo(write_agreement(measure_errors(tables, reference, pairs), out))

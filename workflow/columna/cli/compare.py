@@ -33,7 +33,7 @@ def compare(
     from columna.errors import ColumnaError
     from columna.evaluate.compare import compare as compared
     from columna.evaluate.compare import read_evaluation, read_groups
-    from columna.evaluate.write import write_comparison
+    from columna.evaluate.outputs import write_comparison
 
     names = name or [folder.name for folder in folders]
     if len(folders) < 2 or len(set(names)) != len(folders):

@@ -21,8 +21,8 @@ def evaluate(
 ) -> None:
     """Compare masks with reference masks: Dice, distances, panoptic quality, levels."""
     from columna.evaluate.conventions import read_conventions
+    from columna.evaluate.outputs import print_summary, write_evaluation
     from columna.evaluate.pairs import evaluate_pairs, read_pairs
-    from columna.evaluate.write import print_summary, write_evaluation
 
     own = read_conventions(conventions) if conventions else None
     answers = list(evaluate_pairs(read_pairs(sheet), own, workers))

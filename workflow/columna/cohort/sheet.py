@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from columna.cohort.checks import check_rows
+from columna.cohort.candidates import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
-from columna.cohort.manifest import MASKS
-from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
+from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.results.manifest import MASKS
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -41,14 +41,15 @@ def read_sheet(
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
-        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
+        Scans that have a batch already (`columna.cohort.row_checks.check_duplicates`).
     paired_masks
         Leave out rows that name one mask without the other.
 
     Returns
     -------
     pandas.DataFrame
-        One row per row of the sheet, in its order (`columna.cohort.rows`); all values are text.
+        One row per row of the sheet, in its order (`columna.cohort.candidates`); all values are
+        text.
 
     Raises
     ------

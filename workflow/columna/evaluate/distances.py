@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from columna.volume import bounding_box
+from columna.images.volume import bounding_box
 
 Bool = NDArray[np.bool_]
 

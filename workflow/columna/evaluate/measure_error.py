@@ -108,7 +108,7 @@ def draw(
     for wanted in columns:
         name, _, column = wanted.partition(".")
         if name not in IDENTITY or column not in TABLES[name].names:
-            raise ColumnaError(f"{wanted}: is no column of measures, as vertebrae.height_anterior_mm is")
+            raise ColumnaError(f"{wanted}: is no column; name one as vertebrae.height_anterior_mm")
         paths = [folder / f"{name}.parquet" for folder in (tables, reference_tables)]
         pairs = _paired(paths, IDENTITY[name], retests)
         values = [pairs[key].to_numpy(float) for key in (column, f"{column}_found")]

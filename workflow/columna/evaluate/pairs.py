@@ -13,10 +13,10 @@ import numpy as np
 from columna.cohort.sheet import read_table
 from columna.errors import CohortError, ColumnaError
 from columna.evaluate.conventions import find_convention
-from columna.evaluate.masks import on_grid, read_mask, same_grid
-from columna.evaluate.scan import Grid, Masks, Value, evaluate
+from columna.evaluate.reference_masks import on_grid, read_mask, same_grid
+from columna.evaluate.scan_values import Grid, Masks, Value, evaluate
 from columna.paths import expanded
-from columna.volume import Volume
+from columna.images.volume import Volume
 
 MASKS = (
     "prediction_semantic",

@@ -18,6 +18,8 @@ SCHEMA_VERSION = "1.2.0"
 
 ColumnType = Literal["string", "category", "bool", "int32", "float64"]
 Range = tuple[float | None, float | None]
+Row = dict[str, Any]
+"""One row of a table while it is made, by column name."""
 REGIONS = ("cervical", "thoracic", "lumbar")
 
 DECIMALS = {"mm": 3, "mm2": 2, "mm3": 1, "deg": 2, "1": 4, "%": 2, "a.u.": 3, "s": 6, "T": 4}
