@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK
-from columna.images.volume import Volume
 from typer.testing import CliRunner
 
 from columna.cli.main import app
@@ -13,6 +12,7 @@ from columna.errors import ColumnaError
 from columna.evaluate.conventions import find_convention, read_conventions
 from columna.evaluate.pairs import evaluate_pairs, read_pairs
 from columna.evaluate.reference_masks import on_grid, read_mask, same_grid
+from columna.images.volume import Volume
 
 AFFINE = np.array([[0, 0, 3, -10], [-0.5, 0, 0, 40], [0, -0.5, 0, 60], [0, 0, 0, 1]], float)
 

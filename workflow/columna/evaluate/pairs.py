@@ -15,8 +15,8 @@ from columna.errors import CohortError, ColumnaError
 from columna.evaluate.conventions import find_convention
 from columna.evaluate.reference_masks import on_grid, read_mask, same_grid
 from columna.evaluate.scan_values import Grid, Masks, Value, evaluate
-from columna.paths import expanded
 from columna.images.volume import Volume
+from columna.paths import expanded
 
 MASKS = (
     "prediction_semantic",
