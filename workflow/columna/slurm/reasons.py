@@ -1,0 +1,111 @@
+"""Which of Slurm's reasons mean that a job will never start, and what to do about them."""
+
+import csv
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+from columna.slurm.nodes import Nodes, limits_of, widest
+from columna.slurm.queue import Running, Source, Waiting, read_source
+
+_REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
+_COMMENT = re.compile(r"--comment '?([^\s']+)")
+_START_AGAIN = "in your profile and start the run again"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of reason: a row of ``resources/slurm_reasons.tsv``."""
+
+    words: str
+    """Regular expression of what Slurm says."""
+    holds: str
+    """``always``; ``unless_running``: not while other jobs count towards the same limit;
+    ``unless_fitting``: not while a node in service could take the job; ``refused``: Slurm did not
+    even accept the job."""
+    because: str
+    change: str
+
+
+@functools.cache
+def kinds() -> tuple[Kind, ...]:
+    """All kinds; the first that fits counts."""
+    text = files("columna.resources").joinpath("slurm_reasons.tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
+    return tuple(Kind(**row) for row in rows)
+
+
+def kind_of(words: str, *, refused: bool = False) -> Kind | None:
+    """The kind of what Slurm says; None: nothing that would not pass by itself."""
+    for kind in kinds():
+        if (kind.holds == "refused") == refused and re.fullmatch(kind.words, words):
+            return kind
+    return None
+
+
+def is_stuck(job: Waiting, kind: Kind, nodes: Sequence[Nodes], running: Sequence[Running]) -> bool:
+    """Whether a job cannot start, as far as nodes and running jobs show."""
+    if kind.holds == "unless_fitting":
+        fitting = (n for n in _of_partitions(job, nodes) if n.is_in_service)
+        return not any(n.could_take(job.need) for n in fitting)
+    if kind.holds == "unless_running":
+        return not any(_counts_towards(job, other) for other in running)
+    return True
+
+
+def sentence(job: Waiting, kind: Kind, nodes: Sequence[Nodes], others: int = 0) -> str:
+    """What to tell the person who runs the workflow; `others` wait for the same reason."""
+    most = widest(limits_of(nodes), ",".join(job.partitions)).minutes
+    away = [n.names for n in _of_partitions(job, nodes) if not n.is_in_service]
+    facts = {
+        "id": job.id,
+        "rule": job.source.rule or "RULE",
+        "time": job.time_limit,
+        "most_minutes": most or "...",
+        "partition": " or ".join(job.partitions),
+        "account": job.account,
+        "qos": job.qos,
+        "cpus": job.need.cpus,
+        "memory": f"{job.need.memory_mb} MB" if job.need.memory_mb else "any memory",
+        "gpus": ", ".join(f"GPU {k} x {n}".replace("  ", " ") for k, n in job.need.gpus)
+        or "no GPU",
+        "away": f"; out of service are {', '.join(sorted(set(away)))}" if away else "",
+    }
+    name = f"{job.id} ({job.source})" if job.source.rule else job.id
+    more = f" and {others} more like it" if others else ""
+    because, change = (text.format(**facts) for text in (kind.because, kind.change))
+    ending = "" if "no change of the profile" in change else f" {_START_AGAIN}"
+    return (
+        f"Slurm will not start job {name}{more}: {job.reason}, because {because}; {change}{ending}."
+    )
+
+
+def refusal(message: str) -> tuple[Source, Kind | None, str] | None:
+    """The job that Slurm did not accept, why, and what to tell; None: another message."""
+    found, comment = _REFUSED.search(message), _COMMENT.search(message)
+    if found is None:
+        return None
+    source = read_source(comment[1] if comment else "")
+    lines = [line.removeprefix("sbatch: error: ").strip() for line in found[1].splitlines()]
+    candidates = [(kind_of(line, refused=True), line) for line in lines if line]
+    kind, line = next((c for c in candidates if c[0]), (None, "; ".join(lines)))
+    name = f"the job {source}" if source.rule else "a job"
+    text = f"Slurm refused {name}: {line.removeprefix('Batch job submission failed: ')}"
+    if kind is None:
+        return source, None, f"{text}."
+    change = kind.change.format(rule=source.rule or "RULE")
+    return source, kind, f"{text}, because {kind.because}; {change} {_START_AGAIN}."
+
+
+def _of_partitions(job: Waiting, nodes: Sequence[Nodes]) -> list[Nodes]:
+    return [n for n in nodes if n.partition in job.partitions]
+
+
+def _counts_towards(job: Waiting, other: Running) -> bool:
+    """Whether another job may be what the limit that holds back `job` is used up by."""
+    by_qos = job.reason.startswith("QOS")
+    own = (job.qos, other.qos) if by_qos else (job.account, other.account)
+    per_user = "Grp" not in job.reason and "Account" not in job.reason
+    return own[0] == own[1] and (not per_user or job.user == other.user)
