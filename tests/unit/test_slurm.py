@@ -1,4 +1,4 @@
-"""Jobs that Slurm will never start, told from those that only wait; texts as Slurm 22.05 wrote them."""
+"""Jobs that Slurm will never start, told from those that wait; texts as Slurm 22.05 wrote them."""
 
 import logging
 from pathlib import Path
