@@ -31,7 +31,7 @@ def cohort(workspace):
 
 
 def run_until(cohort, sentence, *arguments, limit_s=120):
-    """Run on Slurm until a sentence appears; the seconds from the first submission, and the line."""
+    """Run on Slurm until a sentence appears; seconds since the first submission, and the line."""
     command = [
         *(f"{sys.prefix}/bin/snakemake", "-s", f"{REPOSITORY}/Snakefile"),
         *("--profile", f"{REPOSITORY}/profiles/slurm", "--quiet", "rules", "host"),
