@@ -27,9 +27,11 @@ DRAINED_JOBS = {job.source.rule: job for job in parse_waiting(lines("squeue_drai
 ROOT_RUNS = [Running("grp", "normal", "root"), Running("one", "normal", "root")]
 
 
-def told(job, nodes, running=()):
+def told(job, nodes, running=(), others=True):
     kind = kind_of(job.reason)
-    return sentence(job, kind, nodes) if kind and is_stuck(job, kind, nodes, running) else None
+    if kind is None or not is_stuck(job, kind, nodes, running, others):
+        return None
+    return sentence(job, kind, nodes)
 
 
 # --- what Slurm prints ---
@@ -132,6 +134,12 @@ def test_a_limit_that_no_running_job_uses_up_is_told():
     assert told(JOBS["grpbusy"], NODES, [Running("grp", "normal", "someone")]) is None
     assert told(JOBS["qoscpuuser"], NODES, [Running("poor", "quick", "root")]) is None
     assert told(JOBS["qoscpuuser"], NODES, [Running("lab", "normal", "root")]) is not None
+
+
+def test_where_jobs_of_others_are_hidden_shared_limits_are_not_judged():
+    assert told(JOBS["grpbusy"], NODES, others=False) is None
+    assert told(JOBS["grpbusy"], NODES, others=True) is not None
+    assert told(JOBS["maxjobs0"], NODES, others=False) is not None  # counts one's own
 
 
 def test_nodes_out_of_service_are_told_only_if_no_other_could_take_the_job():
@@ -265,6 +273,7 @@ def queue(monkeypatch):
     monkeypatch.setattr(watching, "read_waiting", lambda run: waiting)
     monkeypatch.setattr(watching, "read_nodes", lambda: DRAINED)
     monkeypatch.setattr(watching, "read_running", list)
+    monkeypatch.setattr(watching, "sees_others", lambda: True)
     return waiting
 
 

@@ -67,9 +67,16 @@ def read_waiting(run: str) -> list[Waiting]:
 
 
 def read_running() -> list[Running]:
-    """All jobs of the cluster that hold resources."""
+    """All jobs of the cluster that hold resources, as far as one may see them."""
     states = "--states=RUNNING,COMPLETING,CONFIGURING,SUSPENDED"
     return [Running(*line[:3]) for line in _squeue(("Account", "QOS", "UserName"), states)]
+
+
+def sees_others() -> bool:
+    """Whether the cluster shows the jobs of other people."""
+    settings = [line[0].partition("=") for line in ask_slurm("scontrol", "show", "config")]
+    private = {key.strip(): value for key, _, value in settings}.get("PrivateData", "")
+    return "jobs" not in private and "all" not in private
 
 
 def _squeue(fields: Sequence[str], *options: str) -> list[list[str]]:

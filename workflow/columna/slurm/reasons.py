@@ -45,12 +45,22 @@ def kind_of(words: str, *, refused: bool = False) -> Kind | None:
     return None
 
 
-def is_stuck(job: Waiting, kind: Kind, nodes: Sequence[Nodes], running: Sequence[Running]) -> bool:
-    """Whether a job cannot start, as far as nodes and running jobs show."""
+def is_stuck(
+    job: Waiting, kind: Kind, nodes: Sequence[Nodes], running: Sequence[Running], others: bool
+) -> bool:
+    """Whether a job cannot start, as far as nodes and running jobs show.
+
+    Parameters
+    ----------
+    others
+        Whether `running` holds the jobs of other people.
+    """
     if kind.holds == "unless_fitting":
         fitting = (n for n in _of_partitions(job, nodes) if n.is_in_service)
         return not any(n.could_take(job.need) for n in fitting)
     if kind.holds == "unless_running":
+        if _is_shared(job.reason) and not others:
+            return False
         return not any(_counts_towards(job, other) for other in running)
     return True
 
@@ -103,9 +113,13 @@ def _of_partitions(job: Waiting, nodes: Sequence[Nodes]) -> list[Nodes]:
     return [n for n in nodes if n.partition in job.partitions]
 
 
+def _is_shared(reason: str) -> bool:
+    """Whether a limit counts the jobs of several people."""
+    return "Grp" in reason or "PerAccount" in reason
+
+
 def _counts_towards(job: Waiting, other: Running) -> bool:
-    """Whether another job may be what the limit that holds back `job` is used up by."""
+    """Whether another job may be what uses up the limit that holds back `job`."""
     by_qos = job.reason.startswith("QOS")
-    own = (job.qos, other.qos) if by_qos else (job.account, other.account)
-    per_user = "Grp" not in job.reason and "Account" not in job.reason
-    return own[0] == own[1] and (not per_user or job.user == other.user)
+    is_same = job.qos == other.qos if by_qos else job.account == other.account
+    return is_same and (_is_shared(job.reason) or job.user == other.user)

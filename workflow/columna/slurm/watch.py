@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from columna.slurm.nodes import Nodes, read_nodes
-from columna.slurm.queue import Waiting, read_running, read_waiting
+from columna.slurm.queue import Waiting, read_running, read_waiting, sees_others
 from columna.slurm.reasons import Kind, is_stuck, kind_of, refusal, sentence
 
 EVERY_S = 15.0
@@ -69,8 +69,9 @@ class Watch(logging.Handler):
             return set()
         nodes = read_nodes()
         counted = any(kind.holds == "unless_running" for _, kind in waiting)
+        others = counted and sees_others()
         running = read_running() if counted else []
-        stuck = [(job, kind) for job, kind in waiting if is_stuck(job, kind, nodes, running)]
+        stuck = [(j, k) for j, k in waiting if is_stuck(j, k, nodes, running, others)]
         sure = [(j, k) for j, k in stuck if k.holds == "always" or j.id in doubtful]
         for jobs in by_rule_and_kind(sure):
             self._tell_group(jobs, nodes)
