@@ -108,7 +108,7 @@ def test_any_limit_is_more_than_none():
         ("qosgpu", "`qos`"),
         ("spent", "used up"),
         ("maxjobs0", "`slurm_account`"),
-        ("held", "scontrol release"),
+        ("held", "ask your administrators."),
         ("partdown", "`slurm_partition`"),
     ],
 )
@@ -145,9 +145,11 @@ def test_where_jobs_of_others_are_hidden_shared_limits_are_not_judged():
 def test_nodes_out_of_service_are_told_only_if_no_other_could_take_the_job():
     text = told(DRAINED_JOBS["gpudrained"], DRAINED)
     assert "no node of partition gpu that is in service" in text
-    assert "out of service are g1" in text
+    assert "(1 core, 100 MB, 1 GPU)" in text
+    assert "out of service: g1" in text
     assert told(DRAINED_JOBS["otherbusy"], DRAINED) is None
     assert told(DRAINED_JOBS["otherbusy"], NODES) is None
+    assert "node n1)" in told(DRAINED_JOBS["thisnode"], DRAINED)  # although n2 could take it
 
 
 def test_what_an_empty_node_must_have():
@@ -195,7 +197,9 @@ def test_further_reasons(reason, holds):
 def test_every_sentence_can_be_written():
     job = JOBS["parttime"]
     for kind in kinds():
-        assert "{" not in sentence(job, kind, NODES, others=3)
+        text = sentence(job, kind, NODES, others=3)
+        assert "{" not in text
+        assert text.endswith("start the run again.") == ("write " in kind.change)
 
 
 # --- what Slurm refuses ---

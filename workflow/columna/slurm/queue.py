@@ -9,7 +9,7 @@ from columna.slurm.nodes import Need, read_gpus
 
 _FIELDS = (
     *("JobID", "Partition", "TimeLimit", "MinCpus", "MinMemory", "tres-per-job", "tres-per-node"),
-    *("Feature", "Account", "QOS", "UserName", "Reason", "Comment"),
+    *("Feature", "ReqNodes", "Account", "QOS", "UserName", "Reason", "Comment"),
 )
 _COMMENT = re.compile(r"rule_(?P<rule>.+?)(_wildcards_(?P<batch>.+))?")
 """What the Slurm plugin of Snakemake writes into a job's comment."""
@@ -35,6 +35,8 @@ class Waiting:
     partitions: tuple[str, ...]
     time_limit: str
     need: Need
+    nodes: str
+    """Names of nodes that it must have; mostly none."""
     account: str
     qos: str
     user: str
@@ -97,6 +99,7 @@ def _parse_job(job: dict[str, str]) -> Waiting:
             gpus=read_gpus(job["tres-per-job"]) or read_gpus(job["tres-per-node"]),
             features=frozenset(re.split("[&,]", plain[0])) if plain else frozenset(),
         ),
+        nodes=job["ReqNodes"],
         account=job["Account"],
         qos=job["QOS"],
         user=job["UserName"],

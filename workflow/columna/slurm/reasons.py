@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
+from columna.slurm.commands import minutes
 from columna.slurm.nodes import Nodes, limits_of, widest
 from columna.slurm.queue import Running, Source, Waiting, read_source
 
@@ -57,7 +58,8 @@ def is_stuck(
     """
     if kind.holds == "unless_fitting":
         fitting = (n for n in _of_partitions(job, nodes) if n.is_in_service)
-        return not any(n.could_take(job.need) for n in fitting)
+        are_own_away = bool(job.nodes) and job.reason.endswith(f"UnavailableNodes:{job.nodes}")
+        return are_own_away or not any(n.could_take(job.need) for n in fitting)
     if kind.holds == "unless_running":
         if _is_shared(job.reason) and not others:
             return False
@@ -67,29 +69,49 @@ def is_stuck(
 
 def sentence(job: Waiting, kind: Kind, nodes: Sequence[Nodes], others: int = 0) -> str:
     """What to tell the person who runs the workflow; `others` wait for the same reason."""
-    most = widest(limits_of(nodes), ",".join(job.partitions)).minutes
-    away = [n.names for n in _of_partitions(job, nodes) if not n.is_in_service]
     facts = {
         "id": job.id,
         "rule": job.source.rule or "RULE",
-        "time": job.time_limit,
-        "most_minutes": most or "...",
+        "time": f"{minutes(job.time_limit)} minutes",
+        "most_minutes": widest(limits_of(nodes), ",".join(job.partitions)).minutes or "...",
         "partition": " or ".join(job.partitions),
         "account": job.account,
         "qos": job.qos,
-        "cpus": job.need.cpus,
-        "memory": f"{job.need.memory_mb} MB" if job.need.memory_mb else "any memory",
-        "gpus": ", ".join(f"GPU {k} x {n}".replace("  ", " ") for k, n in job.need.gpus)
-        or "no GPU",
-        "away": f"; out of service are {', '.join(sorted(set(away)))}" if away else "",
+        "cores": _amount(job.need.cpus, "core"),
+        "memory": f"{job.need.memory_mb} MB",
+        "gpus": _gpus(job),
+        "asked": ", ".join(_asked(job)),
+        "away": _away(job, nodes),
     }
     name = f"{job.id} ({job.source})" if job.source.rule else job.id
     more = f" and {others} more like it" if others else ""
     because, change = (text.format(**facts) for text in (kind.because, kind.change))
-    ending = "" if "no change of the profile" in change else f" {_START_AGAIN}"
+    ending = f" {_START_AGAIN}" if "write " in change else ""
     return (
         f"Slurm will not start job {name}{more}: {job.reason}, because {because}; {change}{ending}."
     )
+
+
+def _asked(job: Waiting) -> list[str]:
+    need = job.need
+    asked = [_amount(need.cpus, "core"), f"{need.memory_mb} MB" if need.memory_mb else ""]
+    named = [f"feature {name}" for name in sorted(need.features)]
+    asked += [_gpus(job), *named, f"node {job.nodes}" if job.nodes else ""]
+    return [text for text in asked if text]
+
+
+def _amount(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _gpus(job: Waiting) -> str:
+    return ", ".join(f"{number} GPU {kind}".strip() for kind, number in job.need.gpus)
+
+
+def _away(job: Waiting, nodes: Sequence[Nodes]) -> str:
+    """What follows where nodes of the job's partitions are out of service."""
+    names = {n.names for n in _of_partitions(job, nodes) if not n.is_in_service}
+    return f"; out of service: {', '.join(sorted(names))}" if names else ""
 
 
 def refusal(message: str) -> tuple[Source, Kind | None, str] | None:
