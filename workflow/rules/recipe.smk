@@ -47,7 +47,7 @@ def network_recipe(wildcards):
 
 
 def train_gpu(wildcards):
-    return 0 if recipe().device == "cpu" else GPU
+    return 0 if recipe().device == "cpu" else gpus("train_network")
 
 
 def trained_models(wildcards):
