@@ -12,7 +12,7 @@ from columna.slurm.queue import Running, parse_waiting, read_source
 from columna.slurm.reasons import is_stuck, kind_of, kinds, refusal, sentence
 from columna.slurm.watch import Watch
 
-DATA = Path(__file__).parents[1] / "data" / "slurm"
+DATA = Path(__file__).parents[2] / "data" / "slurm"
 
 
 def lines(name):
