@@ -16,7 +16,7 @@ import torch
 from columna.anatomy import BODY, CANAL, ENDPLATES, POSTERIOR_ELEMENTS, Semantic
 from columna.config import PrepareSettings
 from columna.evaluate.in_memory import segment
-from columna.evaluate.phantom_score import dice
+from columna.evaluate.overlap import dice
 from columna.images.volume import load_volume
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model

@@ -19,7 +19,7 @@ import toy_training
 from columna.anatomy import Semantic
 from columna.config import PrepareSettings
 from columna.errors import CohortError, ColumnaError, ConfigError, ModelError
-from columna.evaluate.closeness import islands, match_vertebrae
+from columna.evaluate.found_once import islands, match_vertebrae
 from columna.images.volume import Volume, load_image, load_volume, save_volume
 from columna.models.folder import ModelFolder
 from columna.models.instance_network import load_instance_model
@@ -448,7 +448,7 @@ def test_looks_write_pictures_and_dice_of_real_files(own, tmp_path, monkeypatch)
 
     monkeypatch.setattr(looks, "EXPORTS", {p: copied(p) for p in ("semantic", "instance")})
     config = quick(looks={"sheet": str(own / "one.tsv")}, prepare={"n4": False}, device="cpu")
-    for phase, shown in (("semantic", "bodies"), ("instance", "vertebrae")):
+    for phase, shown in (("semantic", "vertebral_body"), ("instance", "vertebrae")):
         points = looks.Looks(phase, config, tmp_path / phase).take(7, None)
         values = {measure: value for _, measure, value in points}
         assert values[f"sub-0_T2w, {shown}"] > 0.4

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from columna.anatomy import Semantic
-from columna.evaluate.phantom_score import dice
+from columna.evaluate.overlap import dice
 from columna.models.instance_network import load_instance_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom, random_settings

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from columna.evaluate.overlap import dice
 from columna.images.volume import bounding_box
 
 Bool = NDArray[np.bool_]
@@ -63,8 +64,7 @@ def closeness(
     if not all(sizes):
         return Closeness(0.0, None, None, *volumes)
     assd, hd95 = _surface_distances(reference, prediction, spacing_mm)
-    dice = 2 * int((reference & prediction).sum()) / sum(sizes)
-    return Closeness(dice, assd, hd95, *volumes)
+    return Closeness(dice(reference, prediction), assd, hd95, *volumes)
 
 
 def _surface_distances(

@@ -12,7 +12,7 @@ import pandas as pd
 from columna.anatomy import RESOURCES, SACRUM, Semantic, levels
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
-from columna.evaluate.closeness import (
+from columna.evaluate.found_once import (
     Match,
     count_vertebrae,
     islands,
@@ -20,7 +20,7 @@ from columna.evaluate.closeness import (
     structure_dice,
 )
 from columna.evaluate.in_memory import Answer, segment
-from columna.evaluate.phantom_score import dice
+from columna.evaluate.overlap import dice
 from columna.evaluate.pictures import save_picture
 from columna.files import atomic_path
 from columna.images.volume import load_volume, resample_mask_like
@@ -233,7 +233,8 @@ def _scored_real(name: str, answer: Answer, files: dict[str, Path]) -> Scored:
     }
     structures, matches = {}, []
     if "cord" in true:
-        structures = {"cord": dice(answer.semantic.array == Semantic.SPINAL_CORD, true["cord"] > 0)}
+        cord = answer.semantic.array == Semantic.SPINAL_CORD
+        structures = {"spinal_cord": dice(cord, true["cord"] > 0)}
     if "semantic" in true:
         structures = structure_dice(answer.semantic.array, true["semantic"])
     if "instance" in true:

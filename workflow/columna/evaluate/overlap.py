@@ -90,6 +90,12 @@ class Recognition:
         return self.matched / total if total else None
 
 
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Dice coefficient of two masks; 1 if both are empty."""
+    total = int(a.sum()) + int(b.sum())
+    return 2 * int((a & b).sum()) / total if total else 1.0
+
+
 def overlap(reference: NDArray[np.integer[Any]], prediction: NDArray[np.integer[Any]]) -> Overlap:
     """Count the common voxels of two instance masks (0 is background) in one pass."""
     r_labels, r_index = _indexed(reference)

@@ -9,6 +9,7 @@ import numpy as np
 
 from columna.anatomy import ENDPLATES, SACRUM, Semantic
 from columna.cohort.sheet import read_sheet
+from columna.evaluate.overlap import dice, overlap
 from columna.files import read_json
 from columna.images.volume import load_volume
 from columna.results.derivatives import Derivatives
@@ -44,12 +45,6 @@ class Score:
     levels_right_n: int
 
 
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Dice coefficient of two boolean arrays; 1 if both are empty."""
-    total = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / total if total else 1.0
-
-
 def structure_scores(found: np.ndarray, true: np.ndarray) -> dict[int, float]:
     """Dice of every label of the semantic mask `true`."""
     return {int(n): dice(found == n, true == n) for n in np.unique(true) if n}
@@ -68,11 +63,12 @@ def vertebra_scores(
         Of `columna.phantom.write.write_phantom`.
     """
     whole = {r["label"] for r in truth["levels"] if r["visible_fraction"] == 1} - {SACRUM}
+    counts = overlap(true, found)
     scores = {}
     for label in sorted(whole):
-        vertebra = true == label
-        matches = [(dice(found == n, vertebra), int(n)) for n in np.unique(found[vertebra]) if n]
-        scores[label] = max(matches, default=(0.0, 0))
+        row = counts.dice[counts.references.index(label)]
+        best = int(row.argmax()) if row.any() else None
+        scores[label] = (0.0, 0) if best is None else (float(row[best]), counts.predictions[best])
     return scores
 
 

@@ -5,7 +5,8 @@ from statistics import fmean
 
 from rich.table import Table
 
-from columna.evaluate.closeness import STRUCTURES, Match
+from columna.evaluate.conventions import structure_labels
+from columna.evaluate.found_once import Match
 from columna.evaluate.model_pair import Scored
 
 KINDS = ("intact", "fractured")
@@ -15,7 +16,7 @@ def structure_table(scores: Sequence[Scored]) -> Table:
     """Dice per structure over the held-out phantoms."""
     table = Table("structure", *KINDS, "all", "least", title="Held-out phantoms: Dice")
     phantoms = [s for s in scores if s.kind in KINDS]
-    for name in STRUCTURES:
+    for name in structure_labels():
         showing = [s for s in phantoms if name in s.structures]
         values = {k: [s.structures[name] for s in showing if s.kind == k] for k in KINDS}
         both = [s.structures[name] for s in showing]

@@ -11,7 +11,7 @@ from torch import nn
 from columna.anatomy import DISC_OFFSET, SACRUM
 from columna.config import InstanceSettings, PrepareSettings
 from columna.errors import ScanRefused
-from columna.evaluate.closeness import count_vertebrae, match_vertebrae, structure_dice
+from columna.evaluate.found_once import count_vertebrae, match_vertebrae, structure_dice
 from columna.evaluate.in_memory import semantic_raw
 from columna.evaluate.pictures import save_picture
 from columna.images.volume import Volume, resample_mask_like
@@ -25,7 +25,7 @@ from columna.train.networks.model_folders import EXPORTS
 from columna.train.recipe import TrainConfig
 from columna.train.samples.dataset import MASKS, SheetRow, sheet_rows
 
-SHOWN = ("bodies", "discs", "canal and cord", "posterior elements")
+SHOWN = ("vertebral_body", "disc", "canal_with_cord", "posterior_elements")
 """Structures whose Dice is drawn; all of them would be too many curves."""
 
 _log = logging.getLogger(__name__)
