@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from columna import __version__
-from columna.cli import cohort, export, models, phantom, segment, stages, train
+from columna.cli import bids, cohort, export, models, phantom, segment, stages, train, workflow
 from columna.errors import ColumnaError
 from columna.logs import configure_logging
 
@@ -20,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 segment.register(app)
+workflow.register(app)
+bids.register(app)
 cohort.register(app)
 stages.register(app)
 export.register(app)
