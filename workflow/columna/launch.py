@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import yaml
 
+from columna import __version__
 from columna.cohort.index import IndexSummary, build_index
 from columna.config import Config, Selection, load_config, parse_config
 from columna.errors import ColumnaError, ConfigError
@@ -134,9 +135,13 @@ def snakemake_command(
 def job_environment(environment: Mapping[str, str], program: str) -> dict[str, str]:
     """Environment of the run, in which its jobs find this ``columna``, however it was called."""
     here = Path(program).absolute()
-    folders = [here.parent] if here.name == "columna" else []
-    path = [*map(str, folders), str(Path(sys.executable).parent), environment.get("PATH", "")]
-    return {**environment, "PATH": os.pathsep.join(filter(None, path))}
+    own = [str(here.parent)] if here.name == "columna" else []
+    path = [*own, str(Path(sys.executable).parent), environment.get("PATH", "")]
+    # what a conda environment of the jobs installs (envs/columna.post-deploy.sh)
+    clone = PIPELINE.joinpath("workflow", "Snakefile").resolve().parents[1]
+    source = str(clone) if (clone / "pyproject.toml").exists() else f"columna=={__version__}"
+    found = os.pathsep.join(filter(None, path))
+    return {"COLUMNA_SOURCE": source, **environment, "PATH": found}
 
 
 def start(command: Sequence[str]) -> NoReturn:
