@@ -30,7 +30,7 @@ class Workspace:
         (self.folder / "cohort.tsv").write_text("\n".join(lines) + "\n")
 
     def run(self, *command, check=True, **variables):
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        path = f"{self.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         environment = os.environ | {"PATH": path} | variables
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
