@@ -164,6 +164,11 @@ def test_a_folder_belongs_to_one_dataset(dataset, tmp_path, started):
     assert "give each dataset a folder of its own" in str(done.exception)
 
 
+def test_a_selection_in_the_settings_is_not_overridden_in_silence(dataset, tmp_path, started):
+    (tmp_path / "mine.yaml").write_text("select: [{participants: ['01']}]\n")
+    call("bids", "bids", "out", "participant", "--configfile", "mine.yaml", fails=True)
+
+
 def test_group_needs_no_raw_data_and_no_labels(dataset, tmp_path, started):
     call("bids", "bids", "out", "participant")
     (tmp_path / "bids").rename(tmp_path / "other")

@@ -70,7 +70,8 @@ def with_selection(config: Config, chosen: Selection) -> Config:
     Raises
     ------
     ConfigError
-        If the results folder belongs to another cohort.
+        If the results folder belongs to another cohort, or the settings hold a selection of
+        their own.
     """
     kept = Layout(config.results).config
     earlier = load_config(kept) if kept.exists() else None
@@ -79,8 +80,10 @@ def with_selection(config: Config, chosen: Selection) -> Config:
             f"{config.results} holds results of {earlier.cohort}, not of {config.cohort}: give "
             "each dataset a folder of its own"
         )
-    takes_all = chosen == Selection() or (earlier is not None and not earlier.select)
     before = earlier.select if earlier is not None else ()
+    if config.select not in ((), before):
+        raise ConfigError("the settings have `select`; name participants in one place only")
+    takes_all = chosen == Selection() or (earlier is not None and not before)
     select = () if takes_all else (*(s for s in before if s != chosen), chosen)
     return config.model_copy(update={"select": select})
 
