@@ -184,6 +184,9 @@ def test_filters_of_a_file_and_of_the_command_line(dataset, tmp_path, started):
         *("--filter", "acquisition=*", "acquisition=c", "--participant-label", "01"),
         fails=True,  # none has an acquisition
     )
+    (tmp_path / "filters.json").write_text('["t2w"]')
+    wrong = ("bids", "bids", "out", "participant", "--bids-filter-file", "filters.json")
+    assert "under the key t2w" in str(call(*wrong, fails=True).exception)
     (tmp_path / "filters.json").write_text(json.dumps({"T2w": {"suffix": "T2w", "run": None}}))
     call("bids", "bids", "out", "participant", "--bids-filter-file", "filters.json")
     chosen = Selection(entities={"suffix": ("T2w",), "run": None})

@@ -6,7 +6,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperCommand
 
@@ -32,7 +31,7 @@ class Level(str, Enum):
 
 
 class _ListsCommand(TyperCommand):
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # Typer's context is private
         return super().parse_args(ctx, list(repeated(args)))
 
 
@@ -152,10 +151,11 @@ def _read_filters(file: Path | None) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{file}: not a readable JSON file: {error}") from None
-    entries = {key.lower(): value for key, value in dict(content).items()}
-    if not isinstance(entries.get("t2w"), dict):
+    entries = content.items() if isinstance(content, dict) else ()
+    filters: Any = {key.lower(): value for key, value in entries}.get("t2w")
+    if not isinstance(filters, dict):
         raise ConfigError(f"{file}: holds no filters under the key t2w")
-    return entries["t2w"]
+    return filters
 
 
 def _values(value: Any, key: str) -> tuple[str, ...] | None:
