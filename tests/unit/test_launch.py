@@ -76,6 +76,17 @@ def test_settings_of_an_earlier_run_stay_until_others_are_given(dataset, tmp_pat
     assert config.models.instance == "bundled_instance"
 
 
+def test_a_folder_has_one_name_wherever_the_run_is_started(dataset, tmp_path, started, monkeypatch):
+    call("bids", "bids", "out", "participant")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    call("bids", "../bids/", "../out", "participant")
+    call("run", "--results", "../out", "--", "scans")
+    first, second, third = started
+    assert first == second == third
+    assert ".." not in " ".join(second)
+
+
 def test_commands_find_the_settings_of_a_results_folder(dataset, started):
     call("run", "--cohort", "bids", "--results", "out")
     assert "3" in call("status", "--results", "out").output

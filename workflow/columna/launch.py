@@ -56,12 +56,17 @@ def run_config(configfile: Path | None, cohort: Path | None, results: Path | Non
 
 def _with_absolute_paths(config: Config) -> Config:
     """The same configuration for another working folder."""
-    paths = {key: getattr(config, key).absolute() for key in ("cohort", "results", "training")}
+    paths = {key: _absolute(getattr(config, key)) for key in ("cohort", "results", "training")}
     models = config.models.model_dump()
     for role in ("semantic", "instance"):
         is_path = "/" in models[role] or models[role] in (".", "..")
-        models[role] = str(Path(models[role]).absolute()) if is_path else models[role]
+        models[role] = str(_absolute(Path(models[role]))) if is_path else models[role]
     return parse_config(config.model_dump() | paths | {"models": models}, "the command line")
+
+
+def _absolute(path: Path) -> Path:
+    """The one name of `path`: Snakemake takes files of another name for other files."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def with_selection(config: Config, chosen: Selection) -> Config:
