@@ -64,9 +64,10 @@ peer-folder:
 	@.venv-peer/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-lint: env ## Check style: ruff, snakefmt, snakemake --lint, hadolint, codespell
+lint: env ## Check style: ruff, import-linter, snakefmt, snakemake, hadolint, codespell
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	hadolint containers/Dockerfile

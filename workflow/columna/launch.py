@@ -14,8 +14,8 @@ from columna.cohort.index import IndexSummary, build_index
 from columna.config import Config, Selection, load_config, parse_config
 from columna.errors import ColumnaError, ConfigError
 from columna.files import write_text
-from columna.layout import Layout
-from columna.lock import hold_results
+from columna.results.layout import Layout
+from columna.results.lock import hold_results
 
 PIPELINE = Path(__file__).parent / "pipeline"
 """The packaged parts of the repository: ``workflow``, ``profiles``, ``envs`` and ``config``."""

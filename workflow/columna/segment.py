@@ -9,18 +9,18 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from columna.batch.job import run_job
-from columna.claim import check_folder
+from columna.cohort.candidates import MISSING
 from columna.cohort.index import build_index
 from columna.cohort.ledger import locked
-from columna.cohort.manifest import list_batches
-from columna.cohort.rows import MISSING
+from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
-from columna.derivatives import Derivatives
 from columna.files import atomic_path
-from columna.layout import STAGES, Layout
-from columna.stages.registry import make_stage
-from columna.store import Record
-from columna.tables.collect import collect_tables
+from columna.results.claim import check_folder
+from columna.results.derivatives import Derivatives
+from columna.results.layout import STAGES, Layout
+from columna.results.manifest import list_batches
+from columna.results.store import Record
+from columna.stages.by_name import make_stage
 
 WORK = "work"
 """Folder of intermediate results below the output folder; safe to delete."""

@@ -3,10 +3,12 @@
 import functools
 import sys
 
-from columna.cohort.manifest import list_batches
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
-from columna.layout import Layout
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches
+from columna.slurm.nodes import read_limits, widest
+from columna.slurm.watch import Watch
 from columna.tables.catalogue import TABLES
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -18,6 +20,11 @@ except ColumnaError as error:
 
 LAYOUT = Layout(CONFIG.results)
 GPU = 0 if CONFIG.models.device == "cpu" else 1
+
+if workflow.is_main_process:
+    logger.addHandler(Watch(logger.error))  # jobs that Slurm refuses or will never start
+
+partition_limits = functools.cache(read_limits)
 
 
 wildcard_constraints:
@@ -45,8 +52,8 @@ def stop(sentence):
 
 def plan_again():
     """Have Snakemake repeat the jobs whose results are stale: it does not see why they are."""
-    from columna.lock import hold_results
-    from columna.stale import look
+    from columna.results.lock import hold_results
+    from columna.upkeep.stale import look
 
     if workflow.executor_plugin is not None and not workflow.dryrun:
         global held
@@ -61,6 +68,34 @@ def plan_again():
         if not state.are_tables_current:
             workflow.dag.forcefiles.add(str(LAYOUT.tables / "scans.parquet"))
     workflow.dag.forcefiles.update(str(LAYOUT.stage_table(s, b)) for b, s in stages.items())
+
+
+def in_profile(rule, resource):
+    """What a profile says of a resource that the rule itself does not name; else nothing."""
+    return str(workflow.get_rule(rule).resources.get(resource).raw or "").strip("'\"")
+
+
+def gpus(rule, wanted=GPU):
+    """GPUs of a job; none where the profile asks for them by `gres`: Slurm refuses both at a time."""
+    return 0 if "gpu" in in_profile(rule, "gres") else wanted
+
+
+def at_most(rule, limit, wanted):
+    """What a job asks for, or all that its Slurm partition has: with more it would never start."""
+    plugin = workflow.executor_plugin
+    if plugin is None or plugin.name != "slurm":
+        return wanted
+    allowed = getattr(widest(partition_limits(), in_profile(rule, "slurm_partition")), limit)
+    if allowed is None or wanted <= allowed:
+        return wanted
+    tell_limit(rule, limit, wanted, allowed)
+    return allowed
+
+
+@functools.cache
+def tell_limit(rule, limit, wanted, allowed):
+    unit = {"minutes": "minutes", "memory_mb": "MB"}[limit]
+    logger.info(f"{rule} asks for {allowed} instead of {wanted} {unit}: its partition has no more.")
 
 
 def log_file(stage):

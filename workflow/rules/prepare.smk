@@ -15,8 +15,10 @@ rule prepare:
         "../../envs/columna.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, threads, attempt: attempt * (2000 + 1500 * threads),
-        runtime=lambda wildcards, attempt: attempt * 30,
+        mem_mb=lambda wildcards, threads, attempt: at_most(
+            "prepare", "memory_mb", attempt * (2000 + 1500 * threads)
+        ),
+        runtime=lambda wildcards, attempt: at_most("prepare", "minutes", attempt * 30),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "prepare"),

@@ -6,15 +6,15 @@ from typing import Any
 
 from columna.batch.attempts import MAX_DEATHS, clear, deaths
 from columna.batch.isolate import Postponed
-from columna.cohort.manifest import ScanEntry
 from columna.errors import ColumnaError, StaleError, UnavailableError
-from columna.layout import stages_before, stages_of
+from columna.results.layout import stages_before, stages_of
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 
 @dataclass(frozen=True)
-class Task:
+class ScanTask:
     """One scan that a stage has to compute.
 
     `deaths` counts earlier tries in which the process died while it computed the scan; None for a
@@ -29,21 +29,21 @@ class Task:
 
 
 @dataclass
-class Plan:
+class BatchPlan:
     """Records of scans that need nothing, tasks, and scans whose files cannot be read now."""
 
     records: dict[str, Record] = field(default_factory=dict)
-    tasks: list[Task] = field(default_factory=list)
+    tasks: list[ScanTask] = field(default_factory=list)
     postponed: list[Postponed] = field(default_factory=list)
 
 
-def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
+def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> BatchPlan:
     """Sort the scans of a batch into ended and to be computed.
 
     A scan that an earlier stage did not finish, or that does not go through this stage, keeps
     the record of the stage it came through last.
     """
-    plan = Plan()
+    plan = BatchPlan()
     for scan in scans:
         records = stage.store.read_all(scan.scan_id)
         upstream = _upstream(stage, scan, records)
@@ -66,7 +66,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
             _check_upstream(stage, scan, records)
             times = known.computations_n if known else 0
             died = _deaths(stage, scan, known)
-            plan.tasks.append(Task(scan, fingerprint, dependencies, times + 1, died))
+            plan.tasks.append(ScanTask(scan, fingerprint, dependencies, times + 1, died))
     return plan
 
 

@@ -120,7 +120,7 @@ def bids(
 
 
 def _earlier(out_dir: Path) -> Path:
-    from columna.layout import Layout
+    from columna.results.layout import Layout
 
     kept = Layout(out_dir).config
     if not kept.exists():

@@ -27,7 +27,7 @@ def index(
     they are.
     """
     from columna.cohort.index import build_index
-    from columna.layout import Layout
+    from columna.results.layout import Layout
 
     config = read_config(configfile, None, results, cohort)
     index_folder = Layout(config.results).index
@@ -46,8 +46,8 @@ def status(
 
     Stale: something that the result depends on has changed since. `snakemake` sees to it.
     """
-    from columna.layout import Layout
-    from columna.status import cohort_status, print_status
+    from columna.results.layout import Layout
+    from columna.upkeep.status import cohort_status, print_status
 
     config = read_config(configfile, None, results)
     print_status(cohort_status(Layout(config.results), config), failures)
@@ -65,8 +65,8 @@ def check(
     By size and time of all files that were read or written, as `snakemake` itself does when it
     plans; with --content by their SHA-256. Exits with 1 if anything differs.
     """
-    from columna.check import check_run
-    from columna.layout import Layout
+    from columna.results.layout import Layout
+    from columna.upkeep.check import check_run
 
     config = read_config(configfile, None, results)
     found = 0
@@ -86,9 +86,9 @@ def forget(
     results: Results = None,
 ) -> None:
     """Drop what is stored of scans, so that the next `snakemake` computes them anew."""
-    from columna.check import failed_scans
-    from columna.check import forget as drop
-    from columna.layout import Layout
+    from columna.results.layout import Layout
+    from columna.upkeep.check import failed_scans
+    from columna.upkeep.check import forget as drop
 
     layout = Layout(read_config(configfile, None, results).results)
     chosen = [*(scans or []), *(failed_scans(layout) if failed else [])]
@@ -98,8 +98,8 @@ def forget(
 
 def summary(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> None:
     """Print what a finished run delivered."""
-    from columna.layout import Layout
-    from columna.summary import print_summary
+    from columna.results.layout import Layout
+    from columna.upkeep.summary import print_summary
 
     config = read_config(configfile, None, results)
     print_summary(Layout(config.results))

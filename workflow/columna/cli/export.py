@@ -33,9 +33,9 @@ def export(
     results: Results = None,
 ) -> None:
     """Export the tables of a finished run to CSV or Stata."""
-    from columna.layout import Layout
+    from columna.collect.export import export_csv, export_stata
+    from columna.results.layout import Layout
     from columna.tables.catalogue import TABLES
-    from columna.tables.export import export_csv, export_stata
 
     tables = Layout(read_config(configfile, None, results).results).tables
     write = {Format.CSV: export_csv, Format.STATA: export_stata}[kind]

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from columna import __version__
-from columna.cli import bids, cohort, export, models, phantom, segment, stages, train, workflow
+from columna.cli import (
+    agreement,
+    bids,
+    cohort,
+    compare,
+    evaluate,
+    export,
+    models,
+    phantom,
+    segment,
+    stages,
+    train,
+    workflow,
+)
 from columna.errors import ColumnaError
 from columna.logs import configure_logging
 
@@ -25,6 +38,9 @@ bids.register(app)
 cohort.register(app)
 stages.register(app)
 export.register(app)
+evaluate.register(app)
+agreement.register(app)
+compare.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")

@@ -46,7 +46,7 @@ def _kept_config(results: Path | None) -> Path | None:
     """The configuration that `columna run` has left in a results folder."""
     if results is None:
         return None
-    from columna.layout import Layout
+    from columna.results.layout import Layout
 
     kept = Layout(parse_config({"results": results}, "the command line").results).config
     return kept if kept.exists() else None

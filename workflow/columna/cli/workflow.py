@@ -55,7 +55,7 @@ def start_workflow(
 ) -> None:
     """Index the cohort, say where things are, and become Snakemake."""
     from columna.launch import begin, snakemake_command, start
-    from columna.layout import Layout
+    from columna.results.layout import Layout
 
     typer.echo(str(begin(config)))
     typer.echo(f"settings: {Layout(config.results).config}", err=True)

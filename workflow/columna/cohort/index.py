@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna.cohort.bids import read_bids
-from columna.cohort.facts import left_out_facts
+from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OK, OTHER_IMAGES, OUTCOME, accepted
 from columna.cohort.ledger import extend_ledger, locked, read_ledger
-from columna.cohort.manifest import FIELDS, ScanEntry, write_manifests
+from columna.cohort.left_out_facts import left_out_facts
 from columna.cohort.people import add_people
-from columna.cohort.rows import DICTIONARY, FACTS, NAMES, OK, OTHER_IMAGES, OUTCOME, accepted
 from columna.cohort.select import selected
 from columna.cohort.sheet import read_sheet
 from columna.config import Selection
 from columna.errors import CohortError
 from columna.files import json_bytes, sha256_file, write_if_changed
 from columna.prepare.sidecars import read_json_object
+from columna.results.manifest import FIELDS, ScanEntry, write_manifests
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from columna.cohort.names import BATCH, SCAN_ID, batch_name, batch_number
 from columna.errors import CohortError
 from columna.files import write_text
-from columna.lock import NO_LOCKS
+from columna.results.lock import NO_LOCKS
+from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 
 HEADER = "scan_id\tbatch\n"
 

@@ -25,7 +25,7 @@ def selected(rows: pd.DataFrame, selections: Sequence[Selection], cohort: Path) 
     Parameters
     ----------
     rows
-        Rows of a cohort (`columna.cohort.rows`).
+        Rows of a cohort (`columna.cohort.candidates`).
     selections
         What to take.
     cohort

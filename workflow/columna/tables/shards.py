@@ -15,7 +15,7 @@ from columna.tables.validate import check_unique, conform
 
 
 def rows_to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Make a checked Arrow table of `rows` (as `columna.tables.rows.finish_row` gives them).
+    """Make a checked Arrow table of `rows` (as `columna.tables.finish.finish_row` gives them).
 
     Raises
     ------
