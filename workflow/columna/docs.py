@@ -129,6 +129,18 @@ scan.
 In a BIDS folder every image below it has its row; hidden files and the folders `derivatives`,
 `sourcedata` and `code` are not looked at.
 
+**Some of the scans.** `select` is a list of selections, each with any of `participants`,
+`sessions` and `entities`; a scan belongs to the cohort if one of them takes it. All other files are
+left aside, as if they were not there. A participant or session that the cohort does not have is an
+error.
+
+```yaml
+select:
+  - participants: ["01", "02"]
+    sessions: [baseline]
+    entities: {{acq: [sag], run: null}} # of the file name; null: files without it, '*': any value
+```
+
 **Sidecars** are inherited as in BIDS, wherever a scan lies at
 `sub-<label>/[ses-<label>/]<datatype>/`, also if a sheet names it: `T2w.json` at the root, then
 `sub-01/sub-01_T2w.json`, then the file beside the scan; the nearest one that has a key wins, and

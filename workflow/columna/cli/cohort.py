@@ -30,7 +30,8 @@ def index(
     from columna.results.layout import Layout
 
     config = read_config(configfile, None, results, cohort)
-    found = build_index(config.cohort, Layout(config.results).index, config.batch_size)
+    index_folder = Layout(config.results).index
+    found = build_index(config.cohort, index_folder, config.batch_size, config.select)
     typer.echo(str(found))
 
 

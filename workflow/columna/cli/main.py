@@ -11,6 +11,7 @@ import typer
 from columna import __version__
 from columna.cli import (
     agreement,
+    bids,
     cohort,
     compare,
     evaluate,
@@ -20,6 +21,7 @@ from columna.cli import (
     segment,
     stages,
     train,
+    workflow,
 )
 from columna.errors import ColumnaError
 from columna.logs import configure_logging
@@ -31,6 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 segment.register(app)
+workflow.register(app)
+bids.register(app)
 cohort.register(app)
 stages.register(app)
 export.register(app)

@@ -27,6 +27,11 @@ class Layout:
     root: Path
 
     @property
+    def config(self) -> Path:
+        """The configuration that `columna run` works with."""
+        return self.root / "config.yaml"
+
+    @property
     def index(self) -> Path:
         """Cohort index: ``scans.parquet``, ``ledger.tsv``, ``batches/<batch>.tsv``."""
         return self.root / "index"
