@@ -92,7 +92,7 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:
-        raise CohortError(f"{path}: the ledger is damaged: not UTF-8") from error
+        raise CohortError(f"{path}: the ledger is damaged: {_REMEDY}") from error
 
 
 def _parse(text: str, path: Path) -> dict[str, str]:
