@@ -11,6 +11,7 @@ PREFIX = "columna: "
 TAIL = 200_000
 """Bytes at the end of a log in which they are looked for."""
 LINES = 12
+NO_WORDS = "it ended without a word (stopped, or out of memory?)"
 NOISE = ("CalledProcessError", "At least one job did not complete successfully")
 """What Snakemake says of a failed job besides."""
 
@@ -59,7 +60,8 @@ def told(rule: str, output: list[str], logs: list[str], message: str | None) -> 
     names = {Path(file).stem for file in output}
     job = f"{rule} {names.pop()}" if len(names) == 1 else rule
     words = last_words(Path(logs[0])) if logs else None
-    lines = [f"{job} failed: {words or 'it ended without a word (stopped, or out of memory?)'}"]
+    said = (words or NO_WORDS).removeprefix(f"{job}: ")
+    lines = [f"{job} failed: {said}"]
     if message and not words:
         lines.append(f"  {message}")
     return "\n".join([*lines, *(f"  log: {log}" for log in logs)])
