@@ -131,10 +131,16 @@ COMMANDS = (
     ("export", "--out", "exported", "--table", "scans", "--table", "vertebrae"),
     ("export", "--out", "exported", "--format", "stata", "--table", "vertebrae"),
     ("forget", SCAN),
-    ("collect",),
-    ("assess", "b00001"),
-    ("index",),
 )
+JOBS = {
+    "index": (("index",), ("collect",), ("assess", "b00001")),
+    "receipts": (("collect",),),
+    "shards": (("collect",),),
+    "stages": (("assess", "b00001"),),
+    "store": (("assess", "b00001"),),
+    "config.yaml": (("index",),),
+}
+"""Commands that write, by the folder of the files that they read."""
 MUST_TELL = {
     ("summary", "tables/scans.parquet"),
     ("summary", "tables/vertebrae.parquet"),
@@ -154,7 +160,7 @@ MUST_TELL = {
 def test_a_damaged_file_is_one_sentence(file, damage, place, columna):
     path = place / ("config" if file == "config.yaml" else "results") / file
     times = path.stat()
-    for command in COMMANDS:
+    for command in (*COMMANDS, *JOBS.get(file.split("/")[0], ())):
         whole = path.read_bytes()
         damage(path)
         code, _, err = columna(*command)
@@ -224,7 +230,7 @@ def test_commands_need_no_configuration(place, columna):
     assert (code, "other.yaml" in err) == (1, True)
 
 
-@pytest.mark.parametrize("command", COMMANDS[:7], ids=" ".join)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("results", ["nowhere", "cohort.tsv", "data", "x" * 300, "a/" * 2100])
 def test_wrong_results_are_named(command, results, place, columna):
     code, _, err = columna(*command, "--results", results)
