@@ -6,8 +6,8 @@ The file in ``.snakemake/log`` keeps everything; so does the terminal with ``--v
 import logging
 from pathlib import Path
 
-PREFIX = "columna: "
-"""What the last words of every command begin with that ends with an error."""
+from columna.sentences import PREFIX
+
 TAIL = 200_000
 """Bytes at the end of a log in which they are looked for."""
 LINES = 12

@@ -8,6 +8,9 @@ import os
 
 from columna.errors import ColumnaError
 
+PREFIX = "columna: "
+"""What the last words of a command begin with that ends with an error."""
+
 _ADVICE = {
     errno.ENOENT: "is the path spelled right, and is the disk there?",
     errno.EEXIST: "a file is where a folder has to be; move it away, or choose another place",

@@ -78,21 +78,27 @@ def plan_again():
 
 
 def close():
-    """Say how the run stands."""
+    """Say how the run stands; that this cannot be told changes nothing about how it ended."""
     from columna.closing import closing_line
 
     try:
         logger.info(closing_line(LAYOUT, CONFIG))
     except Exception as error:
-        stop(error)
+        logger.warning(sentence_of(error) or repr(error))
+
+
+def close_cohort():
+    """As `close`, unless only a training ran."""
+    if batches.cache_info().currsize:
+        close()
 
 
 onsuccess:
-    close()
+    close_cohort()
 
 
 onerror:
-    close()
+    close_cohort()
 
 
 def log_file(stage):

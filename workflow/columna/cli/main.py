@@ -13,7 +13,7 @@ import typer
 from columna import __version__
 from columna.cli import cohort, export, models, phantom, segment, stages, train
 from columna.logs import configure_logging
-from columna.sentences import sentence_of
+from columna.sentences import PREFIX, sentence_of
 
 app = typer.Typer(
     name="columna",
@@ -68,7 +68,7 @@ def run() -> None:
         if told is None:
             traceback.print_exc()
             told = f"unexpected {type(error).__name__}, a defect: please report it with the above"
-        typer.secho(f"columna: {told}", fg="red", err=True)
+        typer.secho(f"{PREFIX}{told}", fg="red", err=True)
         sys.exit(1)
 
 
