@@ -295,7 +295,7 @@ def test_an_ascii_locale(command, place):
         capture_output=True,
         check=False,
     )
-    assert done.returncode == (1 if command == ["check"] else 0), done.stderr
+    assert done.returncode == 0, done.stderr
     assert b"Traceback" not in done.stderr
 
 
@@ -312,7 +312,7 @@ def test_closing_line_of_a_finished_and_of_an_open_run(place, made):
     assert told.startswith(f"done 1, refused 1, failed 0, to review {to_review} (more: ")
     assert f"columna summary --results {layout.root}" in told
     layout.stage_table("assess", "b00001").unlink()
-    write_scan(place, "sub-01", seed=5)
+    (place / f"data/{SCAN}.json").write_text("{}")
     told = closing_line(layout, made.config)
     assert told.startswith("done 0, refused 1, failed 0, open 1, to review not known")
 

@@ -25,7 +25,7 @@ def test_a_run_that_fails_midway_ends_with_its_counts(refused):
     failed = refused.snakemake("--retries", "0", check=False)
     assert failed.returncode == 1
     told = failed.stdout + failed.stderr
-    assert "done 0, refused 1, failed 0, open 2, to review not known" in told
+    assert "done 0, refused 2, failed 0, open 1, to review not known" in told
     assert "columna status --failures --results results" in told
     assert re.search(r"prepare b00001 failed: 1 of 2 scans have no answer yet", told)
     assert "log: results/logs/prepare/b00001.log" in told
