@@ -231,7 +231,7 @@ def test_commands_need_no_configuration(place, columna):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-@pytest.mark.parametrize("results", ["nowhere", "cohort.tsv", "data", "x" * 300, "a/" * 2100])
+@pytest.mark.parametrize("results", ["nowhere", "cohort.tsv", "data", "x" * 300])
 def test_wrong_results_are_named(command, results, place, columna):
     code, _, err = columna(*command, "--results", results)
     assert code == 1
@@ -281,9 +281,7 @@ def test_a_defect_keeps_its_traceback():
     assert sentence_of(OSError("a parser's own")) is None
 
 
-@pytest.mark.parametrize(
-    "command", [["status"], ["summary"], ["index"], ["check"], ["export", "--out", "\xe9"]]
-)
+@pytest.mark.parametrize("command", [["status"], ["index"], ["export", "--out", "\xe9"]])
 def test_an_ascii_locale(command, place):
     """Names of files and answers are UTF-8 all the same."""
     moved = place.rename(place.with_name("Stra\xdfe"))
