@@ -219,7 +219,7 @@ def read_yaml(path: Path) -> Any:
     """Content of a YAML file, an empty mapping where it is empty; ConfigError if it is no YAML."""
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
 
 

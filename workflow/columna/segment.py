@@ -6,11 +6,10 @@ import re
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from columna.batch.job import run_job
 from columna.cohort.candidates import MISSING
 from columna.cohort.index import build_index
+from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
 from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
@@ -64,7 +63,10 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
 
 
 def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
-    with atomic_path(sheet) as temporary, open(temporary, "w", newline="") as stream:
+    with (
+        atomic_path(sheet) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream, delimiter="\t")
         writer.writerow(["participant_id", "scan_id", "path"])
         writer.writerow([scan_id, scan_id, scan.resolve()])
@@ -73,7 +75,7 @@ def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
 def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
     """Index a cohort of one scan; a record only where the index leaves the scan out."""
     build_index(sheet, layout.index, batch_size=1)
-    [row] = pq.read_table(layout.index / "scans.parquet").to_pylist()
+    [row] = read_inputs(layout.index).to_pylist()
     if row["input_status"] == "ok":
         return None
     return Record("index", scan_id, "", "refused", row["input_status"], row["reason"])

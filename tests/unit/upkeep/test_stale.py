@@ -17,7 +17,7 @@ import columna.stages.measure
 import columna.upkeep.receipts
 from columna.cohort.index import build_index
 from columna.config import Config, config_sha256
-from columna.errors import BusyError, CohortError, StaleError, TableError, UnavailableError
+from columna.errors import BusyError, CohortError, TableError, UnavailableError, UnfinishedError
 from columna.files import stamp
 from columna.results.archive import read_members, write_members
 from columna.results.derivatives import Derivatives
@@ -34,7 +34,7 @@ from columna.upkeep.receipts import check_uniform, read_receipt
 from columna.upkeep.stale import BASIS, RESULT, SOURCE
 from columna.upkeep.status import cohort_status
 
-FIRST = "sub-01_T2w"
+FIRST, SECOND = "sub-01_T2w", "sub-02_T2w"
 
 
 @pytest.fixture(scope="module")
@@ -397,8 +397,8 @@ def test_forgotten_scans_are_computed_anew(run, finished):
 
 
 @pytest.mark.parametrize("change", ["image", "derivative"])
-def test_what_changes_between_two_stages_ends_the_job(change, run):
-    forget(run.layout, [FIRST])
+def test_what_changes_between_two_stages_postpones_one_scan(change, run):
+    forget(run.layout, [FIRST, SECOND])
     for stage in STAGES[:4]:
         columna.batch.job.run_job(make_stage(stage, run.config, run.layout), "b00001", 1)
     if change == "image":
@@ -406,8 +406,10 @@ def test_what_changes_between_two_stages_ends_the_job(change, run):
     else:
         edit(derivatives(run).instance, None)
     measure = make_stage("measure", run.config, run.layout)
-    with pytest.raises(StaleError):
+    with pytest.raises(UnfinishedError, match=f"1 of 2 scans(?s:.*){FIRST}") as ended:
         columna.batch.job.run_job(measure, "b00001", 1)
+    assert SECOND not in str(ended.value)
+    assert Store(run.layout).read(SECOND, "measure").status == "done"
     run.run()
     assert run.tables() == fresh_tables(run)
 

@@ -94,6 +94,8 @@ def build_index(
         raise CohortError(f"batch_size is {batch_size}; a batch holds at least one scan")
     cohort, out = Path(cohort), Path(out)
     place = cohort.absolute()  # so that runs from other folders find the same files
+    if not place.exists():
+        raise CohortError(f"{cohort}: no such cohort sheet or BIDS folder")
     with locked(out):
         is_folder = place.is_dir()
         known = read_ledger(out / "ledger.tsv")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from columna.errors import CohortError
 from columna.files import write_if_changed
-from columna.results.names import SCAN_ID, batch_name, batch_number
+from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 
 FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
 MASKS = ("semantic", "instance")
@@ -45,15 +45,36 @@ class ScanEntry:
         return self.semantic is not None
 
 
+def check_indexed(index: Path) -> None:
+    """Raise CohortError if the folder `index` holds no cohort index."""
+    if not (index / "scans.parquet").exists():
+        raise CohortError(
+            f"{index} holds no cohort index yet: run `columna index` first, or name the results "
+            "folder of a run with --results"
+        )
+
+
 def list_batches(index: Path) -> list[str]:
-    """Names of all batches of the index folder `index`, in order; empty before the first index."""
+    """Names of all batches of the index folder `index`, in order; empty before the first index.
+
+    Raises
+    ------
+    CohortError
+        If the last line of the ledger is not as columna wrote it.
+    """
+    path = index / "ledger.tsv"
     try:
-        *_, last_line, _ = (index / "ledger.tsv").read_text(encoding="utf-8").rsplit("\n", 2)
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
-    last = last_line.rpartition("\t")[2]
     # batches are numbered without gaps, so the last line tells them all
-    return [batch_name(n) for n in range(1, batch_number(last) + 1)] if last != "batch" else []
+    *_, last_line, end = (b"\n\n" + content).rsplit(b"\n", 2)
+    last = last_line.rpartition(b"\t")[2].decode(errors="replace")
+    if last == "batch" and not end:
+        return []
+    if end or not BATCH.fullmatch(last):
+        raise CohortError(f"{path}: the ledger is damaged; `columna index` says what to do")
+    return [batch_name(n) for n in range(1, batch_number(last) + 1)]
 
 
 def manifest_path(index: Path, batch: str) -> Path:
