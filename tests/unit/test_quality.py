@@ -338,6 +338,16 @@ def test_outliers_ask_for_a_look(clean):
     assert scan_alarms(replace(clean, rows={**clean.rows, "scans": rows})) == {"outlier_voxels"}
 
 
+@pytest.mark.parametrize("value", [0, 700])
+def test_lost_slices_ask_for_a_look(phantom, value):
+    array = phantom.image.array.copy()
+    array[..., [4, 7]] = value
+    context = assessable(phantom.image.with_array(array), phantom.semantic, phantom.instance)
+    found = {f.rule_id: f.value for f in assess_scan(context)}
+    assert found["empty_planes"] == 2
+    assert "empty_planes" in scan_alarms(context)
+
+
 def test_blobs_in_a_head_are_no_spine(phantom):
     """A body and some canal in a small part of the height."""
     upright = [
@@ -390,6 +400,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
     assert answered == {
         "efc",
+        "empty_planes",
         "axes_orthogonal",
         "complete_bodies",
         "hounsfield_units",
