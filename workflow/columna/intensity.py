@@ -74,8 +74,8 @@ def signal_range(array: np.ndarray) -> SignalRange:
     The upper one is the maximum without outliers. The lower one is 0 where the content begins near
     0 (all MR does, unless a tool has shifted it) or where all but a few voxels are positive; else
     the value around the scan, if it is just below the content; else an order statistic of the
-    content: one voxel in 10,000, and one at least, may be darker. Rows and scattered voxels of up to
-    3 % of the content, and blocks of one value, do not count if they are far from all others.
+    content: one voxel in 10,000, and one at least, may be darker. Rows and scattered voxels, up to
+    3 % of the content, and blocks of one value do not count if they are far from all others.
 
     Parameters
     ----------
