@@ -94,6 +94,14 @@ def test_swapped_masks_are_refused(phantom):
         take_masks(phantom.image, phantom.instance, phantom.semantic, LabelSettings())
 
 
+@pytest.mark.parametrize("kind", ["semantic", "instance"])
+def test_one_mask_given_twice_is_refused(phantom, kind):
+    mask = getattr(phantom, kind)
+    with pytest.raises(ScanRefused) as error:
+        take_masks(phantom.image, mask, mask, LabelSettings())
+    assert error.value.code == "mask_labels"
+
+
 def test_empty_masks_have_no_levels(phantom):
     nothing = phantom.image.with_array(np.zeros(phantom.image.shape, np.uint8))
     assert take_masks(phantom.image, nothing, nothing, LabelSettings()).levels == []

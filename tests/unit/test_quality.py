@@ -338,6 +338,12 @@ def test_outliers_ask_for_a_look(clean):
     assert scan_alarms(replace(clean, rows={**clean.rows, "scans": rows})) == {"outlier_voxels"}
 
 
+def test_sidecars_that_say_nothing_ask_for_a_look(clean):
+    rows = [clean.rows["scans"][0] | {"unusable_sidecars_n": 1}]
+    found = scan_alarms(replace(clean, rows={**clean.rows, "scans": rows}))
+    assert found == {"unusable_sidecars"}
+
+
 @pytest.mark.parametrize("value", [0, 700])
 def test_lost_slices_ask_for_a_look(phantom, value):
     array = phantom.image.array.copy()
@@ -408,6 +414,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
         "outlier_voxels",
         "spine_share",
         "transforms_agree",
+        "unusable_sidecars",
     }
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide

@@ -18,6 +18,7 @@ from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.prepare.pointers import POINTER_BYTES, pointer_reason
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -70,7 +71,10 @@ def _read(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
     """Read the sheet as text, and what is wrong with rows of too few or too many fields."""
     suffix = path.suffix.lower()
     try:
-        open_regular(path).close()  # reading a pipe would wait for ever
+        with open_regular(path) as stream:  # reading a pipe would wait for ever
+            pointer = pointer_reason(stream.read(POINTER_BYTES))
+        if pointer is not None:
+            raise CohortError(f"{path}: {pointer}")
         if suffix == ".parquet":
             return _read_parquet(path), {}
         if suffix in DELIMITERS:
@@ -148,6 +152,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     for column in (*NAMES, *_mask_columns(rows)):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
+    for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two
+        rows[column] = rows[column].str.normalize("NFC")
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
     rows["scan_id"] = rows["scan_id"].where(rows["scan_id"].notna(), names)
     for position, column in enumerate(OUTCOME):

@@ -50,6 +50,7 @@ def _values(context: QualityContext) -> Iterator[Finding]:
     """Whether the voxels hold what T2w MR holds."""
     outliers = context.scan_row.get("outlier_voxels_n")
     yield found("outlier_voxels", outliers, "no_image")
+    yield found("unusable_sidecars", context.scan_row.get("unusable_sidecars_n"), "no_image")
     yield found("hounsfield_units", float(looks_like_ct(context.image.array)))
     yield found("empty_planes", float(_empty_planes(context)))
 
