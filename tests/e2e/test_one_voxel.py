@@ -19,8 +19,8 @@ SETTINGS = PhantomSettings(
     seed=1, region="lumbar", fov_mm=(120.0, 110.0, 52.0), spacing_mm=(1.4, 1.4, 4.0)
 )
 DICE = 0.998
-"""Far from the rim there is no difference. A bright voxel in the first plane beside the signal makes
-the box that N4 sees one plane larger, and moves some 20 of 20,000 labels of so small a scan."""
+"""Far from the rim nothing differs. A bright voxel in the first plane beside the signal makes the
+box that N4 sees a plane larger, and moves some 20 of 20,000 labels of so small a scan."""
 
 
 @pytest.fixture(scope="module")
