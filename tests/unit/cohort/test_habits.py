@@ -72,6 +72,31 @@ def test_blanks_around_values_and_names(tmp_path):
     assert scans["s1"].instance == tmp_path / "v.nii.gz"
 
 
+def test_one_person_whose_name_is_written_in_two_ways(tmp_path):
+    """An accented letter is one sign, or a letter and an accent."""
+    images(tmp_path, "a_T2w.nii.gz", "b_T2w.nii.gz")
+    text = "participant_id\tpath\n\u00e91\ta_T2w.nii.gz\ne\u03011\tb_T2w.nii.gz\n"
+    found, _ = index(sheet_of(tmp_path, text), tmp_path)
+    assert found["participant_id"].tolist() == ["\u00e91"] * 2
+
+
+def test_numbers_as_ids_stay_as_they_are_written(tmp_path):
+    names = ["007", "7", "1e5", "100000", "1.0", "2024-01-02", "0x10", "-1_000"]
+    images(tmp_path, *(f"{name}_T2w.nii.gz" for name in names))
+    rows = [f"{name}\t{name.strip('-')}\t{name}_T2w.nii.gz\n" for name in names]
+    text = "participant_id\tscan_id\tpath\n" + "".join(rows)
+    found, scans = index(sheet_of(tmp_path, text), tmp_path)
+    assert found["participant_id"].tolist() == names
+    assert set(scans) == {name.strip("-") for name in names}
+
+
+@pytest.mark.parametrize("name", ["c.tsv", "c.csv", "c.parquet"])
+def test_a_pointer_in_place_of_a_sheet_is_told(tmp_path, name):
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n"
+    with pytest.raises(CohortError, match="Git LFS pointer"):
+        read_sheet(sheet_of(tmp_path, text, name))
+
+
 # --- Parquet ---
 
 

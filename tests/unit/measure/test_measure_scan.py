@@ -39,6 +39,7 @@ FACTS = {
     "shear_deg": 0.0,
     "affine_source": "sform",
     "outlier_voxels_n": 0,
+    "unusable_sidecars_n": 0,
     "input_sha256": "0" * 64,
     "support_fraction_ratio": 1.0,
     **{f"dim_{a}_n": n for a, n in (("lr", WIDTH), ("ap", DEPTH), ("si", 100))},

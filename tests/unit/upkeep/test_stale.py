@@ -7,8 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from small_run import SmallRun, computed_scans, small_cohort, write_scan
 from tiny_models import write_instance
 
@@ -78,7 +76,7 @@ def test_a_finished_run_has_nothing_to_do_wherever_it_lies(run, finished):
     assert run.tables() == finished.tables()
 
 
-# --- any file, changed in any way ---
+# --- kinds of files (any file, changed in any way: test_any_change.py) ---
 
 
 def touch(path, _other):
@@ -95,52 +93,12 @@ def edit(path, _other):
     path.write_bytes(content)
 
 
-def cut(path, _other):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def replace(path, other):
-    shutil.copy(other, path)
-    os.utime(path, ns=(7, 7))
-
-
 def files_of(run: SmallRun) -> list[str]:
     """Every file that a run reads or writes."""
     unrelated = {".lock", ".run", "ledger.tsv"}  # the ledger says by itself when it is damaged
     found = [p for p in sorted(run.folder.rglob("*")) if p.is_file() and p.name not in unrelated]
     used = [p for p in found if p.name != "cohort.tsv" and not p.name.endswith("_truth.json")]
     return [str(p.relative_to(run.folder)) for p in used]
-
-
-def owner(name: str) -> str | None:
-    """The scan that a file belongs to."""
-    return next((f"sub-0{n}_T2w" for n in (1, 2, 3) if f"sub-0{n}_" in name), None)
-
-
-@given(data=st.data(), change=st.sampled_from([touch, delete, edit, cut, replace]))
-@settings(
-    max_examples=8,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-def test_exactly_what_a_change_concerns_is_computed_again(data, change, finished, tmp_path_factory):
-    run = copy_of(finished, tmp_path_factory.mktemp("changed") / "copy")
-    name = data.draw(st.sampled_from(files_of(run)))
-    others = [o for o in files_of(run) if o != name and Path(o).suffix == Path(name).suffix]
-    before = run.computations()
-    change(run.folder / name, run.folder / (others[0] if others else "cohort.tsv"))
-    run.index()
-    run.run()
-    computed = computed_scans(before, run.computations())
-    assert computed <= {owner(name)}
-    if change is touch:
-        assert not computed
-    elif name.startswith(("data", "results/derivatives/sub")) and change is not delete:
-        assert computed == {owner(name)}
-    assert run.run() == []
-    assert run.look().are_tables_current
-    assert run.tables() == (fresh_tables(run) if name.startswith("data") else finished.tables())
 
 
 @pytest.mark.parametrize("change", [delete, edit])

@@ -17,6 +17,7 @@ from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.prepare.pointers import POINTER_BYTES, pointer_reason
 from columna.results.manifest import MASKS
 
 REQUIRED = ("participant_id", "path")
@@ -84,7 +85,10 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
     """
     suffix = path.suffix.lower()
     try:
-        open_regular(path).close()  # reading a pipe would wait for ever
+        with open_regular(path) as stream:  # reading a pipe would wait for ever
+            pointer = pointer_reason(stream.read(POINTER_BYTES))
+        if pointer is not None:
+            raise CohortError(f"{path}: {pointer}")
         if suffix == ".parquet":
             return _read_parquet(path), {}
         if suffix in DELIMITERS:
@@ -162,6 +166,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     for column in (*NAMES, *_mask_columns(rows)):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
+    for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two
+        rows[column] = rows[column].str.normalize("NFC")
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
     rows["scan_id"] = rows["scan_id"].where(rows["scan_id"].notna(), names)
     for position, column in enumerate(OUTCOME):

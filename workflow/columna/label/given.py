@@ -46,6 +46,10 @@ def take_masks(
         ``mask_labels`` or ``mask_grid``.
     """
     check_labels(semantic.array, instance.array)
+    if semantic.array.any() and np.array_equal(semantic.array, instance.array):
+        raise ScanRefused(
+            "mask_labels", "Both masks hold the same; is one file given as semantic and instance?"
+        )
     semantic = on_grid(semantic, grid, "semantic")
     instance = on_grid(instance, grid, "instance")
     spine, labels = _spine(grid, semantic, instance)

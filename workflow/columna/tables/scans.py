@@ -185,6 +185,14 @@ def _grid_columns() -> tuple[Column, ...]:
                 status="input_status",
                 null_rule="the input was not accepted",
             ),
+            Column(
+                "unusable_sidecars_n",
+                "int32",
+                "Sidecars that hold no JSON object, such as pointers of git-annex or Git LFS: what "
+                "they should say is not known.",
+                status="input_status",
+                null_rule="the input was not accepted",
+            ),
         ),
     )
 
