@@ -95,7 +95,10 @@ def scan_id_of(scan: Path) -> str:
 
 def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     """Put the deliverables side by side into `out`; masks only of a scan that is done."""
-    for file in Derivatives(layout.derivatives, scan_id).files:
+    names = Derivatives(layout.derivatives, scan_id)
+    for former in names.former_files:
+        (out / former.name).unlink(missing_ok=True)
+    for file in names.files:
         target = out / file.name
         target.unlink(missing_ok=True)
         if is_done:
