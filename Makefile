@@ -29,14 +29,18 @@ env: .venv/installed ## Install everything, with the pins of envs/constraints.tx
 	@python -c 'from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor'
 	@touch $@
 
+# DATA=folder adds the NIfTI files of that folder to the cohort.
 demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small synthetic cohort
 	columna index --configfile config/demo.yaml
 	snakemake --configfile config/demo.yaml --cores all --quiet rules host
 	columna summary --configfile config/demo.yaml
 	columna phantom score --configfile config/demo.yaml
 
+ifdef DATA
+.PHONY: demo/cohort/cohort.tsv
+endif
 demo/cohort/cohort.tsv: | .venv/installed
-	columna phantom demo --out demo/cohort
+	columna phantom demo --out demo/cohort $(if $(DATA),--data "$(DATA)")
 
 test: env ## Run all tests
 	python -m pytest -n $(WORKERS) --dist loadgroup

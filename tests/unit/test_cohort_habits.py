@@ -243,21 +243,18 @@ def test_scans_of_similar_names_are_told_apart():
 
 PARTS = st.sampled_from(
     [
-        "sub-1",
-        "sub-A",
-        "sub-a",
-        "ses-1",
-        "acq-x",
-        "mod-T2w",
-        "T2w",
-        "t2w",
-        "anat",
-        "a",
-        "seg-spine",
-        "other",
-        "MR",
-        "desc-MR",
-        "desc-mr",
+        *(
+            "sub-1",
+            "sub-A",
+            "sub-a",
+            "ses-1",
+            "acq-x",
+            "mod-T2w",
+            "desc-MR",
+            "desc-mr",
+            "seg-spine",
+        ),
+        *("T2w", "t2w", "MR", "anat", "a", "other"),
     ]
 )
 

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from columna.claim import check_folder
 from columna.cohort.index import build_index
 from columna.cohort.ledger import locked
 from columna.cohort.manifest import list_batches
-from columna.cohort.rows import MISSING
+from columna.cohort.names import scan_id_of
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
 from columna.files import atomic_path
@@ -84,13 +83,6 @@ def _run(config: Config, layout: Layout, threads: int) -> Record:
     for name in STAGES:
         [ended] = run_job(make_stage(name, config, layout), batch, threads)
     return ended
-
-
-def scan_id_of(scan: Path) -> str:
-    """A scan_id from a file name: its stem, with odd characters replaced."""
-    stem = scan.name.removesuffix(".gz").removesuffix(".nii")
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-.+")
-    return "scan" if name.lower() in MISSING else name
 
 
 def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
