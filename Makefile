@@ -36,11 +36,13 @@ demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small syntheti
 	columna summary --configfile config/demo.yaml
 	columna phantom score --configfile config/demo.yaml
 
-ifdef DATA
+# Not a DATA of the environment, which may name anything
+ifeq ($(origin DATA),command line)
 .PHONY: demo/cohort/cohort.tsv
+OWN := --data "$(DATA)"
 endif
 demo/cohort/cohort.tsv: | .venv/installed
-	columna phantom demo --out demo/cohort $(if $(DATA),--data "$(DATA)")
+	columna phantom demo --out demo/cohort $(OWN)
 
 test: env ## Run all tests
 	python -m pytest -n $(WORKERS) --dist loadgroup

@@ -120,6 +120,8 @@ scan.
   either and rows are at stake, the sheet is refused with the number of the line.
 * `~` and variables of the environment are replaced in paths, unless there is a file of that very
   name.
+* A scan_id that is a BIDS name (`sub-01_ses-1_acq-sag_T2w`) puts its masks below
+  `derivatives/sub-01/ses-1/anat`, any other one below `derivatives/other/`.
 * Two rows must not write the same file. `sub-9` and `sub-9_T2w` would, and upper and lower case
   count as the same: the second one is left out, or the one that has no batch yet.
 
