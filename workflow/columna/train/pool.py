@@ -41,7 +41,7 @@ def fill(
     folder.mkdir(parents=True, exist_ok=True)
     names = [name for name in available(data) if name not in exclude]
     if not names:
-        _log.info(
+        _log.warning(
             "The pool gets phantoms alone: %s names no folder with masks of real scans "
             "(docs/training-data.md).",
             VARIABLE,
