@@ -192,7 +192,7 @@ def test_numbers_without_levels_are_not_called_by_levels():
     assert found == {
         2: "unnamed_01",
         3: "unnamed_02",
-        34: "fragment_34",
+        34: "fragment_01",
         101: "disc below unknown 1",
         102: "disc below unnamed_01",
     }

@@ -34,7 +34,7 @@ def vertebrae_table(result: LabelResult) -> str:
     """Label table of one mask of vertebrae, discs and endplates.
 
     Numbers stand for levels only where the scan shows what levels are counted from, so the names
-    are those of this scan: ``unnamed_01`` is the topmost vertebra of a scan without them.
+    are those of this scan, and of the table ``vertebrae``: ``unnamed_01`` is the topmost vertebra of a scan without them.
     """
     counts = np.bincount(result.instance.array.ravel())
     names, colors = _names(result), _labels("instance")
@@ -57,9 +57,9 @@ def _names(result: LabelResult) -> dict[int, str]:
     vertebrae = [entry for entry in result.levels if not entry.get("is_fragment")]
     for place, entry in enumerate(vertebrae, start=1):
         names[entry["label"]] = entry["level"] or f"unnamed_{place:02d}"
-    for entry in result.levels:
-        if entry.get("is_fragment"):
-            names[entry["label"]] = f"fragment_{entry['label']}"
+    fragments = [entry for entry in result.levels if entry.get("is_fragment")]
+    for number, entry in enumerate(fragments, start=1):
+        names[entry["label"]] = f"fragment_{number:02d}"
     return names
 
 

@@ -43,7 +43,7 @@ PHANTOMS: dict[str, tuple[PhantomSettings, str, str]] = {
         "phantom, lumbar spine",
     ),
     "neck": (
-        _person(3, region="cervicothoracic", spacing_mm=(0.9, 0.9, 3.3)),
+        _person(11, region="cervicothoracic", spacing_mm=(0.9, 0.9, 3.3)),
         OK,
         "phantom, cervical and upper thoracic spine",
     ),
