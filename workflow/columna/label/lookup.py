@@ -34,7 +34,8 @@ def vertebrae_table(result: LabelResult) -> str:
     """Label table of one mask of vertebrae, discs and endplates.
 
     Numbers stand for levels only where the scan shows what levels are counted from, so the names
-    are those of this scan, and of the table ``vertebrae``: ``unnamed_01`` is the topmost vertebra of a scan without them.
+    are those of this scan, and of the table ``vertebrae``: ``unnamed_01`` is the topmost vertebra
+    of a scan without them.
     """
     counts = np.bincount(result.instance.array.ravel())
     names, colors = _names(result), _labels("instance")
