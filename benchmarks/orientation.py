@@ -4,7 +4,7 @@
 
 Every scan goes through both networks as it is and with every wrong affine; the rules of
 `columna.assess.orientation_rules` judge the masks. FOLDER keeps the masks: what is there is not
-predicted again. Without --data (the folder of real scans), phantoms and the scans of the demo.
+predicted again. Without --data (the folder of real scans), phantoms alone.
 Phantoms that the limits were not chosen on, each upright and with one wrong affine in turn:
 
     python benchmarks/orientation.py --masks FOLDER --scans ph --phantoms 24 \\
@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from columna.anatomy import RESOURCES
 from columna.assess.orientation_rules import orientation_findings
 from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
@@ -58,7 +57,6 @@ VIEWS = (
 )
 FIRST_SEED = 4_000_000_000
 """Training draws its seeds below 2^31."""
-DEMO = {"sctlumbar": "sct-lumbar_T2w.nii.gz", "tptbox": "tptbox-lumbar_T2w.nii.gz"}
 REAL = {
     "sctlumbar": "sct_lumbar/t2_lumbar.nii.gz",
     "tptbox": "tptbox_mri/sub-mri_label-6_T2w.nii.gz",
@@ -71,7 +69,7 @@ def scans(
     data: Path | None, phantoms_n: int, first_seed: int
 ) -> Iterator[tuple[str, Callable[[], Volume]]]:
     """Name of every scan, and how to get it."""
-    files = {name: RESOURCES / "demo" / file for name, file in DEMO.items()}
+    files = {}
     if data:
         files = {name: data / file for name, file in REAL.items()}
         for file in sorted((data / "spider_space").glob("*_T2w.nii.gz")):

@@ -21,8 +21,8 @@ from columna.prepare import read_mask
 from columna.results.layout import NETWORK_STAGES, STAGES, Layout
 from columna.results.manifest import ScanEntry
 from columna.stages.by_name import make_stage
+from published import published_masks
 
-REAL = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
 SMALL = {"fov_mm": (130.0, 150.0, 46.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
 
 
@@ -33,7 +33,7 @@ def phantom():
 
 @pytest.fixture(scope="module")
 def real():
-    return [load_volume(REAL / f"{name}_pred.nii.gz") for name in ("semantic", "instance")]
+    return [load_volume(path) for path in published_masks()]
 
 
 def levels_of(result):

@@ -123,8 +123,10 @@ scan.
   either and rows are at stake, the sheet is refused with the number of the line.
 * `~` and variables of the environment are replaced in paths, unless there is a file of that very
   name.
-* Two rows must not write the same file. `sub-9_T2w` and `sub-9_mod-T2w` would, and upper and
-  lower case count as the same: the second one is left out, or the one that has no batch yet.
+* A scan_id that is a BIDS name (`sub-01_ses-1_acq-sag_T2w`) puts its masks below
+  `derivatives/sub-01/ses-1/anat`, any other one below `derivatives/other/`.
+* Two rows must not write the same file. `sub-9` and `sub-9_T2w` would, and upper and lower case
+  count as the same: the second one is left out, or the one that has no batch yet.
 
 In a BIDS folder every image below it has its row; hidden files and the folders `derivatives`,
 `sourcedata` and `code` are not looked at.

@@ -2,12 +2,10 @@
 
 import csv
 import os
-import re
 import shutil
 from pathlib import Path
 
 from columna.batch.job import run_job
-from columna.cohort.candidates import MISSING
 from columna.cohort.index import build_index
 from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
@@ -18,6 +16,7 @@ from columna.results.claim import check_folder
 from columna.results.derivatives import Derivatives
 from columna.results.layout import STAGES, Layout
 from columna.results.manifest import list_batches
+from columna.results.names import scan_id_of
 from columna.results.store import Record
 from columna.stages.by_name import make_stage
 
@@ -88,16 +87,12 @@ def _run(config: Config, layout: Layout, threads: int) -> Record:
     return ended
 
 
-def scan_id_of(scan: Path) -> str:
-    """A scan_id from a file name: its stem, with odd characters replaced."""
-    stem = scan.name.removesuffix(".gz").removesuffix(".nii")
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-.+")
-    return "scan" if name.lower() in MISSING else name
-
-
 def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     """Put the deliverables side by side into `out`; masks only of a scan that is done."""
-    for file in Derivatives(layout.derivatives, scan_id).files:
+    names = Derivatives(layout.derivatives, scan_id)
+    for former in names.former_files:
+        (out / former.name).unlink(missing_ok=True)
+    for file in names.files:
         target = out / file.name
         target.unlink(missing_ok=True)
         if is_done:

@@ -1,6 +1,4 @@
-"""The label stage on masks of a real lumbar scan (tests/data/panoptica_lumbar)."""
-
-from pathlib import Path
+"""The label stage on masks of a real lumbar scan (panoptica)."""
 
 import numpy as np
 import pytest
@@ -9,14 +7,14 @@ from columna.config import LabelSettings
 from columna.images.volume import load_volume
 from columna.label import label_masks
 from columna.label.points import poi_json
+from published import published_masks
 
-DATA = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 T11_MINUS_2 = 16
 
 
 @pytest.fixture(scope="module")
 def masks():
-    return load_volume(DATA / "semantic_pred.nii.gz"), load_volume(DATA / "instance_pred.nii.gz")
+    return [load_volume(path) for path in published_masks()]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from columna.cohort.candidates import OUTCOME, accepted, leave_out
-from columna.cohort.owned import DATASET_DESCRIPTION, owned_paths
+from columna.cohort.owned import owned_paths
 from columna.prepare.modality import name_verdict
 from columna.results.manifest import MASKS
 from columna.results.names import CONTROL, PERSON, SCAN_ID
@@ -110,7 +110,7 @@ def check_duplicates(rows: pd.DataFrame, known: Collection[str] = ()) -> None:
     known = set(known)
     candidates = rows.loc[accepted(rows), "scan_id"]
     in_order = sorted(candidates.items(), key=lambda item: item[1] not in known)
-    owners: dict[str, str] = {DATASET_DESCRIPTION: "the dataset"}
+    owners: dict[str, str] = {}
     for index, scan_id in in_order:
         paths = owned_paths(scan_id)
         owner = next((owners[path] for path in paths if path in owners), None)

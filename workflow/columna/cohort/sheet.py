@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from columna.cohort.candidates import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
+from columna.cohort.candidates import FACTS, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
 from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
@@ -19,6 +19,7 @@ from columna.files import open_regular
 from columna.paths import expanded
 from columna.prepare.pointers import POINTER_BYTES, pointer_reason
 from columna.results.manifest import MASKS
+from columna.results.names import MISSING
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from columna.cohort.candidates import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME, plain_name
+from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OUTCOME, plain_name
 from columna.collect.left_out import if_usable, row_names
 from columna.results.manifest import MASKS
+from columna.results.names import MISSING
 from columna.tables.delivered import own_column
 from columna.tables.participants import PARTICIPANTS
 from columna.tables.schema import Table
