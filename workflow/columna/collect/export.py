@@ -87,7 +87,7 @@ def export_stata(tables: Path, out: Path, names: Iterable[str] = TABLES) -> list
 
 def _chosen(tables: Path, out: Path, names: Iterable[str]) -> list[tuple[Table, Path]]:
     chosen = [delivered_table(tables, name) for name in names]
-    if tables.resolve() in (out.resolve(), *out.resolve().parents):
+    if tables.resolve() == out.resolve():
         raise TableError(f"{out} holds the tables themselves: export to another folder")
     return chosen
 
