@@ -63,10 +63,10 @@ def test_other_settings_repeat_only_what_they_concern(workspace, cohort):
     segment("out")
     late = {"label": {"naming": "top_down"}}
     computed, masks = segment("out", **late)
-    assert computed == {"label", "measure", "assess"}
+    assert computed == {"label", "measure", "assess", "picture"}
     early = late | {"semantic": {"mirroring": True}}
     computed, masks = segment("out", **early)
-    assert computed == {"semantic", "instance", "label", "measure", "assess"}
+    assert computed == {"semantic", "instance", "label", "measure", "assess", "picture"}
     assert masks == segment("fresh", **early)[1]
 
 

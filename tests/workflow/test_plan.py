@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
-STAGES = ["prepare", "semantic", "instance", "label", "measure", "assess"]
+STAGES = ["prepare", "semantic", "instance", "label", "measure", "assess", "picture"]
 
 
 def jobs(planned, stage):

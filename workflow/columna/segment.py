@@ -17,7 +17,7 @@ from columna.cohort.rows import MISSING
 from columna.config import Config, config_sha256
 from columna.derivatives import Derivatives
 from columna.files import atomic_path
-from columna.layout import STAGES, Layout
+from columna.layout import MEASURED_STAGES, Layout
 from columna.stages.registry import make_stage
 from columna.store import Record
 from columna.tables.collect import collect_tables
@@ -81,8 +81,9 @@ def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
 
 def _run(config: Config, layout: Layout, threads: int) -> Record:
     [batch] = list_batches(layout.index)
-    for name in STAGES:
+    for name in MEASURED_STAGES:
         [ended] = run_job(make_stage(name, config, layout), batch, threads)
+    run_job(make_stage("picture", config, layout), batch, threads)
     return ended
 
 
@@ -95,9 +96,10 @@ def scan_id_of(scan: Path) -> str:
 
 def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     """Put the deliverables side by side into `out`; masks only of a scan that is done."""
-    for file in Derivatives(layout.derivatives, scan_id).files:
+    masks = Derivatives(layout.derivatives, scan_id).files if is_done else []
+    for file in [*Derivatives(layout.derivatives, scan_id).files, layout.picture(scan_id)]:
         target = out / file.name
         target.unlink(missing_ok=True)
-        if is_done:
+        if file in masks or (file == layout.picture(scan_id) and file.exists()):
             os.link(file, target)
     shutil.copytree(layout.tables, out / "tables", dirs_exist_ok=True)

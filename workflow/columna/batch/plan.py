@@ -48,7 +48,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> Plan:
         records = stage.store.read_all(scan.scan_id)
         upstream = _upstream(stage, scan, records)
         if upstream is not None and (
-            upstream.status != "done" or stage.name not in stages_of(scan)
+            not stage.takes(upstream) or stage.name not in stages_of(scan)
         ):
             plan.records[scan.scan_id] = upstream
             continue
@@ -101,3 +101,5 @@ def _check_upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]
                 f"{scan.scan_id}: results of stage '{earlier}' are missing or were changed. Start "
                 f"`snakemake` again, or `columna {earlier}` for this batch"
             )
+        if record is not None and record.status != "done":
+            return  # records of later stages are of an earlier run

@@ -80,6 +80,4 @@ def _text(
     anchor: str,
     ink: tuple[int, int, int] = _WHITE,
 ) -> None:
-    draw.text(
-        at, text, ink, _font(SIZE), anchor=anchor, stroke_width=2, stroke_fill=_BLACK
-    )
+    draw.text(at, text, ink, _font(SIZE), anchor=anchor, stroke_width=2, stroke_fill=_BLACK)

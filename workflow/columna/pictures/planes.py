@@ -132,9 +132,8 @@ def fronts(cut: Cut) -> dict[int, tuple[float, float]]:
     for label in np.unique(cut.instance[cut.is_shown]):
         rows, columns = np.nonzero((cut.instance == label) & _is_body(cut))
         if label and len(rows):
-            row = float(np.median(rows))
-            near = columns[np.abs(rows - row) <= max(2.0, np.ptp(rows) / 4)]
-            found[int(label)] = (row, float(near.min() if len(near) else columns.min()))
+            row = rows[np.argmin(np.abs(rows - np.median(rows)))]
+            found[int(label)] = (float(row), float(columns[rows == row].min()))
     return found
 
 

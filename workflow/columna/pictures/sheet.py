@@ -163,7 +163,9 @@ def _grey(cut: Cut, size: tuple[int, int]) -> np.ndarray:
     """The signal as RGB, shape (height, width, 3)."""
     shown = cut.image[cut.is_shown]
     low, high = np.percentile(shown, (_BLACK, _WHITE)) if shown.size else (0.0, 1.0)
-    level = np.clip((cut.image - low) / max(high - low, 1e-6), 0, 1)
+    # not a trace of what is not shown, not even where pixels are made of several
+    image = np.where(cut.is_shown, cut.image, low)
+    level = np.clip((image - low) / max(high - low, 1e-6), 0, 1)
     grey = Image.fromarray((level * 255).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     black = _enlarged(cut.is_shown.astype(np.uint8), size) == 0
     picture = np.asarray(grey).copy()
