@@ -85,8 +85,10 @@ def test_the_picture_does_not_depend_on_how_the_scan_is_stored(lumbar):
     assert sheet.width % len(PANELS) == 0
 
 
-def test_a_scan_without_masks_has_its_plain_picture_of_one_panel(lumbar):
+def test_a_scan_without_masks_has_its_plain_picture(lumbar):
     plain = opened(draw_picture(PictureItem(lumbar.image)))
+    panels = np.split(np.asarray(plain)[STRIP:], len(PANELS), axis=1)
+    assert [panel.max() > 60 for panel in panels] == [True, False, False, False]
     whole = opened(draw_picture(PictureItem(lumbar.image, is_whole=True)))
     assert plain.width < whole.width
     nothing = lumbar.semantic.with_array(np.zeros_like(lumbar.semantic.array))

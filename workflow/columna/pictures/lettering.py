@@ -65,6 +65,13 @@ def with_frame(
     return framed
 
 
+def empty(size: tuple[int, int], title: str) -> Image.Image:
+    """A framed panel of which there is nothing to show."""
+    panel = Image.new("RGB", size)
+    _text(ImageDraw.Draw(panel), (size[0] / 2, STRIP / 2), f"no {title}", "mm", _GREY)
+    return panel
+
+
 def _scale_bar(draw: ImageDraw.ImageDraw, width: int, bottom: int, pixel_mm: float) -> None:
     length_mm = next((mm for mm in BARS_MM if mm / pixel_mm <= width / 2), BARS_MM[-1])
     end = 6 + length_mm / pixel_mm

@@ -1,7 +1,7 @@
 """The sheet of a scan: panels of one size side by side, in one WebP file.
 
-Plain plane, structures, vertebrae with names, and the coronal surface; a scan whose spine was not
-found has the plain one alone. Equal scans give equal bytes.
+Plain plane, structures, vertebrae with names, and the coronal surface; of a scan whose spine was
+not found, all but the plain one are empty. Equal scans give equal bytes.
 """
 
 import io
@@ -66,7 +66,8 @@ def draw_picture(item: PictureItem) -> bytes:
     image = item.image.reoriented()
     found = _found(item)
     if found is None:
-        panels = [_panel(cut_middle(image, is_whole=item.is_whole), PANELS[0])]
+        plain = _panel(cut_middle(image, is_whole=item.is_whole), PANELS[0])
+        panels = [plain, *(lettering.empty(plain.size, title) for title in PANELS[1:])]
     else:
         semantic, instance, middle = found
         window = spine_window(semantic, middle)
