@@ -187,6 +187,7 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
     "picture": {"prepare": True, "pictures": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
+STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 
 

@@ -67,6 +67,11 @@ class Layout:
         """The picture of one scan."""
         return self.root / "pictures" / f"{scan_id}.webp"
 
+    @property
+    def report(self) -> Path:
+        """Pages for people; `index.html` is the first one."""
+        return self.root / "report"
+
     def work(self, scan_id: str) -> Path:
         """Folder of what is kept of one scan only while it is being computed."""
         return self.root / "work" / scan_id
