@@ -34,6 +34,7 @@ demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small syntheti
 	snakemake --configfile config/demo.yaml --cores all --quiet rules host
 	columna summary --configfile config/demo.yaml
 	columna phantom score --configfile config/demo.yaml
+	@echo "Report, opens in a browser: $$(realpath demo/results/report/index.html)"
 
 demo/cohort/cohort.tsv: | .venv/installed
 	columna phantom demo --out demo/cohort

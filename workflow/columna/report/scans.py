@@ -7,6 +7,7 @@ from typing import Any
 
 from columna.derivatives import Derivatives
 from columna.layout import Layout
+from columna.quality.rules import needed_answers
 from columna.report.measures import GROUPS, SPINE_MEASURES
 from columna.report.scripts import write_page
 from columna.report.source import Source, quoted
@@ -138,13 +139,14 @@ def _spine(source: Source) -> dict[int, str]:
 
 
 def _findings(source: Source) -> dict[int, str]:
-    """What the rules ask to look at, or could not answer."""
+    """What the rules ask to look at, and answers that a scan must have and has not."""
     entry = f"json_array({', '.join(FINDING)})"
     return _aggregated(
         source,
         "quality",
         f"to_json(list({entry} ORDER BY rule_id, level_order, item))",
-        "verdict IN ('review', 'fail') OR (verdict IS NULL AND scope = 'scan')",
+        "verdict IN ('review', 'fail') OR "
+        f"(verdict IS NULL AND list_contains({needed_answers()}, rule_id::VARCHAR))",
     )
 
 

@@ -83,7 +83,8 @@
   function thumb(row) {
     if (!row[1]) return "";
     const image = element("img", { src: columna.picture(row[0]), alt: `Vertebrae of ${row[0]}`, loading: "lazy" });
-    return element("span", { class: "thumb" }, image);
+    // of a scan that was not measured there is the plain plane alone
+    return element("span", { class: at(row, "n_vertebrae_n") ? "thumb" : "thumb plain" }, image);
   }
 
   function reasons(row) {
