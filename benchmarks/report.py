@@ -15,13 +15,15 @@ import time
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from collect import CONFIG, one_scan
-from columna.layout import Layout
-from columna.tables.catalogue import SHARDED, TABLES
-from columna.tables.collect import collect
+from columna.batch.job import run_job
+from columna.cohort.index import build_index
+from columna.config import Config, config_sha256
+from columna.layout import STAGES, Layout
+from columna.phantom import PhantomSettings, make_phantom, write_phantom
+from columna.stages.registry import make_stage
+from columna.tables.catalogue import TABLES
+from columna.tables.collect import collect_tables
 from measured import measure
 
 MOST_S, MOST_MB, MOST_GB = 600, 3000, 2.0

@@ -158,8 +158,8 @@ def test_keys_lead_through_the_list(page, reported):
 
 def test_numbers_and_points_of_the_cohort_page_lead_to_scans(page, reported):
     visit(page, reported, "index.html")
-    page.wait_for_selector("#distribution svg a")
-    page.locator("#distribution svg a").first.click()
+    page.wait_for_selector("#distribution svg .mark-symbol path")
+    page.locator("#distribution svg .mark-symbol path").first.click()
     page.wait_for_url("**/scan.html?scan=*")
     page.go_back()
     page.get_by_role("link", name="review").click()
