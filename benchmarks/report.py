@@ -70,7 +70,7 @@ def multiply(base, layout, scans_n):
             shutil.copy(source, target)
             continue
         own = {"participant_id": "printf('sub-%07d', k)", "scan_id": "printf('sub-%07d_T2w', k)"}
-        own |= {"site": "'site ' || chr((65 + k % 12)::INTEGER)", "age": "20.0 + k % 60"}
+        own |= {"site": "'site ' || chr((65 + k % 12)::INTEGER)", "age": "(20 + k % 60)::DOUBLE"}
         verdict = "CASE k % 9 WHEN 0 THEN 'fail' WHEN 1 THEN 'review' ELSE 'pass' END"
         own |= {"qc_verdict": verdict} if name == "scans" else {}
         replaced = [

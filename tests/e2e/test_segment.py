@@ -22,6 +22,7 @@ def test_masks_points_and_tables_of_one_scan(workspace, cohort, finished):
     assert mask.shape == image.shape
     np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
     assert (out / "sub-02_mod-T2w_seg-spine_ctd.json").exists()
+    assert (out / "sub-02_T2w.webp").read_bytes().startswith(b"RIFF")
     # the same answer as inside a cohort
     cohort_mask = (
         finished.folder / "results/derivatives/sub-02/anat" / mask.get_filename().split("/")[-1]

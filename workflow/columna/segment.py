@@ -34,7 +34,7 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     scan
         NIfTI file.
     out
-        Gets the masks, their sidecar and the points of the scan, and ``tables/``. Intermediate
+        Gets the masks, their sidecar, points and picture of the scan, and ``tables/``. Intermediate
         results stay in ``work/``, so that a second run repeats only what has changed.
     config
         Settings; its cohort and results are not used.
