@@ -62,7 +62,7 @@ def multiply(base, layout, scans_n):
     layout.tables.mkdir(parents=True)
     layout.index.mkdir(parents=True)
     connection = duckdb.connect()
-    connection.execute("SET memory_limit = '2GB'; SET preserve_insertion_order = false")
+    connection.execute("SET memory_limit = '2GB'; SET enable_progress_bar = false")
     for name in TABLES:
         source, target = base / f"{name}.parquet", layout.tables / f"{name}.parquet"
         columns = connection.execute(f"DESCRIBE FROM '{source}'").fetchall()

@@ -39,6 +39,7 @@ class Source:
                 )
         self._connection = duckdb.connect(str(work / "report.duckdb"))
         self.run(f"SET memory_limit = '{MEMORY}'; SET preserve_insertion_order = false")
+        self.run("SET enable_progress_bar = false")
         self.run(f"SET threads = {threads}")
         self._connection.execute("SET temp_directory = $1", [str(work)])
         for name in TABLES:
