@@ -68,7 +68,7 @@ def with_frame(
 def empty(size: tuple[int, int], title: str) -> Image.Image:
     """A framed panel of which there is nothing to show."""
     panel = Image.new("RGB", size)
-    _text(ImageDraw.Draw(panel), (size[0] / 2, STRIP / 2), f"no {title}", "mm", _GREY)
+    _text(ImageDraw.Draw(panel), (size[0] / 2, STRIP / 2), f"{title}: none", "mm", _GREY)
     return panel
 
 
