@@ -16,6 +16,8 @@ FEWEST_SCANS = 3
 QUANTILES = "[0.05, 0.25, 0.5, 0.75, 0.95]"
 FACTS = ("manufacturer", "model_name", "field_strength_t")
 """Columns of `scans` that may bring drift, besides batch and the cohort's own columns."""
+FIRST = ("site", "center", "centre", *FACTS, "batch")
+"""What is shown before the cohort's other columns."""
 
 
 def flow(source: Source) -> list[dict[str, Any]]:
@@ -158,7 +160,8 @@ def _groupings(source: Source) -> list[str]:
         "JOIN scans s USING (scan_id) LEFT JOIN participants p USING (scan_id) "
         "LEFT JOIN batches b USING (scan_id) WHERE s.processing_status = 'done'"
     )
-    return [name for name in source.columns("groups") if name != "n"]
+    names = [name for name in source.columns("groups") if name != "n"]
+    return sorted(names, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
 
 
 def _has_groups(source: Source, name: str) -> bool:

@@ -24,7 +24,10 @@
         known ? element("p", { class: "note" }, `What to do: ${known.advice}.`) : null,
       );
     }
-    const range = (rule) => [rule.low ?? "", rule.high ?? ""].join(" to ");
+    const range = ({ low, high }) => {
+      if (low === null) return high === null ? "" : `at most ${high}`;
+      return high === null ? `at least ${low}` : `${low} to ${high}`;
+    };
     const rows = findings.map((finding) => {
       const rule = meta.rules[finding.rule_id] ?? { text: finding.rule_id, low: null, high: null, unit: "" };
       const says = finding.verdict ?? `no answer: ${meta.reasons[finding.value_status]?.meaning ?? finding.value_status}`;
@@ -34,7 +37,7 @@
     return section(
       "Verdict",
       element("p", {}, badge(scan.qc_verdict), rows.length ? " What the rules say:" : " No rule asks for a look."),
-      rows.length ? scrolled("Rules", columna.table("Rules that ask for a look, or have no answer", ["What is meant", "Where", "Says", "Value", "Fine from", "Rule"], rows)) : null,
+      rows.length ? scrolled("Rules", columna.table("Rules that ask for a look, or have no answer", ["What is meant", "Where", "Says", "Value", "Fine", "Rule"], rows)) : null,
     );
   }
 
