@@ -129,6 +129,40 @@ def test_islands_of_a_mask_and_masks_of_few_voxels_are_drawn():
             assert opened(draw_picture(item)).height > STRIP
 
 
+def test_letters_and_scale_say_where_sides_are_and_how_long_things_are():
+    """A spine of one block; brighter at the patient's right, at the front, and at the top."""
+    shape = (60, 100, 20)  # (P, I, R), 2 mm
+    affine = np.array([[0, 0, 2.0, 0], [-2.0, 0, 0, 0], [0, -2.0, 0, 0], [0, 0, 0, 1]])
+    image = np.full(shape, 100.0, np.float32)
+    image[:, :, 12:] = 200
+    semantic = np.zeros(shape, np.uint8)
+    semantic[25:35, 40:60, 5:15] = Semantic.VERTEBRAL_BODY
+    for at, bright in ((np.s_[:30], True), (np.s_[30:], False)):
+        front = image.copy()
+        front[at] += 100 * bright
+        front[:, :50] += 50
+        item = PictureItem(
+            Volume(front, affine),
+            Volume(semantic, affine),
+            Volume((semantic > 0).astype(np.uint8) * 20, affine),
+            [Mark(20, "", "none")],
+        )
+        sheet = np.asarray(opened(draw_picture(item))).astype(int)
+        plane, *_, coronal = (p.mean(axis=2) for p in np.split(sheet[STRIP:], 4, axis=1))
+        upper, lower = np.split(plane[: len(plane) // 2 * 2], 2)
+        assert upper[20:-20].mean() > lower[20:-20].mean()
+        seen = plane[:, plane.max(axis=0) > 30]
+        left, right = seen[30:50, 5 : seen.shape[1] // 3], seen[30:50, -seen.shape[1] // 3 : -5]
+        assert (left.mean() > right.mean() + 20) == bright
+        middle = coronal.shape[1] // 2
+        assert (
+            coronal[60:90, middle - 15 : middle].mean()
+            > coronal[60:90, middle + 5 :][:, :10].mean()
+        )  # the patient's right is on the left
+        bar = sheet[-9:-7, : sheet.shape[1] // 4].mean(axis=(0, 2)) > 200
+        assert abs(bar[:50].sum() * 0.6 - 20) < 1
+
+
 def level(label, name, confidence=0.9, **more):
     return {"label": label, "level": name, "level_confidence": confidence, **more}
 

@@ -21,7 +21,7 @@ _GAP = 5
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
@@ -74,7 +74,7 @@ def empty(size: tuple[int, int], title: str) -> Image.Image:
 
 def _scale_bar(draw: ImageDraw.ImageDraw, width: int, bottom: int, pixel_mm: float) -> None:
     length_mm = next((mm for mm in BARS_MM if mm / pixel_mm <= width / 2), BARS_MM[-1])
-    end = 6 + length_mm / pixel_mm
+    end = 5 + length_mm / pixel_mm
     draw.rectangle((5, bottom - 10, end + 1, bottom - 6), fill=_BLACK)
     draw.rectangle((6, bottom - 9, end, bottom - 7), fill=_WHITE)
     _text(draw, (6, bottom - 13), f"{length_mm} mm", "lb")
