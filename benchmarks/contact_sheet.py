@@ -1,7 +1,7 @@
 """Painted training samples beside real scans: ``python benchmarks/contact_sheet.py POOL OUT.png``.
 
-POOL is a folder of label maps (`python -m columna.train.pool`). The picture in docs/ was made with
-the defaults.
+POOL is a folder of label maps (`python -m columna.train.samples.pool`). The picture in docs/ was
+made with the defaults.
 """
 
 import argparse
@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from columna.anatomy import RESOURCES
-from columna.train.patches import make_patch
-from columna.train.pool import Pool
-from columna.volume import load_volume
+from columna.images.volume import load_volume
+from columna.train.samples.patches import make_patch
+from columna.train.samples.pool import Pool
 
 REAL = ("sct-lumbar_T2w.nii.gz", "tptbox-lumbar_T2w.nii.gz")
 SHAPE, SPACING_MM = (200, 260, 12), (1.0, 1.0, 4.0)

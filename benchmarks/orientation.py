@@ -3,7 +3,7 @@
     python benchmarks/orientation.py --masks FOLDER [--data FOLDER] [--turns upright si ap ...]
 
 Every scan goes through both networks as it is and with every wrong affine; the rules of
-`columna.quality.orientation` judge the masks. FOLDER keeps the masks: what is there is not
+`columna.assess.orientation_rules` judge the masks. FOLDER keeps the masks: what is there is not
 predicted again. Without --data (the folder of real scans), phantoms and the scans of the demo.
 """
 
@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from columna.anatomy import RESOURCES
+from columna.assess.orientation_rules import orientation_findings
+from columna.assess.quality_context import QualityContext
+from columna.assess.rules import all_rules
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
+from columna.images.volume import Volume, load_volume, save_volume
 from columna.phantom import make_phantom, random_settings
-from columna.quality.context import QualityContext
-from columna.quality.orientation import orientation_findings
-from columna.quality.rules import all_rules
-from columna.volume import Volume, load_volume, save_volume
 
 TURNS = {
     "upright": np.diag([1, 1, 1]),
@@ -92,7 +92,7 @@ def models() -> tuple[Any, Any]:
 
 def predict(scan: Volume, turn: str, stem: Path) -> None:
     """Write masks and image, and how it ended, as files that begin with `stem`."""
-    from columna.train.pipeline import segment
+    from columna.evaluate.in_memory import segment
 
     wrong = np.eye(4)
     wrong[:3, :3] = TURNS[turn]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from columna.anatomy import levels
 from columna.config import PrepareSettings
+from columna.images.volume import load_volume
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
-from columna.pictures import Mark, PictureItem, draw_picture
+from columna.picture import Mark, PictureItem, draw_picture
 from columna.prepare import read_scan
-from columna.volume import load_volume
 
 REPEATS = 5
 LIMIT_S, LIMIT_BYTES = 1.5, 150_000

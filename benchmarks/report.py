@@ -18,12 +18,12 @@ import duckdb
 
 from columna.batch.job import run_job
 from columna.cohort.index import build_index
+from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
-from columna.layout import STAGES, Layout
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
-from columna.stages.registry import make_stage
+from columna.results.layout import STAGES, Layout
+from columna.stages.by_name import make_stage
 from columna.tables.catalogue import TABLES
-from columna.tables.collect import collect_tables
 from measured import measure
 
 MOST_S, MOST_MB, MOST_GB = 600, 3000, 2.0
@@ -33,7 +33,7 @@ PROGRAM = """
 from pathlib import Path
 import sys
 from columna.config import Config
-from columna.layout import Layout
+from columna.results.layout import Layout
 from columna.report import write_report
 write_report(Layout(Path(sys.argv[1])), Config(), 2)
 """

@@ -15,8 +15,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from columna.layout import Layout
-from columna.store import Store
+from columna.results.layout import Layout
+from columna.results.store import Store
 from workspace import REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]

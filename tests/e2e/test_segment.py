@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from columna.layout import Layout
-from columna.store import Store
+from columna.results.layout import Layout
+from columna.results.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 

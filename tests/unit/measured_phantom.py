@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from columna.assess import QualityContext, assess_scan, quality_rows
+from columna.collect.collect import collect
 from columna.config import LabelSettings, MeasureSettings
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.facts import scan_facts
 from columna.prepare.header import Header
-from columna.quality import QualityContext, assess_scan, quality_rows
 from columna.tables.catalogue import SHARDED
-from columna.tables.collect import collect
 from columna.tables.shards import write_shard
 
 CONFIG = "c" * 64

@@ -12,15 +12,15 @@ import pytest
 from scipy import ndimage
 
 from columna.batch import run_batch
-from columna.cohort.manifest import ScanEntry
 from columna.config import Config, LabelSettings, PrepareSettings
 from columna.errors import ScanRefused
+from columna.images.volume import Volume, load_volume, save_volume
 from columna.label import take_masks
-from columna.layout import NETWORK_STAGES, STAGES, Layout
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.prepare import read_mask
-from columna.stages.registry import make_stage
-from columna.volume import Volume, load_volume, save_volume
+from columna.results.layout import NETWORK_STAGES, STAGES, Layout
+from columna.results.manifest import ScanEntry
+from columna.stages.by_name import make_stage
 
 REAL = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
 SMALL = {"fov_mm": (130.0, 150.0, 46.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
@@ -267,10 +267,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from columna.batch import run_batch
-from columna.cohort.manifest import ScanEntry
+from columna.results.manifest import ScanEntry
 from columna.config import Config
-from columna.layout import STAGES, Layout
-from columna.stages.registry import make_stage
+from columna.results.layout import STAGES, Layout
+from columna.stages.by_name import make_stage
 
 results, *files = map(Path, sys.argv[1:])
 scan = ScanEntry("s", "s", None, *files)

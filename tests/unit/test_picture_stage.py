@@ -7,13 +7,13 @@ from small_run import SCANS, small_cohort
 
 from columna.batch import run_batch
 from columna.config import Config, config_sha256
-from columna.layout import MEASURED_STAGES, STAGES
-from columna.pictures.sheet import PANELS
+from columna.images.volume import load_volume, save_volume
+from columna.picture.panels import PANELS
+from columna.results.layout import MEASURED_STAGES, STAGES
+from columna.results.store import Store
 from columna.stages import picture
-from columna.stages.registry import make_stage
-from columna.status import cohort_status
-from columna.store import Store
-from columna.volume import load_volume, save_volume
+from columna.stages.by_name import make_stage
+from columna.upkeep.status import cohort_status
 
 WANTED = 6
 """Files of a scan that are kept at most."""

@@ -14,21 +14,21 @@ from hypothesis import strategies as st
 from measured_phantom import assessable, findings_as_rows
 from table_rows import fitting_row
 
+from columna.collect.dictionary import dictionary_rows
 from columna.config import MeasureSettings
 from columna.errors import TableError
+from columna.images.volume import load_volume
 from columna.measure import measure_scan, unmeasured_scan_row
 from columna.phantom import PhantomSettings, make_phantom
-from columna.phantom.cohort import PHANTOMS
+from columna.phantom.demo import PHANTOMS
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.common import STATUS
-from columna.tables.dictionary import dictionary_rows
 from columna.tables.discs import DISCS
+from columna.tables.finish import UNEXPLAINED, Missing, finish_row
 from columna.tables.reasons import reason_table
-from columna.tables.rows import UNEXPLAINED, Missing, finish_row
 from columna.tables.scans import SCANS
 from columna.tables.shards import rows_to_arrow
 from columna.tables.vertebrae import VERTEBRAE
-from columna.volume import load_volume
 
 CATCH_ALL = (UNEXPLAINED, "fit_failed", "neighbour_missing")
 """Codes that say little."""

@@ -11,13 +11,18 @@ from columna import __version__
 @cache
 def git_commit() -> str | None:
     """Commit of the checkout that columna runs from, or None for an installed package."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        # an installed package may lie within a checkout of something else
+        _answer([*git, "ls-files", "--error-unmatch", Path(__file__).name])
+        return _answer([*git, "rev-parse", "HEAD"])
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+
+
+def _answer(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout.strip()
 
 
 def container_digest() -> str | None:

@@ -6,21 +6,20 @@ import re
 import shutil
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from columna.batch.job import run_job
-from columna.claim import check_folder
+from columna.cohort.candidates import MISSING
 from columna.cohort.index import build_index
+from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
-from columna.cohort.manifest import list_batches
-from columna.cohort.rows import MISSING
+from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
-from columna.derivatives import Derivatives
 from columna.files import atomic_path
-from columna.layout import MEASURED_STAGES, Layout
-from columna.stages.registry import make_stage
-from columna.store import Record
-from columna.tables.collect import collect_tables
+from columna.results.claim import check_folder
+from columna.results.derivatives import Derivatives
+from columna.results.layout import MEASURED_STAGES, Layout
+from columna.results.manifest import list_batches
+from columna.results.store import Record
+from columna.stages.by_name import make_stage
 
 WORK = "work"
 """Folder of intermediate results below the output folder; safe to delete."""
@@ -64,7 +63,10 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
 
 
 def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
-    with atomic_path(sheet) as temporary, open(temporary, "w", newline="") as stream:
+    with (
+        atomic_path(sheet) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream, delimiter="\t")
         writer.writerow(["participant_id", "scan_id", "path"])
         writer.writerow([scan_id, scan_id, scan.resolve()])
@@ -73,7 +75,7 @@ def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
 def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
     """Index a cohort of one scan; a record only where the index leaves the scan out."""
     build_index(sheet, layout.index, batch_size=1)
-    [row] = pq.read_table(layout.index / "scans.parquet").to_pylist()
+    [row] = read_inputs(layout.index).to_pylist()
     if row["input_status"] == "ok":
         return None
     return Record("index", scan_id, "", "refused", row["input_status"], row["reason"])

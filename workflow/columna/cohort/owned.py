@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from columna.derivatives import DESCRIPTION, Derivatives
-from columna.layout import Layout
+from columna.results.derivatives import DESCRIPTION, Derivatives
+from columna.results.layout import Layout
 
 _LAYOUT = Layout(Path())
 DATASET_DESCRIPTION = (_LAYOUT.derivatives / DESCRIPTION).as_posix()

@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from columna.cohort.checks import check_rows
+from columna.cohort.candidates import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
-from columna.cohort.manifest import MASKS
-from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
+from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.results.manifest import MASKS
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -41,14 +41,15 @@ def read_sheet(
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
-        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
+        Scans that have a batch already (`columna.cohort.row_checks.check_duplicates`).
     paired_masks
         Leave out rows that name one mask without the other.
 
     Returns
     -------
     pandas.DataFrame
-        One row per row of the sheet, in its order (`columna.cohort.rows`); all values are text.
+        One row per row of the sheet, in its order (`columna.cohort.candidates`); all values are
+        text.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def read_sheet(
         If the file cannot be read, or lacks a column.
     """
     path = Path(path)
-    rows, problems = _read(path)
+    rows, problems = read_table(path)
     _check_columns(rows, path)
     rows = _completed(rows)
     problems = _located(rows, path.parent) | problems
@@ -66,8 +67,21 @@ def read_sheet(
     return rows
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Read the sheet as text, and what is wrong with rows of too few or too many fields."""
+def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Read a TSV, CSV or Parquet file as text.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        One row per row of the file.
+    problems : dict
+        Row -> what is wrong with it: too few or too many fields.
+
+    Raises
+    ------
+    CohortError
+        If the file is missing or cannot be read.
+    """
     suffix = path.suffix.lower()
     try:
         open_regular(path).close()  # reading a pipe would wait for ever

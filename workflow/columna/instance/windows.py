@@ -12,7 +12,7 @@ import torch
 from scipy import ndimage
 
 from columna.instance.centres import INFERIOR
-from columna.instance.parts import Part
+from columna.instance.window_parts import Part
 from columna.models.device import inference
 from columna.models.instance_cpu import can_run, window_logits
 from columna.models.instance_network import CODES

@@ -7,9 +7,9 @@ import edt
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.volume import bounding_box
 from columna.label.components import INFERIOR
-from columna.label.spine import Spine
-from columna.volume import bounding_box
+from columna.label.seen_spine import SeenSpine
 
 MIN_SACRUM_MM3 = 2000.0
 """A smaller sacrum is noise, or cut so far that it proves nothing."""
@@ -34,7 +34,7 @@ class SacrumEvidence:
     is_anchor: bool
 
 
-def look_for_sacrum(spine: Spine) -> SacrumEvidence:
+def look_for_sacrum(spine: SeenSpine) -> SacrumEvidence:
     """Decide whether the lowest vertebra stands on a sacrum.
 
     The sacrum must be large enough, lie lower than the lowest vertebra, and come within
@@ -56,7 +56,7 @@ def look_for_sacrum(spine: Spine) -> SacrumEvidence:
     )
 
 
-def is_c2(spine: Spine) -> bool:
+def is_c2(spine: SeenSpine) -> bool:
     """Decide whether the topmost vertebra is C2.
 
     It is, if it is not cut by the upper image edge, no disc lies above it, and its body carries
@@ -78,7 +78,7 @@ def is_c2(spine: Spine) -> bool:
     return _extent_ratio(spine) >= MIN_DENS_EXTENT and _narrowing(body) <= MAX_DENS_AREA
 
 
-def _has_disc_above(spine: Spine, top: int) -> bool:
+def _has_disc_above(spine: SeenSpine, top: int) -> bool:
     """Whether a disc, not an island of its label, lies higher than the topmost body."""
     spaces = spine.spaces
     is_disc = spaces.owner == Semantic.DISC
@@ -87,7 +87,7 @@ def _has_disc_above(spine: Spine, top: int) -> bool:
     return bool(largest * np.prod(spine.spacing_mm) >= MIN_DISC_MM3)
 
 
-def _has_loose_tip(spine: Spine, top: int) -> bool:
+def _has_loose_tip(spine: SeenSpine, top: int) -> bool:
     """Whether a bare piece of bone lies right above the topmost body: a dens that broke off."""
     first_row = spine.body_boxes[top][INFERIOR].start
     for piece in spine.fragments:
@@ -98,7 +98,7 @@ def _has_loose_tip(spine: Spine, top: int) -> bool:
     return False
 
 
-def _extent_ratio(spine: Spine) -> float:
+def _extent_ratio(spine: SeenSpine) -> float:
     """Height of the topmost body against the median of up to three bodies below."""
     extents = [_extent(spine.body_boxes[level]) for level in spine.levels[:4]]
     return extents[0] / float(np.median(extents[1:]))

@@ -1,8 +1,8 @@
 """Which vertebra is which: on-disk numbers and level names.
 
-A namer is any callable that takes a `Spine` and returns a `Naming`. A learned labeller (VERIDAH)
-can take the place of those below: it finds bodies, sacrum and image voxels in the `Spine`, holds
-its network itself, and is handed to `label_masks` or joins `NAMERS`.
+A namer is any callable that takes a `SeenSpine` and returns a `Naming`. A learned labeller
+(VERIDAH) can take the place of those below: it finds bodies, sacrum and image voxels in the
+`SeenSpine`, holds its network itself, and is handed to `label_masks` or joins `NAMERS`.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ import numpy as np
 
 from columna.anatomy import C2, L1, L5, L6, T12, T13, levels
 from columna.label.anchors import is_c2, look_for_sacrum
-from columna.label.spine import Spine
+from columna.label.seen_spine import SeenSpine
 
 FIRST_LABEL = C2
 """SPINEPS numbers from here downwards where no level is known."""
@@ -55,7 +55,9 @@ class Naming:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, spine: Spine, named: Iterable[NamedInstance], facts: dict[str, Any]) -> "Naming":
+    def of(
+        cls, spine: SeenSpine, named: Iterable[NamedInstance], facts: dict[str, Any]
+    ) -> "Naming":
         """All instances from top to bottom; those not among `named` get spare numbers."""
         known = {n.instance: n for n in named}
         spare = iter(EXTRA_LABELS)
@@ -69,11 +71,11 @@ class Naming:
 class Namer(Protocol):
     """Names the vertebrae of a spine."""
 
-    def __call__(self, spine: Spine) -> Naming:
+    def __call__(self, spine: SeenSpine) -> Naming:
         """Give every instance of `spine` a number and, where known, a level."""
 
 
-def name_top_down(spine: Spine) -> Naming:
+def name_top_down(spine: SeenSpine) -> Naming:
     """Number from C2 downwards whatever the field of view, as SPINEPS does without labeller."""
     named = [
         NamedInstance(instance, label, _level_name(label))
@@ -82,7 +84,7 @@ def name_top_down(spine: Spine) -> Naming:
     return Naming(named, {"method": "top_down", "status": "assumed", "anchors": []})
 
 
-def name_anchored(spine: Spine) -> Naming:
+def name_anchored(spine: SeenSpine) -> Naming:
     """Count from the sacrum, from C2, or from both; without them levels stay unnamed.
 
     With both anchors in view and 23 vertebrae from C2 to the sacrum everything is settled. With
@@ -113,12 +115,12 @@ def name_anchored(spine: Spine) -> Naming:
 NAMERS: dict[str, Namer] = {"anchored": name_anchored, "top_down": name_top_down}
 
 
-def _numbered_down(spine: Spine) -> list[tuple[int, int]]:
+def _numbered_down(spine: SeenSpine) -> list[tuple[int, int]]:
     labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
     return list(zip(range(1, spine.count + 1), labels, strict=False))
 
 
-def _from_one_anchor(spine: Spine, anchor: str) -> list[NamedInstance]:
+def _from_one_anchor(spine: SeenSpine, anchor: str) -> list[NamedInstance]:
     last = len(spine.levels) - 1
     named = []
     for place, instance in enumerate(spine.levels):
@@ -131,7 +133,7 @@ def _from_one_anchor(spine: Spine, anchor: str) -> list[NamedInstance]:
     return named
 
 
-def _from_both_anchors(spine: Spine, facts: dict[str, Any]) -> list[NamedInstance]:
+def _from_both_anchors(spine: SeenSpine, facts: dict[str, Any]) -> list[NamedInstance]:
     """Number so that C2 is the first and L5 the last; `facts` gets status and hypotheses."""
     surplus = len(spine.levels) - COUNT_C2_TO_L5
     if surplus == 0:
@@ -158,7 +160,7 @@ def _from_both_anchors(spine: Spine, facts: dict[str, Any]) -> list[NamedInstanc
     return [_less_sure(n, DISAGREEMENT_CONFIDENCE) for n in both]
 
 
-def _widest_step(spine: Spine) -> int:
+def _widest_step(spine: SeenSpine) -> int:
     """Place of the first level below the step that is widest against the steps around it."""
     steps = np.pad(spine.steps_mm, 1, mode="edge")
     ratios = steps[1:-1] / ((steps[:-2] + steps[2:]) / 2)

@@ -16,25 +16,25 @@ from scipy.special import logsumexp
 
 from columna.anatomy import L1, L5, T12, T13, levels, vertebra_labels
 from columna.label.naming import NamedInstance, Naming
-from columna.label.spine import Spine
+from columna.label.seen_spine import SeenSpine
 
 RARE_STEPS = {(T12 - 1, L1): 0.04, (T12, T13): 0.04, (L5, L5 + 1): 0.04}
 """Steps of unusual spines (11 or 13 thoracic, 6 lumbar vertebrae) and their prior probability."""
 UNSURE = 0.5
 """A vertebra whose name is less probable than this stays without one."""
 
-Scores = Callable[[Spine], np.ndarray]
-"""Log probability of each level, in the order of `vertebra_labels`, for each of `Spine.levels`
+Scores = Callable[[SeenSpine], np.ndarray]
+"""Log probability of each level, in the order of `vertebra_labels`, for each of `SeenSpine.levels`
 from top to bottom, shape (n, 26); they need not be normalised."""
 
 
 @dataclass(frozen=True)
 class ScoredNamer:
-    """A namer around a labeller, for example a network that looks at `Spine.image`."""
+    """A namer around a labeller, for example a network that looks at `SeenSpine.image`."""
 
     scores: Scores
 
-    def __call__(self, spine: Spine) -> Naming:
+    def __call__(self, spine: SeenSpine) -> Naming:
         """Name every vertebra by the most likely path; unlikely names are not given."""
         names: dict[int, NamedInstance] = {}
         if 0 < len(spine.levels) <= len(vertebra_labels()):

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM
-from columna.volume import Volume
+from columna.images.volume import Volume
 
 MEASURE_VERSION = "1.2.0"
 """Raised whenever the definition of a measure changes: tables of two versions do not mix."""
@@ -30,7 +30,7 @@ class Vertebra:
         1 = topmost.
     is_fragment
         Whether it is a piece of bone that is no vertebra of its own (see
-        `columna.label.spine.Spine.pieces`).
+        `columna.label.seen_spine.SeenSpine.pieces`).
     """
 
     label: int

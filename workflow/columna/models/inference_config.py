@@ -13,8 +13,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from columna.anatomy import RESOURCES, levels
+from columna.images.triple import Triple
 from columna.models.content import listed, read_keys, shown, validated
-from columna.models.grid import Triple
 from columna.models.plans import MIN_VOXEL_MM3, Size
 
 CONFIG_NAME = "inference_config.json"

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 
 from columna.files import atomic_path, write_json
-from columna.volume import Volume, save_volume
+from columna.images.volume import Volume, save_volume
 
 
 def write_truncated(image: Volume, path: Path) -> None:

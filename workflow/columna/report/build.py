@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from columna.anatomy import label_table, levels
+from columna.assess.rules import all_rules
 from columna.config import Config
 from columna.files import write_json, write_text
-from columna.layout import Layout
-from columna.pictures.marks import DOUBT_RULE
-from columna.quality.rules import all_rules
-from columna.report import cohort, scans
-from columna.report.measures import GROUPS, SPINE_MEASURES, described, described_columns
+from columna.picture.marks import DOUBT_RULE
+from columna.report import cohort_data, scan_data
 from columna.report.methods import manifest_of, methods_of
+from columna.report.numbered_tables import NumberedTables
 from columna.report.pages import HERE, render_pages
 from columna.report.scripts import write_value
-from columna.report.source import Source
+from columna.report.shown_measures import GROUPS, SPINE_MEASURES, described, described_columns
+from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
 from columna.tables.reasons import reason_table
 
@@ -50,7 +50,7 @@ def write_report(layout: Layout, config: Config, threads: int = 2) -> Path:
     with _replacing(layout.report) as folder:
         work = folder / ".work"
         work.mkdir(parents=True)
-        source = Source(layout, work, threads)
+        source = NumberedTables(layout, work, threads)
         try:
             _write(source, layout, config, folder)
         finally:
@@ -59,13 +59,13 @@ def write_report(layout: Layout, config: Config, threads: int = 2) -> Path:
     return layout.report / START
 
 
-def _write(source: Source, layout: Layout, config: Config, folder: Path) -> None:
+def _write(source: NumberedTables, layout: Layout, config: Config, folder: Path) -> None:
     data = folder / "data"
     data.mkdir()
     shutil.copytree(HERE / "static", folder / "static")
-    scans.write_scans(source, layout, data)
+    scan_data.write_scans(source, layout, data)
     write_value(data / "meta.js", "meta", _meta(source, layout))
-    distributions = cohort.distributions(source)
+    distributions = cohort_data.distributions(source)
     quantiles = [
         {key: value for key, value in measure.items() if key != "levels"}
         | {"levels": [{k: v for k, v in row.items() if k != "points"} for row in measure["levels"]]}
@@ -73,7 +73,7 @@ def _write(source: Source, layout: Layout, config: Config, folder: Path) -> None
     ]
     write_value(data / "quantiles.js", "quantiles", quantiles)
     write_value(data / "distributions.js", "distributions", distributions)
-    write_value(data / "drift.js", "drift", cohort.drift(source))
+    write_value(data / "drift.js", "drift", cohort_data.drift(source))
     manifest = manifest_of(source, layout, config)
     write_json(folder / MANIFEST, manifest)
     methods = methods_of(manifest)
@@ -82,11 +82,11 @@ def _write(source: Source, layout: Layout, config: Config, folder: Path) -> None
     render_pages(
         folder,
         {
-            "flow": cohort.flow(source),
-            "verdicts": cohort.verdicts(source),
+            "flow": cohort_data.flow(source),
+            "verdicts": cohort_data.verdicts(source),
             "reasons": [
                 {"rule": rule, "n": n, "meaning": _rule_text(rule)}
-                for rule, n in cohort.reasons(source)
+                for rule, n in cohort_data.reasons(source)
             ],
             "manifest": manifest,
             "methods": methods,
@@ -95,19 +95,19 @@ def _write(source: Source, layout: Layout, config: Config, folder: Path) -> None
     )
 
 
-def _meta(source: Source, layout: Layout) -> dict[str, Any]:
+def _meta(source: NumberedTables, layout: Layout) -> dict[str, Any]:
     """What all pages know: columns, levels, colours, words for codes."""
     rules = all_rules()
     return {
         "scans": source.scans_n,
-        "listRows": scans.LIST_ROWS,
-        "pageScans": scans.PAGE_SCANS,
-        "list": ["scan_id", "picture", *scans.LIST, *source.own_columns],
+        "listRows": scan_data.LIST_ROWS,
+        "pageScans": scan_data.PAGE_SCANS,
+        "list": ["scan_id", "picture", *scan_data.LIST, *source.own_columns],
         "own": source.own_columns,
-        "facts": scans.FACTS,
-        "factTexts": {name: TABLES["scans"][name].description for name in scans.FACTS},
-        "level": ["level", "vertebra", *scans.LEVEL],
-        "finding": scans.FINDING,
+        "facts": scan_data.FACTS,
+        "factTexts": {name: TABLES["scans"][name].description for name in scan_data.FACTS},
+        "level": ["level", "vertebra", *scan_data.LEVEL],
+        "finding": scan_data.FINDING,
         "measures": {group.table: group.columns for group in GROUPS},
         "described": {m["column"]: m for m in described()},
         "spine": described_columns("spine", SPINE_MEASURES),

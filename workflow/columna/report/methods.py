@@ -7,10 +7,10 @@ from typing import Any
 from columna import __version__
 from columna.config import Config, config_sha256
 from columna.files import sha256_file
-from columna.layout import Layout
 from columna.models.registry import list_models
 from columna.provenance import container_digest, git_commit
-from columna.report.source import Source
+from columna.report.numbered_tables import NumberedTables
+from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
 from columna.tables.schema import SCHEMA_VERSION
 
@@ -25,7 +25,7 @@ _VERSIONS = """
 """
 
 
-def manifest_of(source: Source, layout: Layout, config: Config) -> dict[str, Any]:
+def manifest_of(source: NumberedTables, layout: Layout, config: Config) -> dict[str, Any]:
     """The run for machines: versions, settings, models, counts, and digests of the tables.
 
     No time, host, user or folder is in it: equal runs have equal manifests.
@@ -110,7 +110,7 @@ def _measure_versions(manifest: dict[str, Any]) -> str:
     return ", ".join(sorted({r["measure_version"] for r in manifest["results_made_by"]})) or "-"
 
 
-def _models(source: Source, kind: str) -> list[dict[str, Any]]:
+def _models(source: NumberedTables, kind: str) -> list[dict[str, Any]]:
     licences = {model.id: model.licence for model in list_models()}
     return [
         {"name": name, "sha256": digest, "scans_n": n, "licence": licences.get(name)}
@@ -118,7 +118,7 @@ def _models(source: Source, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def _table(source: Source, layout: Layout, name: str) -> dict[str, Any]:
+def _table(source: NumberedTables, layout: Layout, name: str) -> dict[str, Any]:
     path = layout.tables / f"{name}.parquet"
     [[rows]] = source.rows(f"SELECT count(*) FROM {name}")  # noqa: S608
     return {

@@ -5,19 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from columna.cohort.manifest import MASKS, ScanEntry
-from columna.derivatives import Derivatives, mask_sidecar, write_dataset_files
 from columna.errors import ScanRefused
 from columna.files import write_json
+from columna.images.volume import Volume, save_volume
 from columna.label import LabelResult, label_masks, take_masks
 from columna.label.points import poi_json
-from columna.layout import stages_before
 from columna.prepare import read_mask
+from columna.results.derivatives import Derivatives, mask_sidecar, write_dataset_files
+from columna.results.input_digest import check_unchanged, source_sha256
+from columna.results.layout import stages_before
+from columna.results.manifest import MASKS, ScanEntry
 from columna.stages.base import Saved, Stage
 from columna.stages.instance import INSTANCE
 from columna.stages.semantic import SEMANTIC
-from columna.stages.source import check_unchanged, source_sha256
-from columna.volume import Volume, save_volume
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from itertools import takewhile
 from typing import Any
 
 from columna.anatomy import RESOURCES
-from columna.cohort.manifest import ScanEntry
-from columna.derivatives import Derivatives
+from columna.assess import Finding
 from columna.files import atomic_path, sha256_file
-from columna.layout import stages_before
-from columna.pictures import Mark, PictureItem, draw_picture, marks_of
+from columna.images.volume import load_volume
+from columna.picture import Mark, PictureItem, draw_picture, marks_of
 from columna.prepare import read_scan
-from columna.quality import Finding
+from columna.results.derivatives import Derivatives
+from columna.results.layout import stages_before
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Saved, Stage
-from columna.store import Record
-from columna.volume import load_volume
 
 
 class PictureStage(Stage):

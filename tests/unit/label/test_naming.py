@@ -1,0 +1,277 @@
+"""Names follow from landmarks, or are not given."""
+
+import json
+
+import numpy as np
+import pytest
+from drawn_spine import FIRST_ROW, PITCH, draw_spine
+
+from columna.config import LabelSettings
+from columna.images.volume import Volume
+from columna.label import label_masks
+from columna.label.naming import NamedInstance, Naming
+from columna.label.points import poi_json
+from columna.phantom import PhantomSettings, make_phantom
+
+ANCHORED = LabelSettings()
+
+
+def label(drawn):
+    semantic, instance = drawn.volumes()
+    return label_masks(semantic, semantic, instance, ANCHORED)
+
+
+def level_names(result):
+    return [entry["level"] for entry in result.levels]
+
+
+def label_phantom(**settings):
+    phantom = make_phantom(PhantomSettings(spacing_mm=(1.5, 1.5, 4.0), noise=0.0, **settings))
+    raw = phantom.instance.array.copy()
+    raw[(raw >= 100) | (raw == 26)] = 0
+    instance = phantom.instance.with_array(raw)
+    return phantom, label_masks(phantom.image, phantom.semantic, instance, ANCHORED)
+
+
+def true_levels(phantom):
+    mask = phantom.instance.array
+    bodies = np.unique(mask[(phantom.semantic.array == 49) & (mask < 40)])
+    return sorted({int(x) for x in bodies} - {0, 26})
+
+
+@pytest.mark.parametrize(
+    ("region", "anchors"),
+    [("whole", ["c2", "sacrum"]), ("lumbar", ["sacrum"]), ("cervicothoracic", ["c2"])],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_phantoms_are_named_right(region, anchors, seed):
+    phantom, result = label_phantom(region=region, seed=seed)
+    assert result.naming["anchors"] == anchors
+    assert result.naming["status"] == "named"
+    assert [entry["label"] for entry in result.levels] == true_levels(phantom)
+    np.testing.assert_array_equal(result.instance.array, phantom.instance.array)
+    confidence = [entry["level_confidence"] for entry in result.levels]
+    assert 0.6 < min(confidence) <= max(confidence) < 1
+    if region == "lumbar":
+        assert confidence == sorted(confidence), "less sure with every level above the sacrum"
+    if region == "cervicothoracic":
+        assert confidence == sorted(confidence, reverse=True)
+
+
+def test_without_landmark_levels_stay_unnamed():
+    _, result = label_phantom(region="thoracic", seed=1)
+    assert result.naming["status"] == "no_anchor"
+    assert set(level_names(result)) == {None}
+    assert [e["label"] for e in result.levels] == list(range(2, 2 + len(result.levels)))
+    assert {(e["level_anchor"], e["level_confidence"]) for e in result.levels} == {("none", 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("counts", "hypotheses", "missing", "extra"),
+    [
+        ({"thoracic": 13}, ["T13", "L6"], set(), {"T13"}),
+        ({"lumbar": 6}, ["T13", "L6"], set(), {"T13"}),
+        ({"thoracic": 11}, ["T11", "L4"], {"T12"}, set()),
+        ({"lumbar": 4}, ["T11", "L4"], {"T12"}, set()),
+    ],
+)
+def test_an_unusual_count_is_a_hypothesis(counts, hypotheses, missing, extra):
+    phantom, result = label_phantom(region="whole", **counts)
+    assert result.naming["status"] == "count_variant"
+    assert result.naming["hypotheses"] == hypotheses
+    names = level_names(result)
+    assert len(names) == len(set(names)) == len(true_levels(phantom))
+    assert ("T12" in names) == ("T12" not in missing)
+    assert ("T13" in names) == bool(extra)
+    assert (names[0], names[-1]) == ("C2", "L5")
+    sure = {e["level"]: e["level_confidence"] for e in result.levels}
+    assert max(sure["L1"], sure["L5"]) <= 0.5 < sure["T9"]
+
+
+def test_a_missed_vertebra_is_not_papered_over():
+    drawn = draw_spine(23, dens=True)
+    lost = (drawn.instance == 9) | (drawn.instance == 12)
+    drawn.instance[lost] = 0
+    drawn.semantic[lost] = 0
+    result = label(drawn)
+    assert result.naming["status"] == "anchors_disagree"
+    assert (level_names(result)[0], level_names(result)[-1]) == ("C2", "L5")
+    assert len(set(level_names(result))) == 21
+    assert max(e["level_confidence"] for e in result.levels) <= 0.3
+
+
+def test_a_gap_costs_confidence_above_it():
+    whole, gap = draw_spine(8), draw_spine(8)
+    lost = gap.instance == 4
+    gap.instance[lost] = gap.semantic[lost] = 0
+    sure = {e["level"]: e["level_confidence"] for e in label(whole).levels}
+    unsure = {e["level"]: e["level_confidence"] for e in label(gap).levels}
+    assert unsure["L5"] == sure["L5"]
+    assert unsure["L1"] <= 0.55 * sure["L1"]
+
+
+def test_a_sacrum_far_below_the_lowest_vertebra_is_no_anchor():
+    drawn = draw_spine(5)
+    lost = drawn.instance == 5
+    drawn.instance[lost] = drawn.semantic[lost] = 0
+    result = label(drawn)
+    assert result.naming["status"] == "no_anchor"
+    assert result.naming["sacrum"]["gap_mm"] > 25
+
+
+def test_a_speck_of_sacrum_is_no_anchor():
+    drawn = draw_spine(5)
+    sacrum = np.argwhere(drawn.semantic == 26)
+    drawn.semantic[tuple(sacrum[300:].T)] = 0
+    assert label(drawn).naming["status"] == "no_anchor"
+
+
+def test_a_sacrum_above_the_spine_is_no_anchor():
+    drawn = draw_spine(5, sacrum=False)
+    drawn.semantic[30:48, 0:30, 0:3] = 26
+    assert label(drawn).naming["status"] == "no_anchor"
+
+
+def test_c2_is_recognised_by_its_dens():
+    result = label(draw_spine(5, sacrum=False, dens=True))
+    assert result.naming["anchors"] == ["c2"]
+    assert level_names(result) == ["C2", "C3", "C4", "C5", "C6"]
+
+
+def test_two_bodies_run_together_are_no_c2():
+    drawn = draw_spine(6, sacrum=False)
+    rows = slice(FIRST_ROW, FIRST_ROW + PITCH + 16)
+    drawn.semantic[4:24, rows, 3:11] = 49
+    drawn.instance[:, rows][drawn.semantic[:, rows] >= 41] = 1
+    drawn.instance[drawn.semantic > 59] = 0
+    assert label(drawn).naming["status"] == "no_anchor"
+
+
+def test_a_body_cut_by_the_image_edge_is_no_c2():
+    drawn = draw_spine(5, sacrum=False, dens=True)
+    drawn.semantic, drawn.instance = (m[:, FIRST_ROW:] for m in (drawn.semantic, drawn.instance))
+    assert label(drawn).naming["status"] == "no_anchor"
+
+
+def test_a_sliver_between_vertebrae_does_not_shift_the_names():
+    drawn = draw_spine(6)
+    sliver = (drawn.instance == 3) & (drawn.semantic == 42)
+    drawn.instance[sliver] = 7
+    drawn.semantic[34:38, :, :][drawn.semantic[34:38, :, :] == 41] = 0
+    drawn.instance[drawn.semantic == 0] = 0
+    result = label(drawn)
+    known = [name for name in level_names(result) if name]
+    assert known == ["T12", "L1", "L2", "L3", "L4", "L5"]
+
+
+def test_a_labeller_of_ones_own_sees_the_image_and_decides_the_names():
+    drawn = draw_spine(3)
+    semantic, instance = drawn.volumes()
+    scan = semantic.with_array(np.where(drawn.instance > 0, 7 - drawn.instance, 0).astype(float))
+
+    def by_brightness(spine):
+        inside = [spine.image[spine.bodies == i].mean() for i in spine.levels]
+        labels = [int(value) for value in inside]
+        named = zip(spine.levels, labels, strict=True)
+        return Naming([NamedInstance(i, n, f"C{n}", "both", 0.9) for i, n in named])
+
+    turned = scan.reoriented(("R", "A", "S"))
+    result = label_masks(turned, semantic, instance, ANCHORED, by_brightness)
+    assert level_names(result) == ["C6", "C5", "C4"]
+    assert set(np.unique(result.instance.array)) >= {6, 5, 4}
+
+
+def test_points_are_where_the_structures_are():
+    drawn = draw_spine(5)
+    semantic, instance = drawn.volumes()
+    grid = semantic.reoriented(("L", "S", "P"))
+    result = label_masks(grid, semantic, instance, ANCHORED)
+    header, points = json.loads(json.dumps(poi_json(result)))
+    assert header["format"] == "POI"
+    assert header["direction"] == ["L", "S", "P"]
+    assert header["shape"] == list(grid.shape)
+    assert set(points) == {"20", "21", "22", "23", "24", "26"}
+    assert set(points["22"]) == {"50", "52", "53", "60", "61", "100"}
+    assert set(points["26"]) == {"50", "52"}
+
+    def world(voxel):
+        scaled = np.asarray(header["rotation"]) @ np.diag(header["zoom"]) @ voxel
+        return scaled + np.asarray(header["origin"])
+
+    def drawn_at(p, i, r):
+        return semantic.affine[:3, :3] @ [p, i, r] + semantic.affine[:3, 3]
+
+    row = drawn.row(3)
+    expected = {
+        "50": drawn_at(13.5, row + 7.5, 6.5),
+        "52": drawn_at(13.5, row - 1, 6.5),
+        "53": drawn_at(13.5, row + 16, 6.5),
+        "60": drawn_at(27, row + 7.5, 6.5),
+        "61": drawn_at(27, row + 7.5, 6.5),
+        "100": drawn_at(13.5, row + 19.5, 6.5),
+    }
+    for subregion, place in expected.items():
+        np.testing.assert_allclose(world(points["22"][subregion]), place, atol=0.6)
+    np.testing.assert_allclose(world(points["22"]["50"]), expected["50"], atol=1e-3)
+
+
+def test_points_of_an_empty_result():
+    empty = Volume(np.zeros((4, 4, 4), np.uint8), np.diag([-1.0, -1, 1, 1]))
+    header, points = poi_json(label_masks(empty, empty, empty, ANCHORED))
+    assert points == {}
+    assert header["zoom"] == [1, 1, 1]
+
+
+def name_damaged(region, damage):
+    """Names of a phantom whose raw masks have faults that networks make."""
+    phantom = make_phantom(PhantomSettings(spacing_mm=(1.5, 1.5, 4.0), noise=0.0, region=region))
+    semantic, raw = phantom.semantic.array.copy(), phantom.instance.array.copy()
+    raw[(raw >= 100) | (raw == 26)] = 0
+    damage(semantic, raw)
+    masks = (phantom.semantic.with_array(semantic), phantom.instance.with_array(raw))
+    result = label_masks(phantom.image, *masks, ANCHORED)
+    named = [e["label"] for e in result.levels if e["level"] is not None]
+    return named, true_levels(phantom), result
+
+
+def upper_sacrum_is_called_body(semantic, raw):
+    sacrum = semantic == 26
+    first = np.flatnonzero(sacrum.any(axis=(0, 2)))[0]
+    piece = sacrum & (np.arange(semantic.shape[1]) < first + 6)[None, :, None]
+    semantic[piece], raw[piece] = 49, 90
+
+
+def tip_of_the_dens_is_apart(semantic, raw):
+    dens = raw == 2
+    first = np.flatnonzero(dens.any(axis=(0, 2)))[0]
+    rows = np.arange(semantic.shape[1])[None, :, None]
+    raw[dens & (rows < first + 5)] = 90
+    gap = dens & (rows >= first + 5) & (rows < first + 7)
+    semantic[gap] = raw[gap] = 0
+
+
+def tip_of_the_dens_has_a_bit_of_arch(semantic, raw):
+    tip_of_the_dens_is_apart(semantic, raw)
+    piece = np.flatnonzero(raw == 90)
+    semantic.flat[piece[::5]] = 41
+
+
+def islands_of_sacrum_and_disc_lie_above(semantic, raw):
+    semantic[:12, 2:6, 2:5] = 26
+    semantic[20:22, 0:2, 2:4] = 100
+
+
+@pytest.mark.parametrize(
+    ("region", "damage"),
+    [
+        ("lumbar", upper_sacrum_is_called_body),
+        ("lumbar", islands_of_sacrum_and_disc_lie_above),
+        ("cervicothoracic", tip_of_the_dens_is_apart),
+        ("cervicothoracic", tip_of_the_dens_has_a_bit_of_arch),
+        ("cervicothoracic", islands_of_sacrum_and_disc_lie_above),
+    ],
+)
+def test_faults_near_the_landmarks_do_not_shift_the_names(region, damage):
+    named, true, result = name_damaged(region, damage)
+    assert result.naming["status"] == "named"
+    assert named == true

@@ -1,6 +1,0 @@
-"""The picture of a scan: planes that follow the spine, with masks and names (docs/report.md)."""
-
-from columna.pictures.marks import Mark, marks_of
-from columna.pictures.sheet import PictureItem, draw_picture
-
-__all__ = ["Mark", "PictureItem", "draw_picture", "marks_of"]
