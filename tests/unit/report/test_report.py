@@ -118,6 +118,21 @@ def test_packed_scripts_are_those_of_the_registry_with_their_licences():
 
 
 def test_without_tables_there_is_a_clear_error_and_no_folder(tmp_path):
-    with pytest.raises(TableError, match="has the workflow finished"):
+    with pytest.raises(TableError, match="has `snakemake` finished"):
         write_report(Layout(tmp_path / "results"), Config())
     assert not (tmp_path / "results" / "report").exists()
+
+
+def test_a_damaged_table_is_told_and_the_old_report_stays(reported):
+    table = reported.layout.tables / "vertebrae.parquet"
+    sound, before = table.read_bytes(), contents(reported.layout.report)
+    damaged = bytearray(sound)
+    damaged[100 : len(sound) // 2] = bytes(len(sound) // 2 - 100)
+    try:
+        for content in (bytes(damaged), sound[:1000]):
+            table.write_bytes(content)
+            with pytest.raises(TableError, match="damaged"):
+                write_report(reported.layout, reported.config)
+    finally:
+        table.write_bytes(sound)
+    assert contents(reported.layout.report) == before

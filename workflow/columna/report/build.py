@@ -10,6 +10,7 @@ from columna.anatomy import label_table, levels
 from columna.assess.rules import all_rules
 from columna.config import Config
 from columna.files import write_json, write_text
+from columna.parquet import reading
 from columna.picture.marks import DOUBT_RULE
 from columna.report import cohort_data, scan_data
 from columna.report.methods import manifest_of, methods_of
@@ -19,6 +20,7 @@ from columna.report.scripts import write_value
 from columna.report.shown_measures import GROUPS, SPINE_MEASURES, described, described_columns
 from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
+from columna.tables.delivered import REMEDY
 from columna.tables.reasons import reason_table
 
 BIBLIOGRAPHY = "references.bib"
@@ -45,16 +47,17 @@ def write_report(layout: Layout, config: Config, threads: int = 2) -> Path:
     Raises
     ------
     TableError
-        If the tables are not there.
+        If a table is not there, is damaged or of another version.
     """
     with _replacing(layout.report) as folder:
         work = folder / ".work"
         work.mkdir(parents=True)
-        source = NumberedTables(layout, work, threads)
-        try:
-            _write(source, layout, config, folder)
-        finally:
-            source.close()
+        with reading(layout.tables, REMEDY, what="holds a damaged table"):
+            source = NumberedTables(layout, work, threads)
+            try:
+                _write(source, layout, config, folder)
+            finally:
+                source.close()
         shutil.rmtree(work)
     return layout.report / START
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import duckdb
 
-from columna.errors import TableError
 from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
+from columna.tables.delivered import delivered_table
 
 MEMORY = "1GB"
 IDENTITY = ("participant_id", "session_id", "scan_id")
@@ -28,22 +28,18 @@ class NumberedTables:
     Raises
     ------
     TableError
-        If the tables are not there.
+        If a table is not there, is damaged or of another version.
     """
 
     def __init__(self, layout: Layout, work: Path, threads: int) -> None:
-        for name in TABLES:
-            if not (layout.tables / f"{name}.parquet").exists():
-                raise TableError(
-                    f"{layout.tables / name}.parquet does not exist yet: has the workflow finished?"
-                )
+        files = {name: delivered_table(layout.tables, name)[1] for name in TABLES}
         self._connection = duckdb.connect(str(work / "report.duckdb"))
         self.run(f"SET memory_limit = '{MEMORY}'; SET preserve_insertion_order = false")
         self.run("SET enable_progress_bar = false")
         self.run(f"SET threads = {threads}")
         self._connection.execute("SET temp_directory = $1", [str(work)])
-        for name in TABLES:
-            path = str(layout.tables / f"{name}.parquet").replace("'", "''")
+        for name, file in files.items():
+            path = str(file).replace("'", "''")
             self.run(f"CREATE VIEW {name} AS FROM read_parquet('{path}')")
         self._number()
         self._batches(layout)
