@@ -128,6 +128,16 @@ class MeasureSettings(Settings):
     )
 
 
+class PictureSettings(Settings):
+    """The picture of every scan."""
+
+    enabled: bool = Field(True, description="Draw a picture of every scan (docs/report.md).")
+    whole_plane: bool = Field(
+        False,
+        description="Show the whole plane, not the spine alone; then a head scan may show a face.",
+    )
+
+
 class ModelSettings(Settings):
     """Which networks, and where they run."""
 
@@ -174,6 +184,7 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
 STAGE_KEYS: dict[str, dict[str, Any]] = {
@@ -190,8 +201,10 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
         "label": True,
     },
     "assess": {"prepare": True},
+    "picture": {"prepare": True, "pictures": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
+STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 
 

@@ -14,7 +14,7 @@ from columna.config import Config, config_sha256
 from columna.files import atomic_path
 from columna.results.claim import check_folder
 from columna.results.derivatives import Derivatives
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import MEASURED_STAGES, Layout
 from columna.results.manifest import list_batches
 from columna.results.names import scan_id_of
 from columna.results.store import Record
@@ -32,7 +32,7 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     scan
         NIfTI file.
     out
-        Gets the masks, their sidecar and the points of the scan, and ``tables/``. Intermediate
+        Gets the masks, their sidecar, points and picture of the scan, and ``tables/``. Intermediate
         results stay in ``work/``, so that a second run repeats only what has changed.
     config
         Settings; its cohort and results are not used.
@@ -82,8 +82,9 @@ def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
 
 def _run(config: Config, layout: Layout, threads: int) -> Record:
     [batch] = list_batches(layout.index)
-    for name in STAGES:
+    for name in MEASURED_STAGES:
         [ended] = run_job(make_stage(name, config, layout), batch, threads)
+    run_job(make_stage("picture", config, layout), batch, threads)
     return ended
 
 
@@ -92,9 +93,10 @@ def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     names = Derivatives(layout.derivatives, scan_id)
     for former in names.former_files:
         (out / former.name).unlink(missing_ok=True)
-    for file in names.files:
+    masks = names.files if is_done else []
+    for file in [*names.files, layout.picture(scan_id)]:
         target = out / file.name
         target.unlink(missing_ok=True)
-        if is_done:
+        if file in masks or (file == layout.picture(scan_id) and file.exists()):
             os.link(file, target)
     shutil.copytree(layout.tables, out / "tables", dirs_exist_ok=True)

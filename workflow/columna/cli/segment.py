@@ -16,13 +16,15 @@ def register(app: typer.Typer) -> None:
 
 def segment(
     scan: Annotated[Path, typer.Argument(help="Sagittal T2w scan (.nii or .nii.gz).")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for masks, points and tables.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for masks, points, picture and tables.")
+    ],
     configfile: Annotated[
         Path | None, typer.Option("--configfile", help="Configuration; default: built-in defaults.")
     ] = None,
     threads: Threads = 2,
 ) -> None:
-    """Segment one scan: masks in its own grid, centroids, and the tables."""
+    """Segment one scan: masks in its own grid, centroids, a picture, and the tables."""
     from columna.segment import segment_scan
 
     config = load_config(configfile) if configfile else Config()
@@ -30,4 +32,4 @@ def segment(
     if ended.status != "done":
         typer.secho(f"{scan}: {ended.status} in {ended.stage}: {ended.reason}", fg="red", err=True)
         raise typer.Exit(1)
-    typer.echo(f"masks, points and tables are in {out}")
+    typer.echo(f"masks, points, picture and tables are in {out}")

@@ -101,6 +101,21 @@ def read_manifest(path: Path) -> list[ScanEntry]:
     raise CohortError(f"{path}: the manifest is damaged; run `columna index`")
 
 
+def find_scan(index: Path, scan_id: str) -> ScanEntry:
+    """The scan of this name.
+
+    Raises
+    ------
+    CohortError
+        If the cohort has no such scan.
+    """
+    for batch in list_batches(index):
+        for entry in read_manifest(manifest_path(index, batch)):
+            if entry.scan_id == scan_id:
+                return entry
+    raise CohortError(f"{scan_id}: the cohort index has no scan of this name")
+
+
 def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list[str]:
     """Write one manifest for every batch of the ledger in `index`.
 

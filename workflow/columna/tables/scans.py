@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from columna.prepare.modality import MODALITIES
-from columna.results.layout import STAGES
+from columna.results.layout import MEASURED_STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import since, with_status
 from columna.tables.quality import QC_VERDICTS
@@ -18,7 +18,7 @@ PROCESSING_CODES = {
     "done": "all stages ended; the other tables hold the scan",
     **{code: reason_table()[code]["meaning"] for code in ("refused", "failed")},
 }
-STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in STAGES}}
+STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in MEASURED_STAGES}}
 VARIANTS = {
     "none": "23 vertebrae from C2 to the sacrum, as 12 thoracic and 5 lumbar ones make",
     "one_less": "22 of them: 11 thoracic or 4 lumbar, which counting cannot tell apart",
