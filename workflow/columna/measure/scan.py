@@ -8,12 +8,13 @@ import numpy as np
 
 from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
-from columna.label.anchors import MIN_SACRUM_MM3
+from columna.label.evidence import MIN_SACRUM_MM3
 from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
 from columna.measure.endplates import endplate_rows
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import scan_geometry
+from columna.measure.posterior import posterior_rows
 from columna.measure.parts import vertebra_parts
 from columna.measure.regions import LabelledRuns, Region
 from columna.measure.scans import measured_scan_row
@@ -71,6 +72,7 @@ def measure_scan(
         "vertebrae": vertebrae,
         "endplates": endplate_rows(context, geometry, vertebrae),
         **joined,
+        "level_posterior": posterior_rows(context, vertebrae),
     }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from columna.anatomy import Semantic
-from columna.label.anchors import MIN_SACRUM_MM3
+from columna.label.evidence import MIN_SACRUM_MM3
 from columna.quality.context import Crop
 
 UPPER = (Semantic.SUPERIOR_ARTICULAR_LEFT, Semantic.SUPERIOR_ARTICULAR_RIGHT)
