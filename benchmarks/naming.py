@@ -9,7 +9,6 @@ make; seeds of the two never meet. No network is needed.
 
 import argparse
 import csv
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -18,15 +17,13 @@ from pathlib import Path
 import fastremap
 import numpy as np
 
-from columna.anatomy import SACRUM, Semantic, levels, vertebra_labels
+from columna.anatomy import Semantic, levels, vertebra_labels
 from columna.config import LabelSettings
 from columna.label.components import find_components
-from columna.label.evidence import Evidence, evidence_of
+from columna.label.evidence import evidence_of
 from columna.label.masks import SPACES
-from columna.label.model import LABELS, Spines, likelihoods
-from columna.label.naming import ChainNamer
+from columna.label.model import Spines
 from columna.label.order import order_instances
-from columna.label.path import Posterior, infer
 from columna.label.spine import Spine
 from columna.phantom import mistakes
 from columna.phantom.generate import make_scene
@@ -83,10 +80,9 @@ def rows_of_view(
     view: str, instance: np.ndarray, semantic: np.ndarray, rng: np.random.Generator
 ) -> slice:
     """The rows that a view shows."""
-    labels = [label for label in vertebra_labels() if (instance == label).any()]
-    middle = {
-        label: sum(mistakes.body_rows(semantic, instance, label)) / 2 for label in labels
-    }
+    bodies = np.unique(instance[semantic == Semantic.VERTEBRAL_BODY])
+    labels = [label for label in vertebra_labels() if label in bodies]
+    middle = {label: sum(mistakes.body_rows(semantic, instance, label)) / 2 for label in labels}
     heights = [middle[label] for label in labels]
     n, end = len(heights), semantic.shape[1]
     pick = rng.integers
@@ -235,12 +231,18 @@ def write_shapes(shapes: dict[str, np.ndarray]) -> None:
             writer.writerow([label, *(f"{value:.1f}" for value in row)])
 
 
-def spreads(people: list[list[dict[str, float]]], shapes: dict[str, np.ndarray]) -> dict[str, float]:
+def spreads(
+    people: list[list[dict[str, float]]], shapes: dict[str, np.ndarray]
+) -> dict[str, float]:
     """Robust SDs about the table, over all persons, unusual counts included."""
     away: dict[str, list[float]] = {}
     for person in people:
-        usual = {n: np.interp([r["place"] for r in person], shapes["place"], shapes[n]) for n in shapes}
-        logs = {n: np.log([r[n] for r in person]) - np.log(usual[n]) for n in (*MEASURES, "pitch_mm")}
+        usual = {
+            n: np.interp([r["place"] for r in person], shapes["place"], shapes[n]) for n in shapes
+        }
+        logs = {
+            n: np.log([r[n] for r in person]) - np.log(usual[n]) for n in (*MEASURES, "pitch_mm")
+        }
         scale = np.nanmean([logs[n] for n in MEASURES])
         away.setdefault("scale", []).append(scale)
         for name, found in logs.items():

@@ -90,10 +90,10 @@ class VariantPriors(Settings):
     """How many spines have another number of vertebrae (docs/levels.md has the sources)."""
 
     t11: float = Field(
-        0.02, gt=0, lt=0.4, description="Share of spines with 11 thoracic vertebrae (Tins 2016)."
+        0.05, gt=0, lt=0.4, description="Share of spines with 11 thoracic vertebrae (Tins 2016)."
     )
     t13: float = Field(
-        0.03, gt=0, lt=0.4, description="Share of spines with 13 thoracic vertebrae (Tins 2016)."
+        0.05, gt=0, lt=0.4, description="Share of spines with 13 thoracic vertebrae (Tins 2016)."
     )
     l4: float = Field(
         0.05,

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from columna.cohort.checks import check_rows
 from columna.cohort.delimited import read_delimited
+from columna.cohort.given_levels import LEVEL_COLUMNS
 from columna.cohort.manifest import MASKS
 from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
 from columna.errors import CohortError
@@ -37,7 +38,9 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
+        ``lowest_level``, ``highest_level`` and ``anchor`` give levels
+        (`columna.cohort.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -145,7 +148,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    for column in (*NAMES, *_mask_columns(rows)):
+    given = [column for column in LEVEL_COLUMNS if column in rows]
+    for column in (*NAMES, *_mask_columns(rows), *given):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)

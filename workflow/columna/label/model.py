@@ -24,6 +24,10 @@ FREEDOM = 4.0
 """Degrees of freedom of the likelihoods: heavy tails, so that one odd body does not decide."""
 RANKS = 27
 """Levels of the longest spine: C1 to S1 with T13 and L6."""
+SIZES = ("height", "depth", "width")
+ANGLES = ("tilt", "spinous")
+FAR = -50.0
+"""Log likelihood of what hardly can be."""
 LABELS = (*range(1, T12 + 1), T13, *range(L1, L6 + 1), SACRUM)
 """Instance labels in anatomical order."""
 
@@ -37,7 +41,9 @@ def parameters() -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """
     with open(RESOURCES / "level_shapes.tsv", newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
-    usual = {name: np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "level"}
+    usual = {
+        name: np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "level"
+    }
     with open(RESOURCES / "level_model.tsv", newline="", encoding="utf-8") as stream:
         constants = {r["name"]: float(r["value"]) for r in csv.DictReader(stream, delimiter="\t")}
     return usual, constants
@@ -179,20 +185,34 @@ def likelihoods(
 
 def _shapes(evidence: Evidence, spines: Spines) -> np.ndarray:
     """Sizes and angles of each body, (n, v, s, r)."""
-    _, constant = parameters()
     total = np.zeros((evidence.count, *spines.log_prior.shape, RANKS))
-    log_scale = np.log(spines.scale)[None, None, :, None]
-    for name in ("height", "depth", "width"):
-        seen = np.log(getattr(evidence, f"{name}_mm"))[:, None, None, None]
-        usual = np.log(spines.usual(f"{name}_mm"))[None, :, None]
-        found = student(seen - usual - log_scale, constant[f"{name}_sd"])
-        total += constant[f"{name}_weight"] * np.nan_to_num(found)
-    for name in ("tilt", "spinous"):
+    for name in SIZES:
+        total += _size(evidence, spines, name)
+    _, constant = parameters()
+    for name in ANGLES:
         seen = getattr(evidence, f"{name}_deg")[:, None, None, None]
         usual = spines.usual(f"{name}_deg")[None, :, None]
         found = student(seen - usual, constant[f"{name}_sd"])
         total += constant[f"{name}_weight"] * np.nan_to_num(found)
     return total
+
+
+def _size(evidence: Evidence, spines: Spines, name: str) -> np.ndarray:
+    """One of the sizes of each body, (n, v, s, r)."""
+    _, constant = parameters()
+    seen = np.log(getattr(evidence, f"{name}_mm"))[:, None, None, None]
+    usual = np.log(spines.usual(f"{name}_mm"))[None, :, None]
+    away = seen - usual - np.log(spines.scale)[None, None, :, None]
+    return constant[f"{name}_weight"] * np.nan_to_num(student(away, constant[f"{name}_sd"]))
+
+
+def _any(evidence: Evidence, name: str, spread: float) -> np.ndarray:
+    """A measure of each body if it may be anything: as flat as it is wide, (n,)."""
+    _, constant = parameters()
+    unit = "mm" if name in SIZES else "deg"
+    seen = np.isfinite(getattr(evidence, f"{name}_{unit}"))
+    flat = student(np.zeros(1), spread * constant[f"{name}_sd"])
+    return constant[f"{name}_weight"] * np.where(seen, flat, 0.0)
 
 
 def _signs(evidence: Evidence, spines: Spines) -> np.ndarray:
@@ -216,37 +236,35 @@ def _scores(scores: np.ndarray, spines: Spines) -> np.ndarray:
 
 
 def _false(evidence: Evidence) -> np.ndarray:
-    """Each body as a false piece: of any size, anywhere, mostly bare, (n,).
-
-    The same measures as for a level, with wide distributions in place of narrow ones.
-    """
+    """Each body as a false piece: of any size, anywhere, mostly bare, (n,)."""
     _, constant = parameters()
-    total = np.full(evidence.count, np.log(constant["p_false"]))
-    size = np.log(evidence.size_ratio)
-    total += student(size - constant["false_size"], constant["false_size_sd"])
-    total += constant["off_weight"] * np.nan_to_num(
-        student(evidence.off_mm, constant["false_off_sd"])
-    )
-    total += _yes_no(evidence.bare, constant["p_bare_false"])
-    total += _yes_no(evidence.dens, constant["p_dens"])
-    for name, spread in (("height", 3.0), ("depth", 3.0), ("width", 3.0)):
-        seen = np.isfinite(getattr(evidence, f"{name}_mm"))
-        sd = spread * constant[f"{name}_sd"]
-        total += constant[f"{name}_weight"] * np.where(seen, student(np.zeros(1), sd), 0.0)
-    for name in ("tilt", "spinous"):
-        seen = np.isfinite(getattr(evidence, f"{name}_deg"))
-        sd = 2.0 * constant[f"{name}_sd"]
-        total += constant[f"{name}_weight"] * np.where(seen, student(np.zeros(1), sd), 0.0)
-    return total
+    total = _odd(evidence) + np.log(constant["p_false"])
+    return total + _yes_no(evidence.bare, constant["p_bare_false"])
 
 
 def _sacral(evidence: Evidence) -> np.ndarray:
     """Each body as S1 or a piece of it: right on the sacrum without a disc between, (n,)."""
     _, constant = parameters()
-    total = _false(evidence) - np.log(constant["p_false"]) + np.log(constant["p_sacral"])
+    total = _odd(evidence) + np.log(constant["p_sacral"])
+    total += _yes_no(evidence.bare, constant["p_bare_s1"])
     total += _yes_no(evidence.sacrum_disc, constant["p_disc_below_s1"])
     near = student(evidence.sacrum_mm - constant["s1_sacrum_mm"], constant["s1_sacrum_sd"])
     return total + np.where(np.isfinite(evidence.sacrum_mm), near, constant["log_no_sacrum_s1"])
+
+
+def _odd(evidence: Evidence) -> np.ndarray:
+    """The measures of a level, with wide distributions in place of narrow ones, (n,)."""
+    _, constant = parameters()
+    size = np.log(evidence.size_ratio) - constant["false_size"]
+    total = student(size, constant["false_size_sd"])
+    off = student(evidence.off_mm, constant["false_off_sd"])
+    total += constant["off_weight"] * np.nan_to_num(off)
+    total += _yes_no(evidence.dens, constant["p_dens"])
+    return (
+        total
+        + sum(_any(evidence, n, 3.0) for n in SIZES)
+        + sum(_any(evidence, n, 2.0) for n in ANGLES)
+    )
 
 
 def _start(evidence: Evidence, spines: Spines) -> np.ndarray:
@@ -272,31 +290,47 @@ def _room_below(evidence: Evidence) -> np.ndarray:
 
 def _end(evidence: Evidence, spines: Spines) -> np.ndarray:
     """What lies below the last vertebra: the sacrum, or image with room for what was not found."""
-    _, constant = parameters()
-    rank = np.arange(RANKS)[None]
-    missed = (spines.last[:, None] - rank)[None, :, None]
+    missed = spines.last[:, None] - np.arange(RANKS)[None]
     if not evidence.has_sacrum:
-        pitch = spines.usual("pitch_mm")[None]
-        room = np.floor(np.nan_to_num(_room_below(evidence)[:, None, None] / pitch - 0.5))
-        lost = np.clip(room, 0, MOST_MISSED)[:, :, None]
-        # of the levels that there is room for, and of the sacrum, none was found
-        levels = np.minimum(lost, np.maximum(missed, 0)) * np.log(constant["p_missed_edge"])
-        sacrum = np.where(lost > np.maximum(missed, 0), np.log(constant["p_no_sacrum"]), 0.0)
-        total = levels + sacrum
+        total = _no_sacrum(evidence, spines, missed)
         return np.broadcast_to(total, (evidence.count, *spines.log_prior.shape, RANKS)).copy()
-    path = spines.path_mm()
-    last = np.take_along_axis(path, spines.last[:, None], axis=1)
-    usual = constant["sacrum_mm"] + (last - path)
-    expected = usual[None, :, None] * spines.scale[None, None, :, None]
-    away = evidence.sacrum_mm[:, None, None, None] - expected
-    sd = np.hypot(constant["sacrum_sd"], constant["step_sd"] * (expected - constant["sacrum_mm"]))
-    total = student(away, sd) + np.maximum(missed, 0) * np.log(constant["p_missed"])
-    disc = _yes_no(evidence.sacrum_disc, constant["p_disc_sacrum"])
-    total = total + np.where(missed == 0, disc[:, None, None, None], 0.0)
-    total = np.where((missed > MOST_MISSED) | np.isnan(away), -np.inf, total)
+    _, constant = parameters()
+    missed = missed[None, :, None]
+    seen = evidence.sacrum_mm[:, None, None, None]
+    total = _to_sacrum(evidence, spines) + np.maximum(missed, 0) * np.log(constant["p_missed"])
+    disc = evidence.sacrum_disc[:, None, None, None]
+    whole = total + _yes_no(disc, constant["p_disc_sacrum"]) + np.log(1 - constant["p_half"])
+    # or part of its height was given to the sacrum, and the disc below with it
+    half = student(seen - constant["half_sacrum_mm"], constant["half_sacrum_sd"])
+    half = half + _yes_no(disc, constant["p_disc_below_s1"]) + np.log(constant["p_half"])
+    half = half + _any(evidence, "height", 3.0)[:, None, None, None]
+    half = half - _size(evidence, spines, "height")
+    total = np.where(missed == 0, np.logaddexp(whole, half), total)
+    total = np.where((missed > MOST_MISSED) | np.isnan(seen), FAR, total)
     # S1 itself: `_sacral` has judged its place
-    s1 = student(np.zeros(1), constant["sacrum_sd"])[0]
-    return np.where(missed == -1, s1, total)
+    return np.where(missed == -1, student(np.zeros(1), constant["sacrum_sd"])[0], total)
+
+
+def _to_sacrum(evidence: Evidence, spines: Spines) -> np.ndarray:
+    """Distance between each body and the sacrum, missed levels between, (n, v, s, r)."""
+    _, constant = parameters()
+    path = spines.path_mm()
+    missed_mm = np.take_along_axis(path, spines.last[:, None], axis=1) - path
+    usual = (constant["sacrum_mm"] + missed_mm)[None, :, None]
+    expected = np.maximum(usual, 1.0) * spines.scale[None, None, :, None]
+    away = np.nan_to_num(evidence.sacrum_mm)[:, None, None, None] - expected
+    further = np.maximum(expected - constant["sacrum_mm"], 0)
+    return student(away, np.hypot(constant["sacrum_sd"], constant["step_sd"] * further))
+
+
+def _no_sacrum(evidence: Evidence, spines: Spines, missed: np.ndarray) -> np.ndarray:
+    """Of the levels that there is room for, and of the sacrum, none was found, (n, v, 1, r)."""
+    _, constant = parameters()
+    room = np.nan_to_num(_room_below(evidence)[:, None, None] / spines.usual("pitch_mm")[None])
+    lost = np.clip(np.floor(room - 0.5), 0, MOST_MISSED)
+    levels = np.minimum(lost, np.maximum(missed, 0)) * np.log(constant["p_missed_edge"])
+    sacrum = np.where(lost > np.maximum(missed, 0), np.log(constant["p_no_sacrum"]), 0.0)
+    return (levels + sacrum)[:, :, None]
 
 
 def _step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np.ndarray:

@@ -149,9 +149,12 @@ class ChainNamer:
         spines = Spines.of(self.settings.variants)
         seen = likelihoods(evidence, spines, scores)
         found = infer(seen)
+        doubt = None
+        if len(_landmarks(evidence, found)) < 2 and scores is None:
+            doubt = parameters()[1]["variant_doubt"]
         if self.anchor is None:
-            return found
-        obeyed = infer(self.anchor.constrained(seen, found.false < LIKELY))
+            return infer(seen, doubt) if doubt else found
+        obeyed = infer(self.anchor.constrained(seen, found.false < LIKELY), doubt)
         if not np.isfinite(obeyed.log_evidence) or (
             (obeyed.false >= LIKELY).sum() > (found.false >= LIKELY).sum()
         ):
@@ -217,7 +220,11 @@ def _listed(found: Posterior) -> list[dict[str, float]]:
     names = [*(levels()[label].name for label in LABELS), FALSE_PIECE]
     rows = np.column_stack([found.level, found.false])
     return [
-        {names[k]: round(float(row[k]), 4) for k in np.argsort(-row, kind="stable") if row[k] >= LEAST_P}
+        {
+            names[k]: round(float(row[k]), 4)
+            for k in np.argsort(-row, kind="stable")
+            if row[k] >= LEAST_P
+        }
         for row in rows
     ]
 

@@ -44,8 +44,13 @@ class Posterior:
     log_evidence: float
 
 
-def infer(seen: Likelihoods) -> Posterior:
-    """Sum over all runs of levels, all spines and all false pieces."""
+def infer(seen: Likelihoods, doubt: float | None = None) -> Posterior:
+    """Sum over all runs of levels, all spines and all false pieces.
+
+    With `doubt`, evidence that speaks against a variant of the spine by less than this factor
+    does not count: shapes tell where the thoracic spine ends less well than they seem to (Tins
+    2016, Tokgoz 2014). Not for spines that are seen from end to end, and counted.
+    """
     count = len(seen.false)
     before = np.concatenate([[0.0], np.cumsum(seen.false)])
     """Entry j: all bodies above j are false."""
@@ -62,30 +67,42 @@ def infer(seen: Likelihoods) -> Posterior:
     joint = np.exp(above + below - total)
     opens = np.exp(begin + before[:-1, None, None, None] + seen.level + below - total)
     closes = np.exp(above + finish - total)
-    return _posterior(seen, joint, opens, closes, float(total))
+    weight = _weights(seen, closes.sum(axis=(0, 2, 3)), doubt)
+    found = [part * weight[:, None, None] for part in (joint, opens, closes)]
+    return _posterior(seen, *found, float(total))
+
+
+def _weights(seen: Likelihoods, variant: np.ndarray, doubt: float | None) -> np.ndarray:
+    """What the probability of each variant is multiplied with."""
+    if doubt is None or not variant.sum():
+        return np.ones(len(variant))
+    prior = _prior(seen) * variant.sum()
+    wanted = np.maximum(variant, np.minimum(prior, doubt * variant))
+    wanted *= variant.sum() / wanted.sum()
+    return np.divide(wanted, variant, out=np.ones(len(variant)), where=variant > 0)
+
+
+def _prior(seen: Likelihoods) -> np.ndarray:
+    return np.exp(logsumexp(seen.spines.log_prior, axis=1))
 
 
 def _posterior(
     seen: Likelihoods, joint: np.ndarray, opens: np.ndarray, closes: np.ndarray, total: float
 ) -> Posterior:
-    by_rank = joint.sum(axis=2)
+    by_rank, chances = joint.sum(axis=2), closes.sum(axis=2)
     level = np.zeros((len(joint), len(LABELS)))
     for place, label in enumerate(LABELS):
         level[:, place] = by_rank[:, seen.spines.label == label].sum(axis=1)
-    rank = np.arange(RANKS)
-    at_last = rank == seen.spines.last[:, None]
-    after = rank == seen.spines.last[:, None] + 1
-    chances = closes.sum(axis=2)
+    below_last = np.arange(RANKS) - seen.spines.last[:, None]
     variant = chances.sum(axis=(0, 2))
-    known = variant.sum()
-    prior = np.exp(logsumexp(seen.spines.log_prior, axis=1))
+    ends = float(chances[:, (below_last == 0) | (below_last == 1)].sum())
     return Posterior(
         level=level,
         false=np.clip(1 - level.sum(axis=1), 0, 1),
-        variant=variant + (1 - known) * prior,
+        variant=variant + (1 - variant.sum()) * _prior(seen),
         first=opens.sum(axis=(1, 2, 3)),
-        last=chances[:, ~after].sum(axis=1),
-        ends_in_sacrum=float(chances[:, at_last | after].sum()) if seen.evidence.has_sacrum else 0.0,
+        last=chances[:, below_last < 1].sum(axis=1),
+        ends_in_sacrum=ends if seen.evidence.has_sacrum else 0.0,
         log_evidence=total,
     )
 

@@ -17,8 +17,8 @@ def posterior_rows(context: MeasureContext, vertebrae: Sequence[Row]) -> list[Ro
         finish_row(
             LEVEL_POSTERIOR,
             context.identity
-            | {"vertebra": name_of[v.label], "index": v.position}
-            | {"rank": rank, "level": level, "p_ratio": p},
+            | {"vertebra": name_of[v.label], "place_from_top": v.position}
+            | {"name_rank": rank, "level": level, "p_ratio": p},
         )
         for v in context.vertebrae
         if v.label in name_of

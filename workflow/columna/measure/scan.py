@@ -14,8 +14,8 @@ from columna.measure.context import MeasureContext
 from columna.measure.endplates import endplate_rows
 from columna.measure.fov import FieldOfView
 from columna.measure.geometry import scan_geometry
-from columna.measure.posterior import posterior_rows
 from columna.measure.parts import vertebra_parts
+from columna.measure.posterior import posterior_rows
 from columna.measure.regions import LabelledRuns, Region
 from columna.measure.scans import measured_scan_row
 from columna.measure.structures import structure_rows

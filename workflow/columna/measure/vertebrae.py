@@ -112,18 +112,22 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
     name = vertebra.level or f"unnamed_{place + 1:02d}"
     if vertebra.level and same.index(vertebra):
         name += f"_{same.index(vertebra) + 1}"
-    return {
-        "vertebra": name,
-        "level_status": "ok" if vertebra.level else "no_anchor",
-        "level_anchor": vertebra.anchor,
-        "level_p_ratio": or_missing(
-            vertebra.confidence, "not_recorded" if vertebra.level else "no_anchor"
-        ),
-        "index_from_top": place + 1,
-        "index_from_c2": _index_from_c2(place, c2),
-        "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
-        "spineps_label": vertebra.label,
-    } | _second(vertebra) | _level_columns(vertebra.level)
+    return (
+        {
+            "vertebra": name,
+            "level_status": "ok" if vertebra.level else "no_anchor",
+            "level_anchor": vertebra.anchor,
+            "level_p_ratio": or_missing(
+                vertebra.confidence, "not_recorded" if vertebra.level else "no_anchor"
+            ),
+            "index_from_top": place + 1,
+            "index_from_c2": _index_from_c2(place, c2),
+            "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
+            "spineps_label": vertebra.label,
+        }
+        | _second(vertebra)
+        | _level_columns(vertebra.level)
+    )
 
 
 def _second(vertebra: Vertebra) -> Row:

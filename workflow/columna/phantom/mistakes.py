@@ -39,9 +39,7 @@ def split_vertebra(
     semantic[body & (rows == cut)] = instance[body & (rows == cut)] = 0
 
 
-def merge_vertebrae(
-    semantic: np.ndarray, instance: np.ndarray, upper: int, lower: int
-) -> None:
+def merge_vertebrae(semantic: np.ndarray, instance: np.ndarray, upper: int, lower: int) -> None:
     """Run two neighbours, and what lies between them, together."""
     between = np.isin(instance, (DISC_OFFSET + upper, ENDPLATE_OFFSET + upper))
     semantic[between] = Semantic.VERTEBRAL_BODY

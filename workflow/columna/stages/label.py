@@ -10,6 +10,7 @@ from columna.derivatives import Derivatives, mask_sidecar, write_dataset_files
 from columna.errors import ScanRefused
 from columna.files import write_json
 from columna.label import LabelResult, label_masks, take_masks
+from columna.label.given_anchor import Anchor
 from columna.label.points import poi_json
 from columna.layout import stages_before
 from columna.prepare import read_mask
@@ -28,24 +29,26 @@ class LabelItem:
     semantic: Volume
     instance: Volume
     are_given: bool
+    anchor: Anchor | None = None
 
 
 class LabelStage(Stage):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
 
     name = "label"
-    version = 3
+    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Settings, and masks that the cohort gives."""
+        """Settings, and masks and levels that the cohort gives."""
         if not scan.has_masks:
             settings = self.config.label.model_dump(mode="json", exclude={"given_levels"})
-            return {"settings": settings}
+            return {"settings": settings, **_levels(scan)}
         digests = {
             mask: source_sha256(getattr(scan, mask), self.store, scan.scan_id, mask)
             for mask in MASKS
         }
-        return {"settings": self.config.label.model_dump(mode="json"), "masks": digests}
+        settings = self.config.label.model_dump(mode="json")
+        return {"settings": settings, "masks": digests, **_levels(scan)}
 
     def shared(self) -> dict[str, Any]:
         """Settings."""
@@ -59,12 +62,15 @@ class LabelStage(Stage):
             masks = [self._given(scan, mask) for mask in MASKS]
         else:
             masks = [self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)]
-        return LabelItem(Volume(nothing, np.array(grid["affine"])), *masks, scan.has_masks)
+        anchor = Anchor.of(scan.given_levels)
+        empty = Volume(nothing, np.array(grid["affine"]))
+        return LabelItem(empty, *masks, scan.has_masks, anchor)
 
     def compute(self, item: LabelItem) -> LabelResult:
         """Final masks and names."""
         take = take_masks if item.are_given else label_masks
-        return take(item.grid, item.semantic, item.instance, self.config.label)
+        masks = (item.grid, item.semantic, item.instance)
+        return take(*masks, self.config.label, anchor=item.anchor)
 
     def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
         """Write masks, their sidecar and points below the derivatives folder."""
@@ -91,3 +97,8 @@ class LabelStage(Stage):
             raise ScanRefused("bad_mask", f"The {mask} mask: {refusal.reason}") from refusal
         check_unchanged(path, self.store, scan.scan_id, mask)
         return found
+
+
+def _levels(scan: ScanEntry) -> dict[str, Any]:
+    """Levels that the cohort gives; nothing where it gives none."""
+    return {"levels": scan.given_levels} if scan.given_levels else {}

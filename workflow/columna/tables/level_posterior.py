@@ -13,13 +13,15 @@ LEVEL_POSTERIOR = Table(
         "whose names were given, or assumed, have no rows."
     ),
     key=("scan_id", "vertebra", "level"),
-    sort=("participant_id", "session_id", "scan_id", "index", "rank"),
+    sort=("participant_id", "session_id", "scan_id", "place_from_top", "name_rank"),
     columns=since(
         "1.3.0",
         *identity_columns(),
         Column("vertebra", "string", "As in the table vertebrae.", nullable=False),
-        Column("index", "int32", "1 = topmost instance, fragments included.", nullable=False),
-        Column("rank", "int32", "1 = the most probable name.", nullable=False),
+        Column(
+            "place_from_top", "int32", "1 = topmost instance, fragments included.", nullable=False
+        ),
+        Column("name_rank", "int32", "1 = the most probable name.", nullable=False),
         Column("level", "category", "Name.", codes=NAME_CODES, nullable=False),
         Column("p_ratio", "float64", "Its probability.", nullable=False, plausible=(0, 1)),
     ),

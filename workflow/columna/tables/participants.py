@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from columna.cohort.given_levels import LEVEL_COLUMNS
 from columna.cohort.manifest import MASKS
 from columna.cohort.rows import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME, plain_name
 from columna.tables.common import identity_columns
@@ -43,7 +44,7 @@ _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?")
 _TEXTS = ("LongName", "Description", "Units", "TermURL")
 """Entries of a BIDS dictionary that are texts."""
 
-NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, "batch", FACTS})
+NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, *LEVEL_COLUMNS, "batch", FACTS})
 """Columns of the index that are no further columns of the cohort; above all paths."""
 
 log = logging.getLogger(__name__)
