@@ -148,7 +148,7 @@ def damage(semantic: np.ndarray, instance: np.ndarray, rng: np.random.Generator)
         first, stop = mistakes.body_rows(semantic, instance, inside[place])
         side = rng.choice([0.1, 0.9])
         centre = (int(side * semantic.shape[0]), (first + stop) // 2, semantic.shape[2] // 2)
-        mistakes.add_false_body(semantic, instance, centre, tuple(rng.uniform(4, 8, 2)) + (2.5,))
+        mistakes.add_false_body(semantic, instance, centre, (*rng.uniform(4, 8, 2), 2.5))
     return kind
 
 

@@ -148,8 +148,8 @@ class LabelSettings(Settings):
     def _renamed(cls, value: object) -> object:
         if value == "anchored":
             raise ValueError(
-                "'anchored' counted from the sacrum or C2 and is gone: write 'chain' (the default), "
-                "which weighs all evidence; `least_name_p` says how sure a name must be"
+                "'anchored', which counted from the sacrum or C2, is gone: write 'chain' (the "
+                "default), which weighs all evidence; `least_name_p` says how sure a name must be"
             )
         return value
 

@@ -110,7 +110,7 @@ scan.
 | `scan_id` | no | unique name: letters, digits, `.`, `_`, `+`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
 | `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
-| `lowest_level`, `highest_level` | no | level of the lowest or topmost vertebra found, such as `L5` ([docs/levels.md](../docs/levels.md)) |
+| `lowest_level`, `highest_level` | no | of the vertebrae found: `L5` ([docs/levels.md](../docs/levels.md)) |
 | `anchor` | no | `3=T12`: the third vertebra from the top is T12 |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
 

@@ -1,4 +1,4 @@
-"""Does a body look like C2? What is recognised is its dens."""
+"""C2 is recognised by its dens."""
 
 import numpy as np
 

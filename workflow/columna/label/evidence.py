@@ -201,7 +201,7 @@ def _directions(centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _slope(points: np.ndarray) -> np.ndarray | None:
-    """Median step (right, anterior, 1) per mm upwards; None where no two points differ in height."""
+    """Median step (right, anterior, 1) per mm upwards; None where all are at one height."""
     first, second = np.triu_indices(len(points), 1)
     step = points[first] - points[second]
     step = step[step[:, 2] > 1.0]

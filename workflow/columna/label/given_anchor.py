@@ -30,6 +30,7 @@ class Anchor:
     @classmethod
     def of(cls, values: Mapping[str, str | None]) -> "Anchor | None":
         """The anchor in a row of the sheet; None where it says nothing.
+
         Its values were checked by `columna.cohort.given_levels.problem_of`.
         """
         known = {name: values[name] for name in LEVEL_COLUMNS if values.get(name)}

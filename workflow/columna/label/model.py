@@ -1,4 +1,4 @@
-"""The model of the chain of vertebrae: how likely is what is seen, if a body is this level?
+"""The model of the chain of vertebrae: how likely what is seen is, if a body is a given level.
 
 A spine is one of nine (11 to 13 thoracic, four to six lumbar vertebrae), and larger or smaller
 than usual. Given both, every body is one level of it, or none (a false piece); levels between two
@@ -296,7 +296,7 @@ def _end(evidence: Evidence, spines: Spines) -> np.ndarray:
         return np.broadcast_to(total, (evidence.count, *spines.log_prior.shape, RANKS)).copy()
     _, constant = parameters()
     missed = missed[None, :, None]
-    seen = evidence.sacrum_mm[:, None, None, None]
+    seen = np.nan_to_num(evidence.sacrum_mm, nan=1e3)[:, None, None, None]
     total = _to_sacrum(evidence, spines) + np.maximum(missed, 0) * np.log(constant["p_missed"])
     disc = evidence.sacrum_disc[:, None, None, None]
     whole = total + _yes_no(disc, constant["p_disc_sacrum"]) + np.log(1 - constant["p_half"])
@@ -306,7 +306,7 @@ def _end(evidence: Evidence, spines: Spines) -> np.ndarray:
     half = half + _any(evidence, "height", 3.0)[:, None, None, None]
     half = half - _size(evidence, spines, "height")
     total = np.where(missed == 0, np.logaddexp(whole, half), total)
-    total = np.where((missed > MOST_MISSED) | np.isnan(seen), FAR, total)
+    total = np.where((missed > MOST_MISSED) | (seen >= 1e3), FAR, total)
     # S1 itself: `_sacral` has judged its place
     return np.where(missed == -1, student(np.zeros(1), constant["sacrum_sd"])[0], total)
 

@@ -148,20 +148,20 @@ class ChainNamer:
     def _posterior(self, evidence: Evidence, scores: np.ndarray | None) -> Posterior:
         spines = Spines.of(self.settings.variants)
         seen = likelihoods(evidence, spines, scores)
-        found = infer(seen)
-        doubt = None
-        if len(_landmarks(evidence, found)) < 2 and scores is None:
-            doubt = parameters()[1]["variant_doubt"]
+        sums = infer(seen)
+        found = sums.posterior()
+        is_counted = len(_landmarks(evidence, found)) == 2
+        doubt = None if is_counted or scores is not None else parameters()[1]["variant_doubt"]
         if self.anchor is None:
-            return infer(seen, doubt) if doubt else found
-        obeyed = infer(self.anchor.constrained(seen, found.false < LIKELY), doubt)
-        if not np.isfinite(obeyed.log_evidence) or (
-            (obeyed.false >= LIKELY).sum() > (found.false >= LIKELY).sum()
-        ):
+            return sums.posterior(doubt)
+        is_true = found.false + found.level[:, LABELS.index(SACRUM)] < LIKELY
+        obeyed = infer(self.anchor.constrained(seen, is_true)).posterior(doubt)
+        still = obeyed.false + obeyed.level[:, LABELS.index(SACRUM)] < LIKELY
+        if not np.isfinite(obeyed.log_evidence) or still.sum() < is_true.sum():
             raise ScanRefused(
                 "bad_anchor",
-                f"The cohort sheet says {self.anchor}, but {(found.false < LIKELY).sum()} vertebrae "
-                "were found, which cannot be named so; correct or remove the anchor.",
+                f"The cohort sheet says {self.anchor}, but {is_true.sum()} vertebrae were found, "
+                "which cannot be named so; correct or remove it.",
             )
         return obeyed
 
@@ -195,7 +195,7 @@ class ChainNamer:
 def _numbered_down(spine: Spine, true: Mapping[int, dict[str, float]]) -> list[NamedInstance]:
     """Vertebrae without names, numbered as SPINEPS does; all instances where none has a body."""
     labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
-    instances = true or ({} if spine.levels else dict.fromkeys(range(1, spine.count + 1), {}))
+    instances = true or {i: {} for i in range(1, spine.count + 1) if not spine.levels}
     return [
         NamedInstance(i, label, None, posterior=p)
         for (i, p), label in zip(instances.items(), labels, strict=False)

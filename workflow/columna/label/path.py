@@ -1,4 +1,4 @@
-"""Which level is every body? All runs of levels are summed up, exactly.
+"""The level of every body: all runs of levels are summed up, exactly.
 
 A run calls every body a level or a false piece, from top to bottom without repeats; levels between
 two bodies may have been missed. Sums from above and from below (forward-backward) over bodies,
@@ -44,42 +44,74 @@ class Posterior:
     log_evidence: float
 
 
-def infer(seen: Likelihoods, doubt: float | None = None) -> Posterior:
-    """Sum over all runs of levels, all spines and all false pieces.
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Probabilities of bodies (n) as levels (r) of spines (v), sizes summed up.
 
-    With `doubt`, evidence that speaks against a variant of the spine by less than this factor
-    does not count: shapes tell where the thoracic spine ends less well than they seem to (Tins
-    2016, Tokgoz 2014). Not for spines that are seen from end to end, and counted.
+    Parameters
+    ----------
+    seen
+        What they are given.
+    joint, opens, closes
+        That a body is a level; that it is and begins the chain, or ends it; (n, v, r).
+    log_evidence
+        Log likelihood of everything that was seen.
     """
+
+    seen: Likelihoods
+    joint: np.ndarray
+    opens: np.ndarray
+    closes: np.ndarray
+    log_evidence: float
+
+    def posterior(self, doubt: float | None = None) -> Posterior:
+        """Sum up over variants.
+
+        With `doubt`, evidence that speaks against a variant of the spine by less than this factor
+        does not count: shapes tell where the thoracic spine ends less well than they seem to
+        (Tins 2016, Tokgoz 2014). Not for spines that are seen from end to end, and counted.
+        """
+        variant = self.closes.sum(axis=(0, 2))
+        weight = np.ones(len(variant))
+        if doubt is not None and variant.sum() > 0:
+            wanted = _not_below(variant / variant.sum(), _prior(self.seen), doubt)
+            wanted *= variant.sum()
+            np.divide(wanted, variant, out=weight, where=variant > 0)
+        found = (part * weight[:, None] for part in (self.joint, self.opens, self.closes))
+        return _posterior(self.seen, *found, self.log_evidence)
+
+
+def _not_below(variant: np.ndarray, prior: np.ndarray, doubt: float) -> np.ndarray:
+    """Probabilities of variants, none less than usual unless `doubt` times less."""
+    least = np.minimum(prior, doubt * variant)
+    wanted, raised = variant, np.zeros(len(variant), bool)
+    for _ in range(len(variant)):
+        raised |= wanted < least
+        if raised.all():
+            return least / least.sum()
+        rest = (1 - least[raised].sum()) / variant[~raised].sum()
+        wanted = np.where(raised, least, rest * variant)
+    return wanted
+
+
+def infer(seen: Likelihoods) -> Sums:
+    """Sum over all runs of levels, all spines and all false pieces."""
     count = len(seen.false)
     before = np.concatenate([[0.0], np.cumsum(seen.false)])
     """Entry j: all bodies above j are false."""
     begin = seen.start + cord_start(seen.spines, seen.evidence) + seen.spines.log_prior[..., None]
+    begin = begin + before[:-1, None, None, None]
     finish = seen.end + (before[-1] - before[1:])[:, None, None, None]
     steps = {
         (i, j): seen.step(i, j) + before[j] - before[i + 1]
         for j in range(count)
         for i in range(max(j - MOST_FALSE - 1, 0), j)
     }
-    above = _from_above(seen.level, begin + before[:-1, None, None, None], steps)
+    above = _from_above(seen.level, begin, steps)
     below = _from_below(seen.level, finish, steps)
     total = np.logaddexp(logsumexp(above + finish), before[-1])
-    joint = np.exp(above + below - total)
-    opens = np.exp(begin + before[:-1, None, None, None] + seen.level + below - total)
-    closes = np.exp(above + finish - total)
-    weight = _weights(seen, closes.sum(axis=(0, 2, 3)), doubt)
-    found = [part * weight[:, None, None] for part in (joint, opens, closes)]
-    return _posterior(seen, *found, float(total))
-
-
-def _weights(seen: Likelihoods, variant: np.ndarray, doubt: float | None) -> np.ndarray:
-    """What the probability of each variant is multiplied with."""
-    if doubt is None or not variant.sum():
-        return np.ones(len(variant))
-    prior = _prior(seen) * variant.sum()
-    wanted = np.maximum(variant, np.minimum(prior, doubt * variant))
-    wanted *= variant.sum() / wanted.sum()
-    return np.divide(wanted, variant, out=np.ones(len(variant)), where=variant > 0)
+    parts = (above + below, begin + seen.level + below, above + finish)
+    return Sums(seen, *(np.exp(part - total).sum(axis=2) for part in parts), float(total))
 
 
 def _prior(seen: Likelihoods) -> np.ndarray:
@@ -89,19 +121,18 @@ def _prior(seen: Likelihoods) -> np.ndarray:
 def _posterior(
     seen: Likelihoods, joint: np.ndarray, opens: np.ndarray, closes: np.ndarray, total: float
 ) -> Posterior:
-    by_rank, chances = joint.sum(axis=2), closes.sum(axis=2)
     level = np.zeros((len(joint), len(LABELS)))
     for place, label in enumerate(LABELS):
-        level[:, place] = by_rank[:, seen.spines.label == label].sum(axis=1)
+        level[:, place] = joint[:, seen.spines.label == label].sum(axis=1)
     below_last = np.arange(RANKS) - seen.spines.last[:, None]
-    variant = chances.sum(axis=(0, 2))
-    ends = float(chances[:, (below_last == 0) | (below_last == 1)].sum())
+    variant = closes.sum(axis=(0, 2))
+    ends = float(closes[:, (below_last == 0) | (below_last == 1)].sum())
     return Posterior(
         level=level,
         false=np.clip(1 - level.sum(axis=1), 0, 1),
         variant=variant + (1 - variant.sum()) * _prior(seen),
-        first=opens.sum(axis=(1, 2, 3)),
-        last=chances[:, below_last < 1].sum(axis=1),
+        first=opens.sum(axis=(1, 2)),
+        last=closes[:, below_last < 1].sum(axis=1),
         ends_in_sacrum=ends if seen.evidence.has_sacrum else 0.0,
         log_evidence=total,
     )
