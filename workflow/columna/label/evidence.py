@@ -32,6 +32,8 @@ DISC_REACH_MM = 45.0
 """A disc farther from the middle of a body than this is not the one below it."""
 REACH = 3
 """So many bodies up and down tell the direction of the spine, and what is usual beside a body."""
+TOP_BODIES = 3
+"""C2 is looked for among so many of the topmost bodies."""
 SACRUM_BODIES = 4
 """The distance to the sacrum is measured for so many of the lowest bodies."""
 
@@ -120,7 +122,9 @@ def evidence_of(spine: Spine) -> Evidence:
         off_mm=off,
         size_ratio=np.array([s / _around(sizes, i) for i, s in enumerate(sizes)]),
         bare=_bare(voxels.counts(bodies), body_n),
-        dens=np.array([has_dens(spine, i) for i in range(len(bodies))], float),
+        dens=np.array(
+            [has_dens(spine, i) if i < TOP_BODIES else np.nan for i in range(len(bodies))]
+        ),
         cord=_cord(spine, bodies),
         centre_mm=centre,
         disc=_discs(spine, bodies),

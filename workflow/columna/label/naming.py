@@ -130,8 +130,8 @@ class ChainNamer:
             return Naming.of(spine, _numbered_down(spine, {}), facts)
         evidence = evidence_of(spine)
         scores = self.scores(spine) if self.scores else None
-        found = self._posterior(evidence, scores)
-        listed = dict(zip(spine.levels, _listed(found), strict=True))
+        found = self.posterior(evidence, scores)
+        listed = dict(zip(spine.levels, listed_names(found), strict=True))
         anchors = _landmarks(evidence, found)
         named = self._named(spine, listed, self._rests_on(anchors))
         facts |= {
@@ -145,7 +145,8 @@ class ChainNamer:
         pieces = _pieces(spine, listed, named)
         return Naming.of(spine, [*named, *pieces], facts)
 
-    def _posterior(self, evidence: Evidence, scores: np.ndarray | None) -> Posterior:
+    def posterior(self, evidence: Evidence, scores: np.ndarray | None = None) -> Posterior:
+        """Probabilities of all names, for these measures."""
         spines = Spines.of(self.settings.variants)
         seen = likelihoods(evidence, spines, scores)
         sums = infer(seen)
@@ -215,7 +216,7 @@ def _pieces(
     ]
 
 
-def _listed(found: Posterior) -> list[dict[str, float]]:
+def listed_names(found: Posterior) -> list[dict[str, float]]:
     """Probability of every name of each body, the most probable first."""
     names = [*(levels()[label].name for label in LABELS), FALSE_PIECE]
     rows = np.column_stack([found.level, found.false])
