@@ -262,12 +262,182 @@ def spreads(
     return result
 
 
+@dataclass(frozen=True)
+class Named:
+    """A body of a case: what it is, and what the model thinks."""
+
+    seed: int
+    view: str
+    mistake: str
+    counts: tuple[int, int]
+    truth: str
+    name: str | None
+    p: float
+    posterior: dict[str, float]
+
+
+def judged(seed: int, views: tuple[str, ...] = VIEWS, **fixed: int) -> list[Named]:
+    """All bodies of all views of a phantom."""
+    namer, rows = ChainNamer(LabelSettings()), []
+    for view in views:
+        case = make_case(seed, view, damaged=not fixed, **fixed)
+        if case is None:
+            continue
+        found = {named.instance: named for named in namer(case.spine).instances}
+        for body, label in zip(case.spine.levels, case.truth, strict=True):
+            named = found[body]
+            truth = levels()[label].name if label else FALSE_PIECE
+            facts = (seed, view, case.mistake, case.counts, truth)
+            rows.append(Named(*facts, named.level, named.p or 0.0, dict(named.posterior)))
+    whole.cache_clear()
+    return rows
+
+
+def judged_variant(task: tuple[int, int, int]) -> list[Named]:
+    """Views of a spine of unusual counts with one landmark in them."""
+    seed, thoracic, lumbar = task
+    return judged(seed, ANCHORED[1:], thoracic=thoracic, lumbar=lumbar)
+
+
+def best_name(row: Named) -> tuple[str, float]:
+    """The most probable level, named or not."""
+    known = {n: p for n, p in row.posterior.items() if n not in (FALSE_PIECE, "S1")}
+    return max(known.items(), key=lambda item: item[1], default=("", 0.0))
+
+
+def reliability(rows: list[Named], bins: int = 10) -> np.ndarray:
+    """Mean probability of the best name, share of right ones, and number, in bins of equal mass."""
+    found = np.array([(best_name(r)[1], best_name(r)[0] == r.truth) for r in rows], float)
+    ordered = found[np.argsort(found[:, 0], kind="stable")]
+    parts = np.array_split(ordered, bins)
+    return np.array([(*part.mean(axis=0), len(part)) for part in parts])
+
+
+def expected_error(table: np.ndarray) -> float:
+    return float((np.abs(table[:, 0] - table[:, 1]) * table[:, 2]).sum() / table[:, 2].sum())
+
+
+def brier(rows: list[Named]) -> float:
+    """Mean squared distance between the probabilities of all names and the truth."""
+    total = 0.0
+    for row in rows:
+        other = {n: p for n, p in row.posterior.items() if n != row.truth}
+        total += (1 - row.posterior.get(row.truth, 0)) ** 2 + sum(p**2 for p in other.values())
+    return total / len(rows)
+
+
+def set_of(row: Named, mass: float = 0.9) -> list[str]:
+    """The most probable names that together have a probability of at least `mass`."""
+    names, total = [], 0.0
+    for name, p in row.posterior.items():
+        names.append(name)
+        total += p
+        if total >= mass:
+            break
+    return names
+
+
+def by_scan(rows: list[Named], figure, draws: int = 400) -> tuple[float, float]:
+    """95 % interval of a figure, by resampling scans."""
+    scans: dict[tuple[int, str], list[Named]] = {}
+    for row in rows:
+        scans.setdefault((row.seed, row.view), []).append(row)
+    groups, rng = list(scans.values()), np.random.default_rng(0)
+    values = []
+    for _ in range(draws):
+        drawn = rng.integers(0, len(groups), len(groups))
+        values.append(figure([row for place in drawn for row in groups[place]]))
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def figures(rows: list[Named]) -> Iterator[tuple[str, float, tuple[float, float] | None]]:
+    """What docs/levels.md says of names."""
+    true = [row for row in rows if row.truth != FALSE_PIECE]
+    seen = [row for row in true if row.view in ANCHORED]
+    cut = [row for row in true if row.view not in ANCHORED]
+
+    def right(part: list[Named]) -> float:
+        return float(np.mean([row.name == row.truth for row in part if row.name]))
+
+    def named(part: list[Named]) -> float:
+        return float(np.mean([row.name is not None for row in part]))
+
+    def covered(part: list[Named]) -> float:
+        return float(np.mean([row.truth in set_of(row) for row in part]))
+
+    def error(part: list[Named]) -> float:
+        return expected_error(reliability(part))
+
+    scans = {(row.seed, row.view) for row in rows}
+    yield "scans", len(scans), None
+    yield "vertebrae", len(true), None
+    yield "right among those named, landmark in view", right(seen), by_scan(seen, right)
+    yield "named, landmark in view", named(seen), by_scan(seen, named)
+    yield "true level in the 90 % set, no landmark", covered(cut), by_scan(cut, covered)
+    yield "median size of the 90 % set", float(np.median([len(set_of(r)) for r in cut])), None
+    yield "named, no landmark", named(cut), by_scan(cut, named)
+    yield "right among those named, no landmark", right(cut), by_scan(cut, right)
+    yield "expected calibration error", error(true), by_scan(true, error, 200)
+    yield "Brier score", brier(rows), by_scan(rows, brier, 100)
+    pieces = [row for row in rows if row.truth == FALSE_PIECE]
+    yield "false pieces without a name", float(np.mean([r.name is None for r in pieces])), None
+
+
+def show(workers: int, seeds: int) -> None:
+    """Print the figures, and draw the reliability diagram."""
+    rows = [r for part in in_parallel(judged, [*SHOW_SEEDS][:seeds], workers) for r in part]
+    for name, value, interval in figures(rows):
+        ends = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+        print(f"{name}: {value:.3f}{ends}", flush=True)
+    for view in VIEWS:
+        mine = [r for r in rows if r.view == view and r.truth != FALSE_PIECE]
+        wrong = sum(r.name not in (None, r.truth) for r in mine)
+        print(
+            f"  {view}: {len(mine)} vertebrae, {wrong} wrong, {sum(not r.name for r in mine)} unnamed"
+        )
+    tasks = [
+        (seed, t, n)
+        for seed in [*SHOW_SEEDS][seeds : seeds + max(seeds // 4, 1)]
+        for t, n in ((12, 6), (12, 4), (13, 5), (11, 5))
+    ]
+    odd = [row for part in in_parallel(judged_variant, tasks, workers) for row in part]
+    sure = [r for r in odd if r.p > 0.9]
+    wrong = [r for r in sure if r.name != r.truth]
+    print(f"unusual counts, one landmark: {len(odd)} vertebrae, {len(sure)} named with p > 0.9, ")
+    print(
+        f"  {len(wrong)} of them wrong: {[(r.seed, r.view, r.counts, r.truth, r.name, r.p) for r in wrong][:8]}"
+    )
+    draw([row for row in rows if row.truth != FALSE_PIECE])
+
+
+def draw(rows: list[Named]) -> None:
+    """The reliability diagram of docs/levels.md."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    table = reliability(rows)
+    figure, axes = plt.subplots(figsize=(3.4, 3.2), dpi=100)
+    axes.plot([0, 1], [0, 1], color="0.7", lw=1)
+    axes.plot(table[:, 0], table[:, 1], "o-", color="#1f5fa8", ms=4)
+    axes.set(xlabel="probability of the best name", ylabel="share that is right")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    figure.tight_layout()
+    figure.savefig(Path(__file__).parents[1] / "docs" / "levels.png")
+    plt.close(figure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("task", choices=("fit", "show"))
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=60)
     options = parser.parse_args()
-    fit(options.workers)
+    if options.task == "fit":
+        fit(options.workers)
+    else:
+        show(options.workers, options.seeds)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from columna.label.points import poi_json
 from columna.phantom import PhantomSettings, make_phantom
 from columna.volume import Volume
 
-ANCHORED = LabelSettings()
+CHAIN = LabelSettings()
 
 
 def label(drawn):
     semantic, instance = drawn.volumes()
-    return label_masks(semantic, semantic, instance, ANCHORED)
+    return label_masks(semantic, semantic, instance, CHAIN)
 
 
 def level_names(result):
@@ -31,7 +31,7 @@ def label_phantom(**settings):
     raw = phantom.instance.array.copy()
     raw[(raw >= 100) | (raw == 26)] = 0
     instance = phantom.instance.with_array(raw)
-    return phantom, label_masks(phantom.image, phantom.semantic, instance, ANCHORED)
+    return phantom, label_masks(phantom.image, phantom.semantic, instance, CHAIN)
 
 
 def true_levels(phantom):
@@ -157,7 +157,9 @@ def test_a_sacrum_above_the_spine_is_no_anchor():
 
 
 def test_c2_is_recognised_by_its_dens():
-    result = label(draw_spine(5, sacrum=False, dens=True))
+    masks = draw_spine(5, sacrum=False, dens=True).volumes()
+    small = [Volume(m.array, m.affine @ np.diag([0.75, 0.75, 0.75, 1])) for m in masks]
+    result = label_masks(small[0], *small, CHAIN)
     assert result.naming["anchors"] == ["c2"]
     assert level_names(result) == ["C2", "C3", "C4", "C5", "C6"]
 
@@ -200,7 +202,7 @@ def test_a_labeller_of_ones_own_sees_the_image_and_decides_the_names():
         return Naming([NamedInstance(i, n, f"C{n}", "both", 0.9) for i, n in named])
 
     turned = scan.reoriented(("R", "A", "S"))
-    result = label_masks(turned, semantic, instance, ANCHORED, by_brightness)
+    result = label_masks(turned, semantic, instance, CHAIN, by_brightness)
     assert level_names(result) == ["C6", "C5", "C4"]
     assert set(np.unique(result.instance.array)) >= {6, 5, 4}
 
@@ -209,7 +211,7 @@ def test_points_are_where_the_structures_are():
     drawn = draw_spine(5)
     semantic, instance = drawn.volumes()
     grid = semantic.reoriented(("L", "S", "P"))
-    result = label_masks(grid, semantic, instance, ANCHORED)
+    result = label_masks(grid, semantic, instance, CHAIN)
     header, points = json.loads(json.dumps(poi_json(result)))
     assert header["format"] == "POI"
     assert header["direction"] == ["L", "S", "P"]
@@ -241,7 +243,7 @@ def test_points_are_where_the_structures_are():
 
 def test_points_of_an_empty_result():
     empty = Volume(np.zeros((4, 4, 4), np.uint8), np.diag([-1.0, -1, 1, 1]))
-    header, points = poi_json(label_masks(empty, empty, empty, ANCHORED))
+    header, points = poi_json(label_masks(empty, empty, empty, CHAIN))
     assert points == {}
     assert header["zoom"] == [1, 1, 1]
 
@@ -253,7 +255,7 @@ def name_damaged(region, damage):
     raw[(raw >= 100) | (raw == 26)] = 0
     damage(semantic, raw)
     masks = (phantom.semantic.with_array(semantic), phantom.instance.with_array(raw))
-    result = label_masks(phantom.image, *masks, ANCHORED)
+    result = label_masks(phantom.image, *masks, CHAIN)
     named = [e["label"] for e in result.levels if e["level"] is not None]
     return named, true_levels(phantom), result
 

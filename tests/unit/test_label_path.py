@@ -58,9 +58,7 @@ def one_by_one(seen):
         for i, r in run:
             weight[i, :, :, r] += p
         for lower in range(body + 1, count):
-            step = np.broadcast_to(
-                seen.step(body, lower), (*seen.level.shape[1:], MOST_MISSED + 1)
-            )
+            step = np.broadcast_to(seen.step(body, lower), (*seen.level.shape[1:], MOST_MISSED + 1))
             for m in range(min(MOST_MISSED + 1, RANKS - rank - 1)):
                 more = step[:, :, rank, m] + seen.level[lower, :, :, rank + 1 + m]
                 between = seen.false[body + 1 : lower].sum()

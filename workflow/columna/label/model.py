@@ -308,7 +308,7 @@ def _end(evidence: Evidence, spines: Spines) -> np.ndarray:
     total = np.where(missed == 0, np.logaddexp(whole, half), total)
     total = np.where((missed > MOST_MISSED) | (seen >= 1e3), FAR, total)
     # S1 itself: `_sacral` has judged its place
-    return np.where(missed == -1, student(np.zeros(1), constant["sacrum_sd"])[0], total)
+    return np.where(missed == -1, 0.0, total)
 
 
 def _to_sacrum(evidence: Evidence, spines: Spines) -> np.ndarray:

@@ -77,7 +77,9 @@ class Naming:
         taken = {n.label for n in known.values()}
         spare = (label for label in EXTRA_LABELS if label not in taken)
         everyone = [
-            known[i] if i in known else NamedInstance(i, next(spare), None, is_piece=True)
+            known[i]
+            if i in known
+            else NamedInstance(i, next(spare), None, posterior={FALSE_PIECE: 1.0}, is_piece=True)
             for i in range(1, spine.count + 1)
         ]
         return cls(everyone, facts)

@@ -74,21 +74,21 @@ class Sums:
         variant = self.closes.sum(axis=(0, 2))
         weight = np.ones(len(variant))
         if doubt is not None and variant.sum() > 0:
-            wanted = _not_below(variant / variant.sum(), _prior(self.seen), doubt)
+            usual = _prior(self.seen)
+            usual[np.argmax(usual)] = 0  # the spine that most people have needs no protection
+            wanted = _not_below(variant / variant.sum(), usual, doubt)
             wanted *= variant.sum()
             np.divide(wanted, variant, out=weight, where=variant > 0)
         found = (part * weight[:, None] for part in (self.joint, self.opens, self.closes))
         return _posterior(self.seen, *found, self.log_evidence)
 
 
-def _not_below(variant: np.ndarray, prior: np.ndarray, doubt: float) -> np.ndarray:
-    """Probabilities of variants, none less than usual unless `doubt` times less."""
-    least = np.minimum(prior, doubt * variant)
+def _not_below(variant: np.ndarray, usual: np.ndarray, doubt: float) -> np.ndarray:
+    """Probabilities of variants, none below what is usual unless `doubt` times as probable is."""
+    least = np.minimum(usual, doubt * variant)
     wanted, raised = variant, np.zeros(len(variant), bool)
     for _ in range(len(variant)):
         raised |= wanted < least
-        if raised.all():
-            return least / least.sum()
         rest = (1 - least[raised].sum()) / variant[~raised].sum()
         wanted = np.where(raised, least, rest * variant)
     return wanted
