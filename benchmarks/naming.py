@@ -9,6 +9,7 @@ make; seeds of the two never meet. No network is needed.
 
 import argparse
 import csv
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,7 @@ from columna.label.components import find_components
 from columna.label.evidence import evidence_of
 from columna.label.masks import SPACES
 from columna.label.model import Spines
+from columna.label.naming import FALSE_PIECE, ChainNamer
 from columna.label.order import order_instances
 from columna.label.spine import Spine
 from columna.phantom import mistakes
@@ -179,7 +181,7 @@ def measured(seed: int) -> list[dict[str, float]]:
     return rows
 
 
-def in_parallel(function, items: list, workers: int) -> list:
+def in_parallel(function: Callable, items: list, workers: int) -> list:
     if workers < 2:
         return [function(item) for item in items]
     with ProcessPoolExecutor(workers) as pool:
@@ -337,7 +339,9 @@ def set_of(row: Named, mass: float = 0.9) -> list[str]:
     return names
 
 
-def by_scan(rows: list[Named], figure, draws: int = 400) -> tuple[float, float]:
+def by_scan(
+    rows: list[Named], figure: Callable[[list[Named]], float], draws: int = 400
+) -> tuple[float, float]:
     """95 % interval of a figure, by resampling scans."""
     scans: dict[tuple[int, str], list[Named]] = {}
     for row in rows:
@@ -392,9 +396,8 @@ def show(workers: int, seeds: int) -> None:
     for view in VIEWS:
         mine = [r for r in rows if r.view == view and r.truth != FALSE_PIECE]
         wrong = sum(r.name not in (None, r.truth) for r in mine)
-        print(
-            f"  {view}: {len(mine)} vertebrae, {wrong} wrong, {sum(not r.name for r in mine)} unnamed"
-        )
+        none = sum(not r.name for r in mine)
+        print(f"  {view}: {len(mine)} vertebrae, {wrong} wrong, {none} unnamed")
     tasks = [
         (seed, t, n)
         for seed in [*SHOW_SEEDS][seeds : seeds + max(seeds // 4, 1)]
@@ -403,10 +406,10 @@ def show(workers: int, seeds: int) -> None:
     odd = [row for part in in_parallel(judged_variant, tasks, workers) for row in part]
     sure = [r for r in odd if r.p > 0.9]
     wrong = [r for r in sure if r.name != r.truth]
-    print(f"unusual counts, one landmark: {len(odd)} vertebrae, {len(sure)} named with p > 0.9, ")
-    print(
-        f"  {len(wrong)} of them wrong: {[(r.seed, r.view, r.counts, r.truth, r.name, r.p) for r in wrong][:8]}"
-    )
+    print(f"unusual counts, one landmark: {len(odd)} vertebrae, {len(sure)} with p > 0.9")
+    print(f"  {len(wrong)} of them wrong")
+    for row in wrong[:8]:
+        print("   ", row.seed, row.view, row.counts, row.truth, row.name, row.p)
     draw([row for row in rows if row.truth != FALSE_PIECE])
 
 
