@@ -150,6 +150,22 @@ def test_a_speck_of_sacrum_is_no_anchor():
     assert label(drawn).naming["anchors"] == []
 
 
+@pytest.mark.parametrize(("rows", "mm3"), [(4, 0), (20, 208 * 20 * 2.4)])
+def test_sizes_in_a_sheared_grid_are_those_of_its_voxels(rows, mm3):
+    """Four rows of sacrum are 2.0 cm3 by the product of the spacings, too little by the voxels."""
+    drawn = draw_spine(5)
+    sacrum = drawn.semantic == 26
+    first = int(np.flatnonzero(sacrum.any(axis=(0, 2)))[0])
+    sacrum[:, : first + rows] = False
+    drawn.semantic[sacrum] = 0
+    masks = drawn.volumes()
+    affine = masks[0].affine.copy()
+    affine[:3, 2] = [2.4, 1.8, 0.0]
+    sheared = [Volume(mask.array, affine) for mask in masks]
+    found = label_masks(sheared[0], *sheared, CHAIN).naming["sacrum_mm3"]
+    assert found == pytest.approx(mm3, rel=0.02)
+
+
 def test_a_sacrum_above_the_spine_is_no_anchor():
     drawn = draw_spine(5, sacrum=False)
     drawn.semantic[30:48, 0:30, 0:3] = 26
