@@ -20,6 +20,8 @@ MOST_MISSED = 3
 """More levels in a row than this are not missed."""
 MOST_FALSE = 4
 """More false pieces in a row than this are not looked at."""
+SCALES = 7
+"""Sizes of persons that are summed over."""
 FREEDOM = 4.0
 """Degrees of freedom of the likelihoods: heavy tails, so that one odd body does not decide."""
 RANKS = 27
@@ -51,7 +53,7 @@ def parameters() -> tuple[dict[str, np.ndarray], dict[str, float]]:
 
 @dataclass(frozen=True, eq=False)
 class Spines:
-    """All spines that are thought possible: variants (v), sizes (s), levels by rank (r).
+    """All spines that are thought possible: variants (v), sizes and cords (s), levels by rank (r).
 
     Parameters
     ----------
@@ -67,6 +69,8 @@ class Spines:
         Rank of the last vertebra above the sacrum, (v,).
     scale
         Size against the usual, (s,).
+    is_cauda
+        Whether the mask calls the cauda equina cord, so that its end says nothing, (s,).
     """
 
     counts: np.ndarray
@@ -75,6 +79,7 @@ class Spines:
     place: np.ndarray
     last: np.ndarray
     scale: np.ndarray
+    is_cauda: np.ndarray
 
     @classmethod
     def of(cls, priors: VariantPriors) -> "Spines":
@@ -85,9 +90,11 @@ class Spines:
         counts = np.array([(t, n) for t in thoracic for n in lumbar])
         with np.errstate(divide="ignore"):
             prior = np.log([thoracic[t] * lumbar[n] for t, n in counts])
-        scale = np.exp(constant["scale_sd"] * np.linspace(-2.4, 2.4, 9))
-        weight = -0.5 * (np.log(scale) / constant["scale_sd"]) ** 2
-        weight -= np.log(np.exp(weight).sum())
+        z = np.linspace(-2.4, 2.4, SCALES)
+        scale = np.exp(constant["scale_sd"] * np.tile(z, 2))
+        is_cauda = np.repeat([False, True], SCALES)
+        weight = np.where(is_cauda, np.log(constant["p_cauda"]), np.log(1 - constant["p_cauda"]))
+        weight = weight - 0.5 * np.tile(z, 2) ** 2 - np.log(np.exp(-0.5 * z**2).sum())
         label, place = np.zeros((9, RANKS), int), np.full((9, RANKS), np.nan)
         for v, (t, n) in enumerate(counts):
             names = [*range(C1, C7 + 1), *[*range(T1, T12 + 1), T13][:t]]
@@ -95,7 +102,8 @@ class Spines:
             label[v, : len(names)] = names
             where = [*np.arange(-1, 6), *np.linspace(6, 17, t), *np.linspace(18, 22, n), 23]
             place[v, : len(names)] = where
-        return cls(counts, prior[:, None] + weight, label, place, 6 + counts.sum(axis=1), scale)
+        last = 6 + counts.sum(axis=1)
+        return cls(counts, prior[:, None] + weight, label, place, last, scale, is_cauda)
 
     def usual(self, name: str) -> np.ndarray:
         """What is usual of a measure, (v, r); NaN beyond the sacrum."""
@@ -357,7 +365,7 @@ def _cord_chance(spines: Spines) -> np.ndarray:
 
 
 def _cord_step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np.ndarray:
-    """Log chance of cord, or none, at the lower body, given what is at the upper one."""
+    """Log chance of cord, or none, at the lower body, given the upper one, (v, s, r, m)."""
     _, constant = parameters()
     above, below = evidence.cord[upper], evidence.cord[lower]
     if np.isnan(above) or np.isnan(below):
@@ -368,13 +376,18 @@ def _cord_step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np
     error = constant["p_cord_error"]
     stays = reach / np.maximum(chance[:, :, None], reach) if above == 1 else np.zeros_like(reach)
     seen = stays * (1 - error) + (1 - stays) * error
-    return np.log(seen if below == 1 else 1 - seen)[:, None]
+    end = np.log(seen if below == 1 else 1 - seen)[:, None]
+    anywhere = np.log(0.9 if below == above else 0.1)
+    return np.where(spines.is_cauda[None, :, None, None], anywhere, end)
 
 
 def cord_start(spines: Spines, evidence: Evidence) -> np.ndarray:
-    """Log chance of cord, or none, at each body, if it is the first vertebra, (n, v, 1, r)."""
+    """Log chance of cord, or none, at each body, if it is the first vertebra, (n, v, s, r)."""
     _, constant = parameters()
     chance = _cord_chance(spines)
     error = constant["p_cord_error"]
     seen = chance * (1 - error) + (1 - chance) * error
-    return constant["cord_weight"] * _yes_no(evidence.cord[:, None, None], seen[None])[:, :, None]
+    end = _yes_no(evidence.cord[:, None, None], seen[None])[:, :, None]
+    anywhere = _yes_no(evidence.cord, 0.5)[:, None, None, None]
+    found = np.where(spines.is_cauda[None, None, :, None], anywhere, end)
+    return constant["cord_weight"] * found

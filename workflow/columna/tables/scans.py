@@ -453,7 +453,7 @@ def _provenance_columns() -> tuple[Column, ...]:
         ("model_instance_sha256", "Digest of the phase-2 model.", no_model),
         (
             "model_labeling",
-            "What named the levels: the rules anchored or top_down, given (numbers of the mask).",
+            "What named the levels: chain (docs/levels.md), top_down, given (numbers of the mask).",
             "not labelled",
         ),
         (
