@@ -20,8 +20,8 @@ MOST_MISSED = 3
 """More levels in a row than this are not missed."""
 MOST_FALSE = 4
 """More false pieces in a row than this are not looked at."""
-SCALES = 7
-"""Sizes of persons that are summed over."""
+SCALES = np.arange(-5, 4) * 0.9
+"""Sizes of persons that are summed over, SDs from the usual: from children to giants."""
 FREEDOM = 4.0
 """Degrees of freedom of the likelihoods: heavy tails, so that one odd body does not decide."""
 RANKS = 27
@@ -90,11 +90,11 @@ class Spines:
         counts = np.array([(t, n) for t in thoracic for n in lumbar])
         with np.errstate(divide="ignore"):
             prior = np.log([thoracic[t] * lumbar[n] for t, n in counts])
-        z = np.linspace(-2.4, 2.4, SCALES)
-        scale = np.exp(constant["scale_sd"] * np.tile(z, 2))
-        is_cauda = np.repeat([False, True], SCALES)
+        scale = np.exp(constant["scale_sd"] * np.tile(SCALES, 2))
+        is_cauda = np.repeat([False, True], len(SCALES))
         weight = np.where(is_cauda, np.log(constant["p_cauda"]), np.log(1 - constant["p_cauda"]))
-        weight = weight - 0.5 * np.tile(z, 2) ** 2 - np.log(np.exp(-0.5 * z**2).sum())
+        size = student(SCALES, 1.0)
+        weight = weight + np.tile(size - np.log(np.exp(size).sum()), 2)
         label, place = np.zeros((9, RANKS), int), np.full((9, RANKS), np.nan)
         for v, (t, n) in enumerate(counts):
             names = [*range(C1, C7 + 1), *[*range(T1, T12 + 1), T13][:t]]
