@@ -46,7 +46,8 @@ class Evidence:
     ----------
     height_mm, depth_mm, width_mm
         Size along the spine, towards the front, and from side to side: that of a box with the
-        same second moments. NaN where the image cuts the body.
+        same second moments. NaN where the image cuts the body; of one that is cut at a side, the
+        width only.
     tilt_deg
         How far the spine leans forwards here, against the scan's vertical.
     spinous_deg
@@ -55,7 +56,8 @@ class Evidence:
     off_mm
         Distance from the line through the bodies around.
     size_ratio
-        Cube root of the body's volume against the median of the bodies around.
+        Cube root of the body's volume against the median of the bodies around; NaN where the
+        image cuts the body above or below.
     bare, dens, cord
         1 or 0: whether it lacks processes, looks like C2, has cord behind it.
     centre_mm
@@ -108,17 +110,18 @@ def evidence_of(spine: Spine) -> Evidence:
     up, off = _directions(centre)
     axes = _axes(up)
     extent = np.sqrt(12 * np.maximum(np.einsum("nki,nij,nkj->nk", axes, moments, axes), 1e-6))
+    spinous = voxels.centres(bodies, Semantic.SPINOUS_PROCESS)
     cut_si, cut_rl = _cuts(spine, bodies)
-    sizes = np.cbrt(body_n.astype(float))
+    sizes = np.where(cut_si, np.nan, np.cbrt(body_n.astype(float)))
     sacrum_mm3, sacrum_points = _sacrum(spine)
     sacrum_mm = _distances(centre, sacrum_points)
     above, below = _room(spine, bodies)
     return Evidence(
         height_mm=np.where(cut_si, np.nan, extent[:, 0]),
-        depth_mm=extent[:, 1],
-        width_mm=np.where(cut_rl, np.nan, extent[:, 2]),
+        depth_mm=np.where(cut_si, np.nan, extent[:, 1]),
+        width_mm=np.where(cut_si | cut_rl, np.nan, extent[:, 2]),
         tilt_deg=np.degrees(np.arctan2(up[:, 1], up[:, 2])),
-        spinous_deg=_spinous_deg(voxels.centres(bodies, Semantic.SPINOUS_PROCESS), centre, axes),
+        spinous_deg=np.where(cut_si, np.nan, _spinous_deg(spinous, centre, axes)),
         off_mm=off,
         size_ratio=np.array([s / _around(sizes, i) for i, s in enumerate(sizes)]),
         bare=_bare(voxels.counts(bodies), body_n),
@@ -227,11 +230,10 @@ def _spinous_deg(spinous: np.ndarray, centre: np.ndarray, axes: np.ndarray) -> n
 
 
 def _around(values: np.ndarray, place: int) -> float:
-    """Median of the values around `place`, its own left out where there are others."""
-    near = [values[j] for j in range(place - REACH, place + REACH + 1) if 0 <= j < len(values)]
-    if len(near) > 1:
-        near.remove(values[place])
-    return float(np.median(near))
+    """Median of the known values around `place`, NaN where there are none."""
+    near = np.delete(values[max(place - REACH, 0) : place + REACH + 1], min(place, REACH))
+    near = near[np.isfinite(near)]
+    return float(np.median(near)) if len(near) else np.nan
 
 
 def _cuts(spine: Spine, bodies: list[int]) -> tuple[np.ndarray, np.ndarray]:

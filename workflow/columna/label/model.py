@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from columna.anatomy import L1, L6, RESOURCES, SACRUM, T12, T13
+from columna.anatomy import L1, RESOURCES, SACRUM, T12, T13, vertebra_labels
 from columna.config import VariantPriors
 from columna.label.evidence import Evidence
 
@@ -30,7 +30,7 @@ SIZES = ("height", "depth", "width")
 ANGLES = ("tilt", "spinous")
 FAR = -50.0
 """Log likelihood of what hardly can be."""
-LABELS = (*range(1, T12 + 1), T13, *range(L1, L6 + 1), SACRUM)
+LABELS = (*vertebra_labels(), SACRUM)
 """Instance labels in anatomical order."""
 
 
@@ -227,7 +227,7 @@ def _signs(evidence: Evidence, spines: Spines) -> np.ndarray:
     """What a true vertebra shows whatever its level, and the dens of C2, (n, v, 1, r)."""
     _, constant = parameters()
     any_level = constant["off_weight"] * np.nan_to_num(student(evidence.off_mm, constant["off_sd"]))
-    any_level += student(np.log(evidence.size_ratio), constant["size_sd"])
+    any_level += np.nan_to_num(student(np.log(evidence.size_ratio), constant["size_sd"]))
     any_level += _yes_no(evidence.bare, constant["p_bare"])
     is_c2 = np.arange(RANKS) == 1
     dens = _yes_no(
@@ -264,7 +264,7 @@ def _odd(evidence: Evidence) -> np.ndarray:
     """The measures of a level, with wide distributions in place of narrow ones, (n,)."""
     _, constant = parameters()
     size = np.log(evidence.size_ratio) - constant["false_size"]
-    total = student(size, constant["false_size_sd"])
+    total = np.nan_to_num(student(size, constant["false_size_sd"]))
     off = student(evidence.off_mm, constant["false_off_sd"])
     total += constant["off_weight"] * np.nan_to_num(off)
     total += _yes_no(evidence.dens, constant["p_dens"])

@@ -4,6 +4,8 @@ from columna.tables.common import NAME_CODES, identity_columns
 from columna.tables.measures import since
 from columna.tables.schema import Column, Table
 
+IDENTITY = ("participant_id", "session_id", "scan_id")
+
 LEVEL_POSTERIOR = Table(
     name="level_posterior",
     title="Probabilities of level names",
@@ -13,7 +15,7 @@ LEVEL_POSTERIOR = Table(
         "whose names were given, or assumed, have no rows."
     ),
     key=("scan_id", "vertebra", "level"),
-    sort=("participant_id", "session_id", "scan_id", "place_from_top", "name_rank"),
+    sort=(*IDENTITY, "place_from_top", "name_rank", "vertebra", "level"),
     columns=since(
         "1.3.0",
         *identity_columns(),
