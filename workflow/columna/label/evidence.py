@@ -20,6 +20,8 @@ MIN_SACRUM_MM3 = 2000.0
 """A smaller sacrum is noise, or cut so far that it proves nothing."""
 MIN_DISC_MM3 = 200.0
 """No disc of an adult is smaller (morphometrics 5.5); what is, is an island of the label."""
+MIN_SPINOUS_VOXELS = 20
+"""Less of a spinous process has no direction."""
 BARE_RATIO = 1.15
 """An instance up to this much larger than its body has no processes to speak of."""
 EDGE_MM = 2.0
@@ -51,8 +53,8 @@ class Evidence:
     tilt_deg
         How far the spine leans forwards here, against the scan's vertical.
     spinous_deg
-        Angle below the horizontal under which the middle of the spinous process is seen from
-        that of the body.
+        Slope of the spinous process: its rear third against its front third, below the
+        horizontal of the vertebra.
     off_mm
         Distance from the line through the bodies around.
     size_ratio
@@ -110,7 +112,6 @@ def evidence_of(spine: Spine) -> Evidence:
     up, off = _directions(centre)
     axes = _axes(up)
     extent = np.sqrt(12 * np.maximum(np.einsum("nki,nij,nkj->nk", axes, moments, axes), 1e-6))
-    spinous = voxels.centres(bodies, Semantic.SPINOUS_PROCESS)
     cut_si, cut_rl = _cuts(spine, bodies)
     sizes = np.where(cut_si, np.nan, np.cbrt(body_n.astype(float)))
     sacrum_mm3, sacrum_points = _sacrum(spine)
@@ -121,7 +122,7 @@ def evidence_of(spine: Spine) -> Evidence:
         depth_mm=np.where(cut_si, np.nan, extent[:, 1]),
         width_mm=np.where(cut_si | cut_rl, np.nan, extent[:, 2]),
         tilt_deg=np.degrees(np.arctan2(up[:, 1], up[:, 2])),
-        spinous_deg=np.where(cut_si, np.nan, _spinous_deg(spinous, centre, axes)),
+        spinous_deg=np.where(cut_si, np.nan, _spinous_deg(voxels, bodies, axes)),
         off_mm=off,
         size_ratio=np.array([s / _around(sizes, i) for i, s in enumerate(sizes)]),
         bare=_bare(voxels.counts(bodies), body_n),
@@ -173,13 +174,6 @@ class _Voxels:
                 moments[:, a, b] = moments[:, b, a] = total / np.maximum(number, 1)
         return centre[bodies], moments[bodies], number[bodies]
 
-    def centres(self, bodies: list[int], structure: int) -> np.ndarray:
-        """Centre of a structure of each instance, NaN where it has none, (n, 3)."""
-        mine = self.semantic == structure
-        owner = self.instance[mine]
-        number = np.bincount(owner, minlength=self.count + 1)
-        return self._mean(owner, self.mm[:, mine], number)[bodies]
-
     def _mean(self, owner: np.ndarray, mm: np.ndarray, number: np.ndarray) -> np.ndarray:
         sums = [np.bincount(owner, axis, self.count + 1) for axis in mm]
         return np.stack(sums, axis=1) / np.where(number > 0, number, np.nan)[:, None]
@@ -222,11 +216,21 @@ def _axes(up: np.ndarray) -> np.ndarray:
     return np.stack([up, np.cross(up, right), right], axis=1)
 
 
-def _spinous_deg(spinous: np.ndarray, centre: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    away = spinous - centre
-    down = -np.einsum("ni,ni->n", away, axes[:, 0])
-    back = -np.einsum("ni,ni->n", away, axes[:, 1])
-    return np.degrees(np.arctan2(down, np.maximum(back, 1.0)))
+def _spinous_deg(voxels: _Voxels, bodies: list[int], axes: np.ndarray) -> np.ndarray:
+    """Slope of each spinous process below the horizontal of its vertebra."""
+    mine = voxels.semantic == Semantic.SPINOUS_PROCESS
+    owner, mm = voxels.instance[mine], voxels.mm[:, mine]
+    slope = np.full(len(bodies), np.nan)
+    for place, body in enumerate(bodies):
+        points = mm[:, owner == body]
+        if points.shape[1] < MIN_SPINOUS_VOXELS:
+            continue
+        down, back = -(axes[place, :2] @ points)
+        near, far = np.quantile(back, [1 / 3, 2 / 3])
+        root, tip = back <= near, back >= far
+        fall = down[tip].mean() - down[root].mean()
+        slope[place] = np.degrees(np.arctan2(fall, back[tip].mean() - back[root].mean()))
+    return slope
 
 
 def _around(values: np.ndarray, place: int) -> float:

@@ -153,12 +153,11 @@ class ChainNamer:
         seen = likelihoods(evidence, spines, scores)
         sums = infer(seen)
         found = sums.posterior()
-        is_counted = len(_landmarks(evidence, found)) == 2
-        doubt = None if is_counted or scores is not None else parameters()[1]["variant_doubt"]
+        is_counted = scores is not None or self._is_counted(_landmarks(evidence, found))
         if self.anchor is None:
-            return sums.posterior(doubt)
+            return sums.posterior(is_counted=is_counted)
         is_true = found.false + found.level[:, LABELS.index(SACRUM)] < LIKELY
-        obeyed = infer(self.anchor.constrained(seen, is_true)).posterior(doubt)
+        obeyed = infer(self.anchor.constrained(seen, is_true)).posterior(is_counted=is_counted)
         still = obeyed.false + obeyed.level[:, LABELS.index(SACRUM)] < LIKELY
         if not np.isfinite(obeyed.log_evidence) or still.sum() < is_true.sum():
             raise ScanRefused(
@@ -167,6 +166,12 @@ class ChainNamer:
                 "which cannot be named so; correct or remove it.",
             )
         return obeyed
+
+    def _is_counted(self, landmarks: list[str]) -> bool:
+        """Whether both ends of the chain are known: by landmarks, or from the sheet."""
+        given = self.anchor or Anchor()
+        top = "c2" in landmarks or given.highest_level is not None
+        return top and ("sacrum" in landmarks or given.lowest_level is not None)
 
     def _rests_on(self, anchors: list[str]) -> str:
         if self.anchor is not None:

@@ -64,28 +64,26 @@ class Sums:
     closes: np.ndarray
     log_evidence: float
 
-    def posterior(self, doubt: float | None = None) -> Posterior:
+    def posterior(self, *, is_counted: bool = True) -> Posterior:
         """Sum up over variants.
 
-        With `doubt`, evidence that speaks against a variant of the spine by less than this factor
-        does not count: shapes tell where the thoracic spine ends less well than they seem to
-        (Tins 2016, Tokgoz 2014). Not for spines that are seen from end to end, and counted.
+        Unless the spine `is_counted` from end to end, no unusual variant is less probable than it
+        usually is: shapes tell where the thoracic spine ends, or the sacrum begins, less well than
+        they seem to (Tins 2016, Tokgoz 2014).
         """
         variant = self.closes.sum(axis=(0, 2))
         weight = np.ones(len(variant))
-        if doubt is not None and variant.sum() > 0:
-            usual = _prior(self.seen)
+        if not is_counted and variant.sum() > 0:
+            usual = np.exp(logsumexp(self.seen.spines.log_prior, axis=1))
             usual[np.argmax(usual)] = 0  # the spine that most people have needs no protection
-            wanted = _not_below(variant / variant.sum(), usual, doubt)
-            wanted *= variant.sum()
-            np.divide(wanted, variant, out=weight, where=variant > 0)
+            wanted = _not_below(variant / variant.sum(), np.where(variant > 0, usual, 0))
+            np.divide(wanted * variant.sum(), variant, out=weight, where=variant > 0)
         found = (part * weight[:, None] for part in (self.joint, self.opens, self.closes))
         return _posterior(self.seen, *found, self.log_evidence)
 
 
-def _not_below(variant: np.ndarray, usual: np.ndarray, doubt: float) -> np.ndarray:
-    """Probabilities of variants, none below what is usual unless `doubt` times as probable is."""
-    least = np.minimum(usual, doubt * variant)
+def _not_below(variant: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """Probabilities of variants, none below `least`; the others keep their proportions."""
     wanted, raised = variant, np.zeros(len(variant), bool)
     for _ in range(len(variant)):
         raised |= wanted < least
@@ -114,10 +112,6 @@ def infer(seen: Likelihoods) -> Sums:
     return Sums(seen, *(np.exp(part - total).sum(axis=2) for part in parts), float(total))
 
 
-def _prior(seen: Likelihoods) -> np.ndarray:
-    return np.exp(logsumexp(seen.spines.log_prior, axis=1))
-
-
 def _posterior(
     seen: Likelihoods, joint: np.ndarray, opens: np.ndarray, closes: np.ndarray, total: float
 ) -> Posterior:
@@ -126,11 +120,12 @@ def _posterior(
         level[:, place] = joint[:, seen.spines.label == label].sum(axis=1)
     below_last = np.arange(RANKS) - seen.spines.last[:, None]
     variant = closes.sum(axis=(0, 2))
+    prior = np.exp(logsumexp(seen.spines.log_prior, axis=1))
     ends = float(closes[:, (below_last == 0) | (below_last == 1)].sum())
     return Posterior(
         level=level,
         false=np.clip(1 - level.sum(axis=1), 0, 1),
-        variant=variant + (1 - variant.sum()) * _prior(seen),
+        variant=variant + (1 - variant.sum()) * prior,
         first=opens.sum(axis=(1, 2)),
         last=closes[:, below_last < 1].sum(axis=1),
         ends_in_sacrum=ends if seen.evidence.has_sacrum else 0.0,
