@@ -6,12 +6,12 @@ python benchmarks/assess.py
 import resource
 import time
 
+from columna.assess import QualityContext, assess_scan
 from columna.config import LabelSettings, MeasureSettings
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.facts import geometry_facts
-from columna.quality import QualityContext, assess_scan
 
 
 def timed(step, *arguments):

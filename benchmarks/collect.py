@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from columna.assess import QualityContext, assess_scan, quality_rows
+from columna.collect.collect import collect
 from columna.config import LabelSettings, MeasureSettings
 from columna.files import sha256_file
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.facts import geometry_facts
-from columna.quality import QualityContext, assess_scan, quality_rows
 from columna.tables.catalogue import SHARDED
-from columna.tables.collect import collect
 from columna.tables.shards import rows_to_arrow
 
 BATCH = 32

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from columna.cohort.index import build_index
-from columna.cohort.manifest import list_batches
+from columna.results.manifest import list_batches
 
 
 def make_bids(root: Path, scans_n: int) -> list[str]:

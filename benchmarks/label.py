@@ -20,14 +20,14 @@ import numpy as np
 
 from columna.anatomy import vertebra_labels
 from columna.config import LabelSettings
+from columna.images.volume import PIR, Volume, bounding_box, save_volume
 from columna.instance.centres import find_centres
-from columna.instance.segment import CROP_MARGIN_MM
+from columna.instance.phase_2 import CROP_MARGIN_MM
 from columna.label import label_masks
 from columna.label.points import poi_json
 from columna.phantom.generate import make_scene
 from columna.phantom.settings import PhantomSettings
 from columna.semantic.postprocess import clean_semantic
-from columna.volume import PIR, Volume, bounding_box, save_volume
 
 SPACING_MM = (0.75, 0.75, 1.65)
 SMALLEST_PIECE_VOXELS = 100

@@ -3,7 +3,8 @@
     python benchmarks/measure_body.py --n 60 [--spacing 3.3 0.857 0.857]
 
 Prints bias and SD (SD in % of the size) of columns of the tables vertebrae and endplates, one line
-per column; NULL counts bodies without a value. The shapes are those of `columna.phantom.bodies`.
+per column; NULL counts bodies without a value. The shapes are those of
+`columna.phantom.known.bodies`.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import numpy as np
 
 from columna.config import MeasureSettings
 from columna.measure import measure_scan
-from columna.phantom.bodies import SIZES, body_scan, random_body, true_endplate, true_vertebra
+from columna.phantom.known.bodies import SIZES, body_scan, random_body, true_endplate, true_vertebra
 from phantom_errors import Errors
 
 SIDES = ("superior", "inferior")

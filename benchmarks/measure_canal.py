@@ -9,7 +9,7 @@ import argparse
 
 import numpy as np
 
-from columna.phantom.exact import Segment, stack
+from columna.phantom.known.exact import Segment, stack
 from phantom_errors import LABELS, Errors, measured, poses
 
 REGIONS = {

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from columna.phantom.exact import Bone, ExactSpine, Pose, Segment, stack
+from columna.phantom.known.exact import Bone, ExactSpine, Segment, SpinePose, stack
 from phantom_errors import LABELS, Errors, measured, poses
 
 REGIONS = {
@@ -63,7 +63,7 @@ def _add(
     errors: Errors,
     region: str,
     segments: list[Segment],
-    pose: Pose,
+    pose: SpinePose,
     spacing: tuple[float, float, float],
     offset: tuple[float, float, float],
 ) -> None:

@@ -2,11 +2,11 @@
 
     python benchmarks/measure_lateral.py --n 150 [--spacing 3.3 0.857 0.857] [--least 0.35]
 
-Random bodies (`columna.phantom.bodies`) are cut at random places, half of them at one side and half
-at both, the canal with them. Errors are root mean squares by the share of the width that is seen as
-far to the left of the middle as to the right: a cut at one side that leaves 65 % of a body leaves
-30 % around its middle. The first line of each region is that of whole bodies. `--least` sets how
-wide that part must be, in depths of the body; 0 measures all of them.
+Random bodies (`columna.phantom.known.bodies`) are cut at random places, half of them at one side
+and half at both, the canal with them. Errors are root mean squares by the share of the width that
+is seen as far to the left of the middle as to the right: a cut at one side that leaves 65 % of a
+body leaves 30 % around its middle. The first line of each region is that of whole bodies. `--least`
+sets how wide that part must be, in depths of the body; 0 measures all of them.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from itertools import pairwise
 
 import numpy as np
 
-import columna.measure.frame
+import columna.measure.anatomy.frame
 from columna.config import MeasureSettings
 from columna.measure import MeasureContext, measure_scan
-from columna.measure.lateral import LEAST_DEPTHS
-from columna.phantom.analytic import BodySolid
-from columna.phantom.bodies import SIZES, Size, body_scan, random_body, true_vertebra
+from columna.measure.anatomy.lateral import LEAST_DEPTHS
+from columna.phantom.known.analytic import BodySolid
+from columna.phantom.known.bodies import SIZES, BodySize, body_scan, random_body, true_vertebra
 
 COLUMNS = (
     "height_anterior_mm",
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, nargs=3, default=(3.3, 0.857, 0.857))
     parser.add_argument("--least", type=float, default=LEAST_DEPTHS)
     options = parser.parse_args()
-    columna.measure.frame.LEAST_DEPTHS = options.least
+    columna.measure.anatomy.frame.LEAST_DEPTHS = options.least
     print("| region | share seen | n | NULL | " + " | ".join(f"`{c}`" for c in COLUMNS) + " |")
     print("|---" * (len(COLUMNS) + 4) + "|")
     for region, size in SIZES.items():
@@ -64,7 +64,7 @@ def main() -> None:
                 print(_line(region, f"{low:.1f} to {min(high, 1):.1f}", chosen), flush=True)
 
 
-def _outcomes(size: Size, n: int, spacing_mm: tuple[float, ...]) -> Iterator[Outcome]:
+def _outcomes(size: BodySize, n: int, spacing_mm: tuple[float, ...]) -> Iterator[Outcome]:
     """Cut and measure `n` bodies; every fifth stays whole."""
     rng = np.random.default_rng(0)
     for number in range(n):

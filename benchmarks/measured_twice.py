@@ -18,9 +18,9 @@ import numpy as np
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic, levels
 from columna.config import MeasureSettings
+from columna.images.volume import Volume, load_volume
 from columna.measure import MeasureContext, measure_scan
 from columna.tables.catalogue import MEASURED
-from columna.volume import Volume, load_volume
 
 KEYS = {
     "vertebrae": ("vertebra",),

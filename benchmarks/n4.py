@@ -23,13 +23,13 @@ import SimpleITK as sitk  # noqa: N813 (the name that everyone uses)
 
 from columna.anatomy import Semantic
 from columna.config import PrepareSettings
+from columna.images.volume import bounding_box, load_volume
 from columna.prepare.bias import MASK_MINIMUM, correct_bias, place_axes
 from columna.prepare.bspline import along_axes, basis
 from columna.prepare.n4 import DEFAULT, N4Settings, fit_log_field
 from columna.prepare.normalise import normalise
 from columna.prepare.read import read_scan
 from columna.prepare.stage import N4_ORIENTATION
-from columna.volume import bounding_box, load_volume
 
 TISSUES = (Semantic.VERTEBRAL_BODY, Semantic.DISC, Semantic.SPINAL_CORD, Semantic.SPINAL_CANAL)
 

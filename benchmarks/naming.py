@@ -20,18 +20,18 @@ import numpy as np
 
 from columna.anatomy import Semantic, levels, vertebra_labels
 from columna.config import LabelSettings
+from columna.images.volume import PIR, Volume, bounding_box
 from columna.label.components import find_components
 from columna.label.evidence import evidence_of
-from columna.label.masks import SPACES
+from columna.label.final_masks import SPACES
 from columna.label.model import Spines
 from columna.label.naming import FALSE_PIECE, ChainNamer
 from columna.label.order import order_instances
-from columna.label.spine import Spine
+from columna.label.seen_spine import SeenSpine
 from columna.phantom import mistakes
 from columna.phantom.generate import make_scene
 from columna.phantom.patients import random_patient
 from columna.phantom.settings import random_settings
-from columna.volume import PIR, Volume, bounding_box
 
 SPACING_MM = (1.5, 1.5, 4.0)
 FIT_SEEDS = range(700_000, 700_240)
@@ -49,7 +49,7 @@ class Case:
 
     seed: int
     view: str
-    spine: Spine
+    spine: SeenSpine
     truth: list[int]
     mistake: str
     counts: tuple[int, int]
@@ -121,7 +121,7 @@ def make_case(seed: int, view: str, *, damaged: bool = True, **fixed: int) -> Ca
     ordered = order_instances(true)
     label_of = fastremap.component_map(ordered, true)
     spaces = find_components(np.where(np.isin(semantic, SPACES), semantic, 0))
-    spine = Spine(semantic, ordered, spaces, scan, box)
+    spine = SeenSpine(semantic, ordered, spaces, scan, box)
     truth = [int(label_of[i]) for i in spine.levels]
     truth = [NO_VERTEBRA if label == mistakes.FALSE else label for label in truth]
     return Case(seed, view, spine, truth, mistake, counts) if len(truth) >= 2 else None

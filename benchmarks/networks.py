@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from columna.anatomy import Semantic
+from columna.images.volume import PIR, Volume
 from columna.instance.windows import classify, cut, encode, network_input
 from columna.models.inference_config import InferenceConfig
 from columna.models.instance_network import InstanceUNet
@@ -31,7 +32,6 @@ from columna.models.semantic_network import load_semantic_model
 from columna.phantom.generate import make_scene
 from columna.phantom.settings import PhantomSettings
 from columna.semantic.sliding_window import Window, predict_logits
-from columna.volume import PIR, Volume
 
 SPACING_MM = (0.75, 0.75, 1.65)
 WINDOW = (248, 304, 64)

@@ -9,7 +9,7 @@ import numpy as np
 from columna.anatomy import SACRUM, levels
 from columna.config import MeasureSettings
 from columna.measure import MeasureContext, measure_scan
-from columna.phantom.exact import ExactSpine, Pose, draw
+from columna.phantom.known.exact import ExactSpine, SpinePose, draw
 
 LABELS = {level.name: label for label, level in levels().items()}
 Key = tuple[str, str]
@@ -52,13 +52,15 @@ class Errors:
         return "\n".join(lines)
 
 
-def poses(n: int, seed: int, tilt_deg: float) -> Iterator[tuple[Pose, tuple[float, float, float]]]:
+def poses(
+    n: int, seed: int, tilt_deg: float
+) -> Iterator[tuple[SpinePose, tuple[float, float, float]]]:
     """Random tilts (`tilt_deg` to front or back, 6 sideways and axially) and grid offsets."""
     rng = np.random.default_rng(seed)
     for _ in range(n):
         forward = float(rng.uniform(-tilt_deg, tilt_deg))
         right, axial = rng.uniform(-6, 6, 2)
-        yield Pose(forward, float(right), float(axial)), tuple(rng.uniform(0, 1, 3))
+        yield SpinePose(forward, float(right), float(axial)), tuple(rng.uniform(0, 1, 3))
 
 
 def measured(

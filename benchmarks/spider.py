@@ -15,12 +15,12 @@ import torch
 
 from columna.anatomy import BODY, CANAL, ENDPLATES, POSTERIOR_ELEMENTS, Semantic
 from columna.config import PrepareSettings
+from columna.evaluate.in_memory import segment
+from columna.evaluate.overlap import dice
+from columna.images.volume import load_volume
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
-from columna.phantom.score import dice
-from columna.train.pipeline import segment
-from columna.volume import load_volume
 
 VERTEBRA, DISC, SAC = 76, 29, 150
 BONE = (*BODY, Semantic.DENS, *POSTERIOR_ELEMENTS)

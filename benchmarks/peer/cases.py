@@ -7,10 +7,10 @@ import numpy as np
 from oracle import BUILD
 
 from columna.anatomy import Semantic
+from columna.images.volume import PIR, Volume, resample_mask, save_volume
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.prepare.stage import PADDING
-from columna.train.degrade import degraded
-from columna.volume import PIR, Volume, resample_mask, save_volume
+from columna.train.samples.degrade import degraded
 
 MODEL_SPACING_MM = (0.75, 0.75, 1.65)
 

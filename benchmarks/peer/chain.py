@@ -22,12 +22,12 @@ from parity import (
 )
 
 from columna.config import PrepareSettings
+from columna.images.volume import bounding_box, load_volume
 from columna.label import label_masks
 from columna.prepare import read_scan
 from columna.prepare.bias import correct_bias
 from columna.prepare.normalise import normalise
 from columna.prepare.stage import N4_ORIENTATION
-from columna.volume import bounding_box, load_volume
 
 SCANS = ("ph3", "ph1")
 HEAD = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from columna.files import sha256_file, sha256_json
-from columna.volume import Volume, load_image, load_volume
+from columna.images.volume import Volume, load_image, load_volume
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-peer" / "bin" / "python"

@@ -43,13 +43,14 @@ def main(job: dict[str, Any]) -> None:
 
 
 def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> None:
-    from columna import files, prepare, volume
+    from columna import files, prepare
     from columna.config import InstanceSettings, LabelSettings, PrepareSettings, SemanticSettings
-    from columna.instance import segment as phase_2
-    from columna.label import masks, points
+    from columna.images import volume
+    from columna.instance import phase_2 as phase_2
+    from columna.label import final_masks, points
     from columna.prepare import stage
+    from columna.semantic import phase_1 as phase_1
     from columna.semantic import postprocess
-    from columna.semantic import segment as phase_1
 
     settings = PrepareSettings(n4=job.get("n4", True), n4_axes=job.get("n4_axes", "anatomical"))
     scan = prepare.read_scan(Path(job["scan"]), settings)
@@ -62,7 +63,7 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
             prepared, semantic, SemanticSettings(max_gap_mm=None)
         ).mask
     vert_raw = phase_2.segment_instances(spine_raw, instance, InstanceSettings())
-    final = masks.label_masks(
+    final = final_masks.label_masks(
         scan.volume, spine_raw, vert_raw, LabelSettings(naming="top_down", borders="nearest")
     )
     delivered = {
@@ -77,13 +78,14 @@ def segment(job: dict[str, Any], out: Path, semantic: Any, instance: Any) -> Non
 
 
 def time_phases(watch: Stopwatch) -> None:
-    from columna import files, volume
-    from columna.instance import segment as phase_2
+    from columna import files
+    from columna.images import volume
+    from columna.instance import phase_2 as phase_2
     from columna.instance import windows
-    from columna.label import masks, points
+    from columna.label import final_masks, points
     from columna.prepare import stage
+    from columna.semantic import phase_1 as phase_1
     from columna.semantic import postprocess
-    from columna.semantic import segment as phase_1
 
     for owner, name, phase in (
         (stage, "prepare_scan", "prepare"),
@@ -96,7 +98,7 @@ def time_phases(watch: Stopwatch) -> None:
         (phase_2, "segment_instances", "instance merge"),
         (phase_2, "find_centres", "body centres"),
         (windows, "classify", "instance network"),
-        (masks, "label_masks", "final masks"),
+        (final_masks, "label_masks", "final masks"),
         (points, "poi_json", "points"),
         (volume, "save_volume", "saving"),
         (files, "write_json", "saving"),
@@ -109,8 +111,8 @@ def correct_with(path: Path) -> None:
 
     Resampling rounds to whole numbers then, as it does for images of integers in the package.
     """
+    from columna.images.volume import Volume, load_image, resample_image
     from columna.prepare import stage
-    from columna.volume import Volume, load_image, resample_image
 
     def resample_rounded(volume: Volume, spacing_mm: Any) -> Volume:
         image = resample_image(volume, spacing_mm)

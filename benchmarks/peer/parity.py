@@ -30,11 +30,11 @@ from oracle import (
 
 from columna.anatomy import ARTICULAR_PROCESSES, SACRUM, Semantic
 from columna.config import InstanceSettings, LabelSettings
+from columna.images.volume import Volume, load_volume
 from columna.instance import segment_instances
-from columna.label import LabelResult, label_masks, masks
+from columna.label import LabelResult, final_masks, label_masks
 from columna.models.instance_network import InstanceModel, load_instance_model
 from columna.semantic.postprocess import clean_semantic
-from columna.volume import Volume, load_volume
 
 TOP_DOWN = LabelSettings(naming="top_down", borders="nearest")
 MAX_LEVEL = 29
@@ -169,12 +169,12 @@ def same(ours: Volume, theirs: Volume) -> bool:
 @contextmanager
 def articular_processes_as_in_the_package() -> Iterator[None]:
     """Let columna do what its W12 is about: background owns a process that it dominates."""
-    original = masks.settle_articular
-    masks.settle_articular = settle_with_background
+    original = final_masks.settle_articular
+    final_masks.settle_articular = settle_with_background
     try:
         yield
     finally:
-        masks.settle_articular = original
+        final_masks.settle_articular = original
 
 
 def settle_with_background(semantic: np.ndarray, instance: np.ndarray) -> np.ndarray:

@@ -6,8 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from columna.lock import hold_results
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
+from columna.results.lock import hold_results
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 

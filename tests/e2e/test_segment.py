@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from columna.layout import Layout
-from columna.store import Store
+from columna.results.layout import Layout
+from columna.results.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
@@ -17,11 +17,11 @@ def test_masks_points_and_tables_of_one_scan(workspace, cohort, finished):
     scan = cohort / "sub-02_T2w.nii.gz"
     workspace.columna("segment", str(scan), "--out", "out")
     out = workspace.folder / "out"
-    mask = nib.load(out / "sub-02_mod-T2w_seg-vert_dseg.nii.gz")
+    mask = nib.load(out / "sub-02_seg-vert_dseg.nii.gz")
     image = nib.load(scan)
     assert mask.shape == image.shape
     np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
-    assert (out / "sub-02_mod-T2w_seg-spine_ctd.json").exists()
+    assert (out / "sub-02_seg-spine_ctd.json").exists()
     # the same answer as inside a cohort
     cohort_mask = (
         finished.folder / "results/derivatives/sub-02/anat" / mask.get_filename().split("/")[-1]

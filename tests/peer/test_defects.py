@@ -15,7 +15,7 @@ from columna.config import LabelSettings
 from columna.instance.centres import find_centres
 from columna.instance.couples import Couple
 from columna.instance.merge import merge_couples
-from columna.instance.parts import Part
+from columna.instance.window_parts import Part
 from columna.label import label_masks
 
 pytestmark = pytest.mark.skipif(not oracle.can_run(), reason="the package is not installed")

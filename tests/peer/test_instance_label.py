@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from columna.config import InstanceSettings, LabelSettings
+from columna.images.volume import load_volume
 from columna.label import label_masks
 from columna.label.points import poi_json
-from columna.volume import load_volume
 
 PEER = Path(os.environ.get("COLUMNA_PEER", ""))
 pytestmark = [

@@ -8,7 +8,7 @@ def lumbar_map():
     """Label map of a lumbar spine in its body, as trainings draw from."""
     from columna.phantom.generate import make_scene
     from columna.phantom.patients import random_patient
-    from columna.train import maps
+    from columna.train.samples import maps
 
     settings = random_patient(
         5, region="lumbar", spacing_mm=maps.SPACING_MM, fov_mm=(220.0, 260.0, 80.0)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.volume import PIR, Volume
+from columna.images.volume import PIR, Volume
 
 PITCH = 24
 BODY_ROWS = 16

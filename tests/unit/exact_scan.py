@@ -6,11 +6,11 @@ import numpy as np
 
 from columna.anatomy import levels
 from columna.config import MeasureSettings
+from columna.images.volume import Volume
 from columna.measure import MeasureContext, measure_scan
-from columna.phantom.exact import ExactSpine, Pose, Segment, draw, stack
+from columna.phantom.known.exact import ExactSpine, Segment, SpinePose, draw, stack
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
-from columna.volume import Volume
 
 LABELS = {level.name: label for label, level in levels().items()}
 JOINED = ("discs", "cord_canal", "spine")
@@ -27,7 +27,7 @@ def segment(name: str, **changes) -> Segment:
     return replace(usual, label=LABELS[name], **changes)
 
 
-def spine_of(names, pose=Pose(), changes=None, **shape) -> ExactSpine:  # noqa: B008
+def spine_of(names, pose=SpinePose(), changes=None, **shape) -> ExactSpine:  # noqa: B008
     """Stack vertebrae; `changes` by name."""
     changes = changes or {}
     return stack([segment(name, **changes.get(name, {})) for name in names], pose, **shape)
@@ -105,4 +105,4 @@ def poses(n, seed=0):
     for _ in range(n):
         forward = float(rng.uniform(-25, 25))
         right, axial = rng.uniform(-6, 6, 2)
-        yield Pose(forward, float(right), float(axial)), tuple(rng.uniform(0, 1, 3))
+        yield SpinePose(forward, float(right), float(axial)), tuple(rng.uniform(0, 1, 3))

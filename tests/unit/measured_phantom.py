@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from columna.assess import QualityContext, assess_scan, quality_rows
+from columna.collect.collect import collect
 from columna.config import LabelSettings, MeasureSettings
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.facts import scan_facts
 from columna.prepare.header import Header
-from columna.quality import QualityContext, assess_scan, quality_rows
 from columna.tables.catalogue import SHARDED
-from columna.tables.collect import collect
 from columna.tables.shards import write_shard
 
 CONFIG = "c" * 64
@@ -27,7 +27,7 @@ def assessable(image, semantic, instance, scan_id="s"):
         participant_id=scan_id,
         session_id=None,
         facts=scan_facts(image, header_of(image), Path(f"{scan_id}_T2w.nii.gz"), {})
-        | {"outlier_voxels_n": 0},
+        | {"outlier_voxels_n": 0, "unusable_sidecars_n": 0},
         semantic=taken.semantic,
         instance=taken.instance,
         image=image,

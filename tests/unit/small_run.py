@@ -6,14 +6,14 @@ from pathlib import Path
 
 from columna.batch.job import run_job
 from columna.cohort.index import build_index
-from columna.cohort.manifest import list_batches
+from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
-from columna.layout import STAGES, Layout
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
-from columna.stages.registry import make_stage
-from columna.stale import RunState, look
-from columna.store import Store
-from columna.tables.collect import collect_tables
+from columna.results.layout import STAGES, Layout
+from columna.results.manifest import list_batches
+from columna.results.store import Store
+from columna.stages.by_name import make_stage
+from columna.upkeep.stale import RunState, look
 
 SCANS = ("sub-01", "sub-02", "sub-03")
 SMALL = {"spacing_mm": (1.8, 1.8, 4.0), "region": "lumbar", "fov_mm": (100.0, 130.0, 52.0)}

@@ -1,7 +1,7 @@
 """Rows that fit their table, whatever columns it has: what a test does not say is filled in."""
 
 from columna.tables.common import STATUS
-from columna.tables.rows import finish_row
+from columna.tables.finish import finish_row
 
 PLAIN = {"bool": False, "int32": 1, "float64": 1.0, "string": "x"}
 OTHER_STATUS = "not_segmented"

@@ -14,7 +14,7 @@ from columna.config import (
 )
 from columna.docs import ROOT
 from columna.errors import ConfigError
-from columna.layout import STAGES
+from columna.results.layout import STAGES
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])

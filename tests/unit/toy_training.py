@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from columna.train.loop import Monitor, TrainSettings, train
-from columna.train.losses import deep_loss
-from columna.train.stream import Stream
-from columna.train.task import Task, adamw, no_penalty, polynomial
+from columna.train.networks.loop import Monitor, TrainSettings, train
+from columna.train.networks.losses import deep_loss
+from columna.train.networks.task import TrainingTask, adamw, no_penalty, polynomial
+from columna.train.samples.stream import Stream
 
 SHAPE = (4, 8, 8)
 
@@ -27,7 +27,7 @@ def source(rng):
     return image.astype(np.float32), target
 
 
-TASK = Task(
+TASK = TrainingTask(
     name="toy",
     structures={1: "box"},
     allowed=np.eye(2, dtype=bool),

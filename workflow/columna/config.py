@@ -40,6 +40,18 @@ ModelName = Annotated[str, AfterValidator(expanded), AfterValidator(_without_bra
 """An id of resources/models.tsv, or the path of a folder, expanded."""
 
 
+class Selection(Settings):
+    """Scans to take from the cohort; what is left out of a selection is not restricted."""
+
+    participants: tuple[str, ...] = Field((), description="Labels, with or without sub-.")
+    sessions: tuple[str, ...] = Field((), description="Labels, with or without ses-.")
+    entities: dict[str, tuple[str, ...] | None] = Field(
+        {},
+        description="Entity of the file name (acq or acquisition) -> values to take; '*': any "
+        "value; null: files without it.",
+    )
+
+
 class PrepareSettings(Settings):
     """How scans are checked and prepared."""
 
@@ -195,6 +207,11 @@ class Config(Settings):
     results: ResultsPath = Field(
         Path("results"), description="Folder of everything that is written."
     )
+    select: tuple[Selection, ...] = Field(
+        (),
+        description="Scans to take from the cohort: those that any of these selections takes; "
+        "empty: all.",
+    )
     batch_size: int = Field(
         32, ge=1, le=10_000, description="Scans per job; results do not depend on it."
     )
@@ -257,7 +274,7 @@ def read_yaml(path: Path) -> Any:
     """Content of a YAML file, an empty mapping where it is empty; ConfigError if it is no YAML."""
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
 
 

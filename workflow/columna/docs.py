@@ -1,7 +1,7 @@
 """Files that are generated from the code: `python -m columna.docs` writes, a test compares.
 
-They describe the configuration and the tables, so that neither can say anything else than the
-typed objects in the code.
+They describe the configuration, the tables and the rooms of the package, so that none of them can
+say anything else than the code.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from typing import Any
 
 import yaml
 
+from columna.assess.rules_page import quality_page
 from columna.config import Config
 from columna.files import write_text
-from columna.quality.markdown import quality_page
-from columna.tables.markdown import tables_page
-from columna.train.settings import TrainConfig
+from columna.rooms import page_with_rooms
+from columna.tables.tables_page import tables_page
+from columna.train.recipe import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,11 +23,13 @@ ROOT = Path(__file__).parents[2]
 def generated_files() -> dict[Path, str]:
     """Path in the repository -> content."""
     schema = Config.model_json_schema()
+    map_page = ROOT / "docs" / "architecture.md"
     return {
         ROOT / "workflow" / "schemas" / "config.schema.yaml": schema_yaml(schema),
         ROOT / "config" / "README.md": config_readme(schema, TrainConfig.model_json_schema()),
         ROOT / "docs" / "tables.md": tables_page(),
         ROOT / "docs" / "quality.md": quality_page(),
+        map_page: page_with_rooms(map_page.read_text(encoding="utf-8"), ROOT),
     }
 
 
@@ -122,11 +125,25 @@ scan.
   either and rows are at stake, the sheet is refused with the number of the line.
 * `~` and variables of the environment are replaced in paths, unless there is a file of that very
   name.
-* Two rows must not write the same file. `sub-9_T2w` and `sub-9_mod-T2w` would, and upper and
-  lower case count as the same: the second one is left out, or the one that has no batch yet.
+* A scan_id that is a BIDS name (`sub-01_ses-1_acq-sag_T2w`) puts its masks below
+  `derivatives/sub-01/ses-1/anat`, any other one below `derivatives/other/`.
+* Two rows must not write the same file. `sub-9` and `sub-9_T2w` would, and upper and lower case
+  count as the same: the second one is left out, or the one that has no batch yet.
 
 In a BIDS folder every image below it has its row; hidden files and the folders `derivatives`,
 `sourcedata` and `code` are not looked at.
+
+**Some of the scans.** `select` is a list of selections, each with any of `participants`,
+`sessions` and `entities`; a scan belongs to the cohort if one of them takes it. All other files are
+left aside, as if they were not there. A participant or session that the cohort does not have is an
+error.
+
+```yaml
+select:
+  - participants: ["01", "02"]
+    sessions: [baseline]
+    entities: {{acq: [sag], run: null}} # of the file name; null: files without it, '*': any value
+```
 
 **Sidecars** are inherited as in BIDS, wherever a scan lies at
 `sub-<label>/[ses-<label>/]<datatype>/`, also if a sheet names it: `T2w.json` at the root, then

@@ -2,26 +2,24 @@
 
 import csv
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from columna.batch.job import run_job
-from columna.claim import check_folder
 from columna.cohort.index import build_index
+from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
-from columna.cohort.manifest import list_batches
-from columna.cohort.rows import MISSING
+from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
-from columna.derivatives import Derivatives
 from columna.files import atomic_path
-from columna.layout import STAGES, Layout
-from columna.stages.registry import make_stage
-from columna.store import Record
-from columna.tables.collect import collect_tables
+from columna.results.claim import check_folder
+from columna.results.derivatives import Derivatives
+from columna.results.layout import STAGES, Layout
+from columna.results.manifest import list_batches
+from columna.results.names import scan_id_of
+from columna.results.store import Record
+from columna.stages.by_name import make_stage
 
 WORK = "work"
 """Folder of intermediate results below the output folder; safe to delete."""
@@ -48,7 +46,7 @@ def segment_scan(
     threads
         Cores to use.
     levels
-        Levels that are known, by column of a cohort sheet (`columna.cohort.given_levels`).
+        Levels that are known, by column of a cohort sheet (`columna.results.given_levels`).
 
     Returns
     -------
@@ -74,7 +72,10 @@ def segment_scan(
 
 def _write_sheet(scan: Path, scan_id: str, sheet: Path, levels: Mapping[str, str | None]) -> None:
     known = {column: level for column, level in levels.items() if level}
-    with atomic_path(sheet) as temporary, open(temporary, "w", newline="") as stream:
+    with (
+        atomic_path(sheet) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.writer(stream, delimiter="\t")
         writer.writerow(["participant_id", "scan_id", "path", *known])
         writer.writerow([scan_id, scan_id, scan.resolve(), *known.values()])
@@ -83,7 +84,7 @@ def _write_sheet(scan: Path, scan_id: str, sheet: Path, levels: Mapping[str, str
 def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
     """Index a cohort of one scan; a record only where the index leaves the scan out."""
     build_index(sheet, layout.index, batch_size=1)
-    [row] = pq.read_table(layout.index / "scans.parquet").to_pylist()
+    [row] = read_inputs(layout.index).to_pylist()
     if row["input_status"] == "ok":
         return None
     return Record("index", scan_id, "", "refused", row["input_status"], row["reason"])
@@ -96,16 +97,12 @@ def _run(config: Config, layout: Layout, threads: int) -> Record:
     return ended
 
 
-def scan_id_of(scan: Path) -> str:
-    """A scan_id from a file name: its stem, with odd characters replaced."""
-    stem = scan.name.removesuffix(".gz").removesuffix(".nii")
-    name = re.sub(r"[^A-Za-z0-9._+-]+", "-", stem).strip("-.+")
-    return "scan" if name.lower() in MISSING else name
-
-
 def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     """Put the deliverables side by side into `out`; masks only of a scan that is done."""
-    for file in Derivatives(layout.derivatives, scan_id).files:
+    names = Derivatives(layout.derivatives, scan_id)
+    for former in names.former_files:
+        (out / former.name).unlink(missing_ok=True)
+    for file in names.files:
         target = out / file.name
         target.unlink(missing_ok=True)
         if is_done:

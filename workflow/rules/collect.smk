@@ -18,8 +18,8 @@ rule collect:
         "../../envs/columna.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4500,
-        runtime=60,
+        mem_mb=lambda wildcards, attempt: at_most("collect", "memory_mb", attempt * 4500),
+        runtime=lambda wildcards: at_most("collect", "minutes", 60),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "collect"),

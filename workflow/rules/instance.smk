@@ -16,9 +16,9 @@ rule instance:
         "../../envs/columna.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 6000,
-        runtime=lambda wildcards, attempt: attempt * 60,
-        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: at_most("instance", "memory_mb", attempt * 6000),
+        runtime=lambda wildcards, attempt: at_most("instance", "minutes", attempt * 60),
+        gpu=lambda wildcards: gpus("instance"),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "instance"),

@@ -16,8 +16,10 @@ rule label:
         "../../envs/columna.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, threads, attempt: attempt * (1000 + 2000 * threads),
-        runtime=lambda wildcards, attempt: attempt * 30,
+        mem_mb=lambda wildcards, threads, attempt: at_most(
+            "label", "memory_mb", attempt * (1000 + 2000 * threads)
+        ),
+        runtime=lambda wildcards, attempt: at_most("label", "minutes", attempt * 30),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "label"),

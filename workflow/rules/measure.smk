@@ -22,8 +22,10 @@ rule measure:
         "../../envs/columna.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, threads, attempt: attempt * (1000 + 1500 * threads),
-        runtime=lambda wildcards, attempt: attempt * 30,
+        mem_mb=lambda wildcards, threads, attempt: at_most(
+            "measure", "memory_mb", attempt * (1000 + 1500 * threads)
+        ),
+        runtime=lambda wildcards, attempt: at_most("measure", "minutes", attempt * 30),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "measure"),

@@ -4,7 +4,7 @@
 rule prepare:
     """Check, correct, normalise, reorient and resample the scans of a batch."""
     input:
-        manifest=str(LAYOUT.manifest("{batch}")),
+        manifest=manifest,
     output:
         table=str(LAYOUT.stage_table("prepare", "{batch}")),
     log:
@@ -15,8 +15,10 @@ rule prepare:
         "../../envs/columna.yaml"
     threads: 4
     resources:
-        mem_mb=lambda wildcards, threads, attempt: attempt * (2000 + 1500 * threads),
-        runtime=lambda wildcards, attempt: attempt * 30,
+        mem_mb=lambda wildcards, threads, attempt: at_most(
+            "prepare", "memory_mb", attempt * (2000 + 1500 * threads)
+        ),
+        runtime=lambda wildcards, attempt: at_most("prepare", "minutes", attempt * 30),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "prepare"),

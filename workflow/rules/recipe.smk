@@ -22,12 +22,12 @@ wildcard_constraints:
 @cache
 def recipe():
     """The recipe; read only when something is to be trained."""
-    from columna.train.settings import load_train_config
+    from columna.train.recipe import load_train_config
 
     try:
         return load_train_config(CONFIG.training)
     except ColumnaError as error:
-        raise WorkflowError(str(error)) from None
+        stop(error)
 
 
 def above(levels):
@@ -47,7 +47,7 @@ def network_recipe(wildcards):
 
 
 def train_gpu(wildcards):
-    return 0 if recipe().device == "cpu" else GPU
+    return 0 if recipe().device == "cpu" else gpus("train_network")
 
 
 def trained_models(wildcards):

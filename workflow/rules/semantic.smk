@@ -16,9 +16,9 @@ rule semantic:
         "../../envs/columna.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 6000,
-        runtime=lambda wildcards, attempt: attempt * 60,
-        gpu=GPU,
+        mem_mb=lambda wildcards, attempt: at_most("semantic", "memory_mb", attempt * 6000),
+        runtime=lambda wildcards, attempt: at_most("semantic", "minutes", attempt * 60),
+        gpu=lambda wildcards: gpus("semantic"),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "semantic"),

@@ -22,8 +22,8 @@ rule train_convert:
     conda:
         "../../envs/columna.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: at_most("train_convert", "memory_mb", attempt * 4000),
+        runtime=lambda wildcards, attempt: at_most("train_convert", "minutes", attempt * 240),
     params:
         folder=above(1),
         recipe=data_recipe,
@@ -42,15 +42,15 @@ rule train_maps:
     conda:
         "../../envs/columna.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 4000,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: at_most("train_maps", "memory_mb", attempt * 4000),
+        runtime=lambda wildcards, attempt: at_most("train_maps", "minutes", attempt * 240),
     params:
         folder=above(0),
         maps=lambda wildcards: recipe().maps,
     message:
         "make label maps"
     shell:
-        "python -m columna.train.pool {params.folder:q} --maps {params.maps} > {log:q} 2>&1"
+        "python -m columna.train.samples.pool {params.folder:q} --maps {params.maps} > {log:q} 2>&1"
 
 
 rule train_network:
@@ -68,8 +68,8 @@ rule train_network:
         "../../envs/columna.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 16000,
-        runtime=lambda wildcards, attempt: attempt * 1440,
+        mem_mb=lambda wildcards, attempt: at_most("train_network", "memory_mb", attempt * 16000),
+        runtime=lambda wildcards, attempt: at_most("train_network", "minutes", attempt * 1440),
         gpu=train_gpu,
     params:
         folder=above(1),

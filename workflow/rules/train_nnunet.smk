@@ -13,8 +13,8 @@ rule train_nnunet_plan:
         "../../envs/columna.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 16000,
-        runtime=lambda wildcards, attempt: attempt * 240,
+        mem_mb=lambda wildcards, attempt: at_most("train_nnunet_plan", "memory_mb", attempt * 16000),
+        runtime=lambda wildcards, attempt: at_most("train_nnunet_plan", "minutes", attempt * 240),
     params:
         folders=nnunet_folders(2),
         nnunet=lambda wildcards: recipe().nnunet,
@@ -41,16 +41,16 @@ rule train_nnunet_fold:
         "../../envs/columna.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, attempt: attempt * 32000,
-        runtime=lambda wildcards, attempt: attempt * 2880,
-        gpu=lambda wildcards: 0 if recipe().nnunet.device == "cpu" else 1,
+        mem_mb=lambda wildcards, attempt: at_most("train_nnunet_fold", "memory_mb", attempt * 32000),
+        runtime=lambda wildcards, attempt: at_most("train_nnunet_fold", "minutes", attempt * 2880),
+        gpu=lambda wildcards: 0 if recipe().nnunet.device == "cpu" else gpus("train_nnunet_fold", 1),
     params:
         folders=nnunet_folders(4),
         nnunet=lambda wildcards: recipe().nnunet,
     message:
         "nnU-Net trains fold {wildcards.fold}"
     shell:
-        "{params.folders} nnUNet_n_proc_DA={threads} python -m columna.train.nnunet_train "
+        "{params.folders} nnUNet_n_proc_DA={threads} python -m columna.train.networks.nnunet_train "
         "{params.nnunet.dataset_id} {params.nnunet.configuration} {wildcards.fold} -tr {params.nnunet.trainer} "
         "-p {params.nnunet.plans} -device {params.nnunet.device} --c >> {log:q} 2>&1"
 

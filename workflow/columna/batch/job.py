@@ -1,12 +1,12 @@
 """One job of the workflow: a stage over a batch, its table and its receipt."""
 
 from columna.batch.run import run_batch
-from columna.batch.table import write_stage_table
-from columna.cohort.manifest import read_manifest
-from columna.receipts import note_stage
-from columna.sources import scan_state
+from columna.results.manifest import read_manifest
+from columna.results.scan_files import scan_state
+from columna.results.stage_table import write_stage_table
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
+from columna.upkeep.receipts import note_stage
 
 
 def run_job(stage: Stage, batch: str, threads: int) -> list[Record]:

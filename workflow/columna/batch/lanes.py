@@ -18,22 +18,22 @@ from types import FrameType
 
 from columna.batch import attempts
 from columna.batch.isolate import Ending, Postponed
-from columna.batch.plan import Task
-from columna.batch.scan import compute, finish, load, process, timed
+from columna.batch.plan import ScanTask
+from columna.batch.steps import compute, finish, load, process, timed
 from columna.logs import configure_logging
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 READ_AHEAD = 2
 WRITE_BEHIND = 2
 
-Answer = Record | Postponed
+Outcome = Record | Postponed
 
 
-def pipelined(stage: Stage, tasks: list[Task]) -> Iterator[Answer]:
+def pipelined(stage: Stage, tasks: list[ScanTask]) -> Iterator[Outcome]:
     """Compute in this thread, read ahead and write behind in one thread each."""
     upcoming = iter(tasks)
-    loads: deque[tuple[Task, Future]] = deque()
+    loads: deque[tuple[ScanTask, Future]] = deque()
     saves: deque[Future] = deque()
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
 
@@ -54,7 +54,7 @@ def pipelined(stage: Stage, tasks: list[Task]) -> Iterator[Answer]:
             yield saves.popleft().result()
 
 
-def in_processes(stage: Stage, tasks: list[Task], workers: int) -> Iterator[Answer]:
+def in_processes(stage: Stage, tasks: list[ScanTask], workers: int) -> Iterator[Outcome]:
     """Share the scans out over processes."""
     with _pool(workers) as pool:
         pending = [pool.submit(_in_worker, stage, task) for task in tasks]
@@ -66,7 +66,7 @@ def in_processes(stage: Stage, tasks: list[Task], workers: int) -> Iterator[Answ
             raise
 
 
-def alone(stage: Stage, task: Task, threads: int) -> Answer:
+def alone(stage: Stage, task: ScanTask, threads: int) -> Outcome:
     """Compute a scan that processes have died of in a process that may die of it."""
     unopened = type(stage)(stage.config, stage.layout)
     with _pool(1) as pool:
@@ -76,7 +76,7 @@ def alone(stage: Stage, task: Task, threads: int) -> Answer:
             return _after_death(stage, task)
 
 
-def _after_death(stage: Stage, task: Task) -> Answer:
+def _after_death(stage: Stage, task: ScanTask) -> Outcome:
     scan_id = task.scan.scan_id
     died = attempts.deaths(stage, scan_id) or 0
     if died <= (task.deaths or 0):
@@ -93,12 +93,12 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, context, initializer=configure_logging)
 
 
-def _open_and_process(stage: Stage, task: Task, threads: int) -> Answer:
+def _open_and_process(stage: Stage, task: ScanTask, threads: int) -> Outcome:
     stage.open(threads)
     return _in_worker(stage, task)
 
 
-def _in_worker(stage: Stage, task: Task) -> Answer:
+def _in_worker(stage: Stage, task: ScanTask) -> Outcome:
     """Process a scan; being stopped meanwhile, as all are when one process dies, is no death."""
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -8,12 +8,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from columna.store import Record
+from columna.results.store import Record
 
 log = logging.getLogger(__name__)
 
 
-class Progress:
+class BatchProgress:
     """Tells how far a batch is."""
 
     def __init__(self, title: str, total: int) -> None:
@@ -29,7 +29,7 @@ class Progress:
         self._task = self._bar.add_task(title, total=total)
         self._is_shown = sys.stderr.isatty()
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "BatchProgress":
         if self._is_shown:
             self._bar.start()
         return self

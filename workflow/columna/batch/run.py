@@ -6,14 +6,14 @@ from concurrent.futures.process import BrokenProcessPool
 
 from columna.batch import attempts
 from columna.batch.isolate import Postponed
-from columna.batch.lanes import Answer, alone, in_processes, pipelined
-from columna.batch.plan import Task, plan_batch
-from columna.batch.progress import Progress
-from columna.batch.scan import process
-from columna.cohort.manifest import ScanEntry
+from columna.batch.lanes import Outcome, alone, in_processes, pipelined
+from columna.batch.plan import ScanTask, plan_batch
+from columna.batch.progress import BatchProgress
+from columna.batch.steps import process
 from columna.errors import UnfinishedError
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Stage
-from columna.store import Record
 
 TOLD = 10
 """Postponed scans that an error lists."""
@@ -43,12 +43,13 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
     Raises
     ------
     UnfinishedError
-        After all other scans are through, if the machine kept some from getting an answer.
+        After all other scans are through, if some got no answer: the machine kept them from it,
+        or their files changed meanwhile.
     """
     plan = plan_batch(stage, scans)
     log.info("%s %s: %d scans, %d to compute", stage.name, batch, len(scans), len(plan.tasks))
     records, postponed = dict(plan.records), list(plan.postponed)
-    with Progress(f"{stage.name} {batch}", len(plan.tasks)) as progress:
+    with BatchProgress(f"{stage.name} {batch}", len(plan.tasks)) as progress:
         for answer in _compute(stage, plan.tasks, workers):
             if isinstance(answer, Postponed):
                 postponed.append(answer)
@@ -62,7 +63,7 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
     return ordered
 
 
-def _compute(stage: Stage, tasks: list[Task], workers: int) -> Iterator[Answer]:
+def _compute(stage: Stage, tasks: list[ScanTask], workers: int) -> Iterator[Outcome]:
     """Answers in any order; scans that were in work when a process died come last, one by one."""
     fresh = [task for task in tasks if task.deaths is None]
     beside = [task for task in tasks if task.deaths == 0]
@@ -92,6 +93,6 @@ def _unfinished(stage: Stage, batch: str, scans_n: int, postponed: list[Postpone
         lines.append(f"and {len(postponed) - TOLD} more")
     return (
         f"{stage.name} {batch}: {len(postponed)} of {scans_n} scans have no answer yet. That is "
-        "no verdict on them: they are tried again with the next try of this job.\n  "
+        "no verdict on them: the next try of this job, or the next run, computes them.\n  "
         + "\n  ".join(lines)
     )

@@ -47,11 +47,16 @@ def make(
 
 
 @app.command()
-def demo(out: Annotated[Path, typer.Option(help="Folder for scans and cohort sheet.")]) -> None:
-    """Write the demo cohort: phantoms, real scans, and files that must be refused."""
-    from columna.phantom.cohort import write_demo_cohort
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for scans and cohort sheet.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of NIfTI files of your own that join the cohort.")
+    ] = None,
+) -> None:
+    """Write the demo cohort: phantoms, and files that must be refused."""
+    from columna.phantom.demo import write_demo_cohort
 
-    typer.echo(write_demo_cohort(out))
+    typer.echo(write_demo_cohort(out, data))
 
 
 @app.command()
@@ -60,8 +65,8 @@ def score(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> N
     from rich.console import Console
     from rich.table import Table
 
-    from columna.layout import Layout
-    from columna.phantom.score import score_cohort
+    from columna.evaluate.phantom_score import score_cohort
+    from columna.results.layout import Layout
 
     config = read_config(configfile, None, results)
     heads = ("phantom", "structures", "bodies", "vertebrae", "found", "level right")

@@ -58,8 +58,8 @@ def run_stage(
 ) -> None:
     """Run stage `name` over a batch and write its table."""
     from columna.batch.job import run_job
-    from columna.layout import Layout
-    from columna.stages.registry import make_stage
+    from columna.results.layout import Layout
+    from columna.stages.by_name import make_stage
 
     signal.signal(signal.SIGTERM, _terminate)
     config = read_config(configfile, settings, results)
@@ -77,9 +77,9 @@ def collect(
     results: Results = None,
 ) -> None:
     """Validate all rows and write one Parquet file per table, with the data dictionary."""
+    from columna.collect.collect import collect_tables
     from columna.config import config_sha256
-    from columna.layout import Layout
-    from columna.tables.collect import collect_tables
+    from columna.results.layout import Layout
 
     config = read_config(configfile, settings, results)
     collect_tables(Layout(config.results), config_sha256(config), config.participant_columns)

@@ -8,8 +8,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from columna.train.evaluate import Scored
-    from columna.train.settings import TrainConfig
+    from columna.evaluate.model_pair import Scored
+    from columna.train.recipe import TrainConfig
 
 app = typer.Typer(help="Train networks on synthetic scans and your own.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def convert(
     settings: RecipeJson = None,
 ) -> None:
     """Convert the recipe's scans and masks to an nnU-Net raw dataset."""
-    from columna.train.dataset import convert as convert_dataset
+    from columna.train.samples.dataset import convert as convert_dataset
 
     recipe = _recipe(configfile, settings)
     folder = out / recipe.nnunet.dataset
@@ -46,7 +46,7 @@ def network(
         Path | None, typer.Option(help="Converted dataset, where the recipe names any.")
     ] = None,
     maps: Annotated[
-        Path | None, typer.Option(help="Pool of label maps (columna.train.pool).")
+        Path | None, typer.Option(help="Pool of label maps (columna.train.samples.pool).")
     ] = None,
     configfile: RecipeFile = DEFAULT_RECIPE,
     settings: RecipeJson = None,
@@ -55,9 +55,9 @@ def network(
     """Train one network with columna's own loop, or continue to."""
     import torch
 
-    from columna.train.run import train_phase
-    from columna.train.settings import PHASES
+    from columna.train.recipe import PHASES
     from columna.train.sources import Inputs
+    from columna.train.train_one import train_phase
 
     if phase not in PHASES:
         raise typer.BadParameter(f"{phase!r} is none of {', '.join(PHASES)}")
@@ -73,7 +73,7 @@ def splits(
     settings: RecipeJson = None,
 ) -> None:
     """Tell nnU-Net the folds: all scans of a participant lie in one."""
-    from columna.train.nnunet import write_splits
+    from columna.train.networks.nnunet import write_splits
 
     write_splits(dataset, preprocessed, _recipe(configfile, settings).folds)
 
@@ -84,7 +84,7 @@ def export(
     out: Annotated[Path, typer.Option(help="Model folder to write.")],
 ) -> None:
     """Make a model folder that columna and SPINEPS load from what nnU-Net has trained."""
-    from columna.train.nnunet import export_trained
+    from columna.train.networks.nnunet import export_trained
 
     export_trained(trained, out)
     typer.echo(out)
@@ -95,7 +95,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
     semantic: Annotated[str, typer.Option(help="Phase-1 model.")] = "bundled_semantic",
     instance: Annotated[str, typer.Option(help="Phase-2 model.")] = "bundled_instance",
-    data: Annotated[Path | None, typer.Option(help="Folder of real scans.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real scans; default: COLUMNA_DATA, if it is set.")
+    ] = None,
     per_view: Annotated[int, typer.Option(min=1, help="Phantoms of every field of view.")] = 2,
     n4: Annotated[bool, typer.Option(help="Correct the bias field.")] = True,
     threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
@@ -104,10 +106,11 @@ def evaluate(
     import torch
 
     from columna.config import PrepareSettings
+    from columna.evaluate.model_pair import Judge, score_phantoms, score_real, write_tables
     from columna.models.instance_network import load_instance_model
     from columna.models.registry import find_model
     from columna.models.semantic_network import load_semantic_model
-    from columna.train.evaluate import Judge, score_phantoms, score_real, write_tables
+    from columna.real_data import data_folder
 
     torch.set_num_threads(threads)
     judge = Judge(
@@ -116,13 +119,13 @@ def evaluate(
         PrepareSettings(n4=n4),
         out,
     )
-    scores = [*score_phantoms(judge, per_view), *score_real(judge, data)]
+    scores = [*score_phantoms(judge, per_view), *score_real(judge, data or data_folder())]
     write_tables(scores, out)
     _print(scores)
 
 
 def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
-    from columna.train.settings import load_train_config, parse_train_config
+    from columna.train.recipe import load_train_config, parse_train_config
 
     if settings is None:
         return load_train_config(configfile)
@@ -134,7 +137,7 @@ def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
 def _print(scores: "Sequence[Scored]") -> None:
     from rich.console import Console
 
-    from columna.train.report import real_table, structure_table, vertebra_table
+    from columna.evaluate.report import real_table, structure_table, vertebra_table
 
     console = Console()
     for table in (structure_table(scores), vertebra_table(scores), real_table(scores)):

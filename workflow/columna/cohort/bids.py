@@ -17,8 +17,8 @@ from typing import NamedTuple
 import pandas as pd
 from bids2table import parse_bids_entities
 
-from columna.cohort.checks import check_rows
-from columna.cohort.rows import NAMES, OK, OUTCOME
+from columna.cohort.candidates import NAMES, OK, OUTCOME
+from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.prepare.modality import T2W_SUFFIXES, Verdict, name_verdict, stem
 
@@ -64,13 +64,13 @@ def read_bids(folder: Path, skip: Iterable[Path] = (), known: Collection[str] = 
     skip
         Folders inside that are not entered either (results written into the dataset).
     known
-        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
+        Scans that have a batch already (`columna.cohort.row_checks.check_duplicates`).
 
     Returns
     -------
     pandas.DataFrame
-        One row per image, sorted by path (`columna.cohort.rows`). The scan_id is the file name
-        without ending, with the session of its folder where the name lacks it.
+        One row per image, sorted by path (`columna.cohort.candidates`). The scan_id is the file
+        name without ending, with the session of its folder where the name lacks it.
 
     Raises
     ------

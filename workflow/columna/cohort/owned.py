@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from columna.derivatives import DESCRIPTION, Derivatives
-from columna.layout import Layout
+from columna.results.derivatives import Derivatives
+from columna.results.layout import Layout
 
 _LAYOUT = Layout(Path())
-DATASET_DESCRIPTION = (_LAYOUT.derivatives / DESCRIPTION).as_posix()
 
 
 def owned_paths(scan_id: str) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
+from columna.cohort.candidates import FACTS, OUTCOME, plain_name
 from columna.cohort.delimited import read_delimited
-from columna.cohort.manifest import FIELDS
-from columna.cohort.rows import FACTS, MISSING, OUTCOME, plain_name
 from columna.errors import CohortError
 from columna.prepare.sidecars import read_json_object
+from columna.results.manifest import FIELDS
+from columna.results.names import MISSING
 
 THREADS = 16
 NOT_TAKEN = {*FIELDS, *OUTCOME, "batch", FACTS}
@@ -52,10 +53,11 @@ class People:
 def add_people(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
     """Add the columns of ``participants.tsv`` and ``sessions.tsv`` to the rows of a BIDS folder.
 
-    Names of columns become plain (`columna.cohort.rows.plain_name`), so that ``Age`` and ``age``
-    are one column. Sessions are described by ``sub-X/sub-X_sessions.tsv`` (BIDS) or by one
-    ``sessions.tsv`` at the root, and win over ``participants.tsv``. Labels may lack their ``sub-``
-    or ``ses-``. Where a file says two different things of the same session, it says nothing.
+    Names of columns become plain (`columna.cohort.candidates.plain_name`), so that ``Age`` and
+    ``age`` are one column. Sessions are described by ``sub-X/sub-X_sessions.tsv`` (BIDS) or by
+    one ``sessions.tsv`` at the root, and win over ``participants.tsv``. Labels may lack
+    their ``sub-`` or ``ses-``. Where a file says two different things of the same session, it says
+    nothing.
 
     Parameters
     ----------

@@ -11,14 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from columna.cohort.checks import check_rows
+from columna.cohort.candidates import FACTS, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
-from columna.cohort.given_levels import LEVEL_COLUMNS
-from columna.cohort.manifest import MASKS
-from columna.cohort.rows import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
+from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.prepare.pointers import POINTER_BYTES, pointer_reason
+from columna.results.given_levels import LEVEL_COLUMNS
+from columna.results.manifest import MASKS
+from columna.results.names import MISSING
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -40,18 +42,19 @@ def read_sheet(
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
         not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
         ``lowest_level``, ``highest_level`` and ``anchor`` give levels
-        (`columna.cohort.given_levels`).
+        (`columna.results.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
-        Scans that have a batch already (`columna.cohort.checks.check_duplicates`).
+        Scans that have a batch already (`columna.cohort.row_checks.check_duplicates`).
     paired_masks
         Leave out rows that name one mask without the other.
 
     Returns
     -------
     pandas.DataFrame
-        One row per row of the sheet, in its order (`columna.cohort.rows`); all values are text.
+        One row per row of the sheet, in its order (`columna.cohort.candidates`); all values are
+        text.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def read_sheet(
         If the file cannot be read, or lacks a column.
     """
     path = Path(path)
-    rows, problems = _read(path)
+    rows, problems = read_table(path)
     _check_columns(rows, path)
     rows = _completed(rows)
     problems = _located(rows, path.parent) | problems
@@ -69,11 +72,27 @@ def read_sheet(
     return rows
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
-    """Read the sheet as text, and what is wrong with rows of too few or too many fields."""
+def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Read a TSV, CSV or Parquet file as text.
+
+    Returns
+    -------
+    rows : pandas.DataFrame
+        One row per row of the file.
+    problems : dict
+        Row -> what is wrong with it: too few or too many fields.
+
+    Raises
+    ------
+    CohortError
+        If the file is missing or cannot be read.
+    """
     suffix = path.suffix.lower()
     try:
-        open_regular(path).close()  # reading a pipe would wait for ever
+        with open_regular(path) as stream:  # reading a pipe would wait for ever
+            pointer = pointer_reason(stream.read(POINTER_BYTES))
+        if pointer is not None:
+            raise CohortError(f"{path}: {pointer}")
         if suffix == ".parquet":
             return _read_parquet(path), {}
         if suffix in DELIMITERS:
@@ -152,6 +171,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     for column in (*NAMES, *_mask_columns(rows), *given):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
+    for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two
+        rows[column] = rows[column].str.normalize("NFC")
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
     rows["scan_id"] = rows["scan_id"].where(rows["scan_id"].notna(), names)
     for position, column in enumerate(OUTCOME):

@@ -6,9 +6,9 @@ import cc3d
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.morphology import eroded
+from columna.images.volume import bounding_box
 from columna.instance.split import split_body
-from columna.morphology import eroded
-from columna.volume import bounding_box
 
 EROSION_MM = 1.5
 """How far bodies are eroded within the slice: two voxels of the reference grid."""

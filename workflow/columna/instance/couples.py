@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
-from columna.instance.parts import Part
+from columna.instance.window_parts import Part
 
 REACH = 2
 """Windows this many places up and down may show the same vertebra."""

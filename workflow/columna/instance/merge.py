@@ -5,9 +5,9 @@ import fill_voids
 import numpy as np
 from scipy import ndimage
 
+from columna.images.volume import Box
 from columna.instance.couples import Couple
-from columna.instance.parts import enclosing, relative
-from columna.volume import Box
+from columna.instance.window_parts import enclosing, relative
 
 MAJORITY_SCORE = 0.45
 """Three members that agree at least this well decide by two votes, others by one."""

@@ -3,8 +3,8 @@
 import cc3d
 import numpy as np
 
-from columna.morphology import dilated, eroded
-from columna.volume import bounding_box
+from columna.images.morphology import dilated, eroded
+from columna.images.volume import bounding_box
 
 MAX_EROSIONS = 10
 

@@ -1,7 +1,7 @@
 """Phase 3: final masks, level names and points (spineps-behaviour 5 and 7.5)."""
 
+from columna.label.final_masks import label_masks
 from columna.label.given import take_masks
-from columna.label.masks import label_masks
 from columna.label.result import LabelResult
 
 __all__ = ["LabelResult", "label_masks", "take_masks"]

@@ -4,8 +4,8 @@ import cc3d
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.volume import bounding_box
 from columna.label.components import INFERIOR, Components, centres_of
-from columna.volume import bounding_box
 
 MAX_SIZE_RATIO = 0.5
 MIN_CONTACT_MM2 = 20 * 0.928125 ** (2 / 3)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 
-from columna.volume import Box
+from columna.images.volume import Box
 
 INFERIOR = 1
 """The height axis of arrays in (P, I, R)."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from columna.anatomy import Semantic
 from columna.label.components import INFERIOR
-from columna.label.spine import Spine
+from columna.label.seen_spine import SeenSpine
 
 MIN_EXTENT = 1.4
 """C2 with its dens is this much higher than the bodies below it."""
@@ -17,7 +17,7 @@ MAX_TIP_RATIO = 0.35
 EDGE_MM = 2.0
 
 
-def has_dens(spine: Spine, place: int) -> float:
+def has_dens(spine: SeenSpine, place: int) -> float:
     """Whether a body carries a dens: 1, 0, or NaN where the image cuts it above.
 
     Either the mask says so, or a small piece lies right above it, or it is much higher than those
@@ -29,7 +29,7 @@ def has_dens(spine: Spine, place: int) -> float:
     spine
         The spine.
     place
-        Index into `Spine.levels`.
+        Index into `SeenSpine.levels`.
     """
     body = spine.levels[place]
     if spine.edges_mm(body)[INFERIOR][0] < EDGE_MM:
@@ -44,7 +44,7 @@ def has_dens(spine: Spine, place: int) -> float:
     return float(shape or _has_loose_tip(spine, place))
 
 
-def _has_loose_tip(spine: Spine, place: int) -> bool:
+def _has_loose_tip(spine: SeenSpine, place: int) -> bool:
     """Whether a small piece of bone lies right above a body: a dens that broke off."""
     if place == 0:
         return False
@@ -55,13 +55,13 @@ def _has_loose_tip(spine: Spine, place: int) -> bool:
     return bool(is_small and above <= MAX_TIP_GAP_MM)
 
 
-def _extent_ratio(spine: Spine, place: int) -> float:
+def _extent_ratio(spine: SeenSpine, place: int) -> float:
     """Height of a body against the median of up to three bodies below."""
     extents = [_extent(spine, body) for body in spine.levels[place : place + 4]]
     return extents[0] / float(np.median(extents[1:]))
 
 
-def _extent(spine: Spine, body: int) -> int:
+def _extent(spine: SeenSpine, body: int) -> int:
     box = spine.body_boxes[body]
     return box[INFERIOR].stop - box[INFERIOR].start
 

@@ -7,16 +7,16 @@ from itertools import pairwise
 import numpy as np
 
 from columna.anatomy import C2, DISC_OFFSET, ENDPLATE_OFFSET, L1, L6, SACRUM, T12, T13, Semantic
+from columna.images.morphology import dilated
+from columna.images.volume import Box
 from columna.label.components import INFERIOR, Components
-from columna.morphology import dilated
-from columna.volume import Box
 
 GROWTH_STEPS = 14
 """Endplates farther than this many voxels from their vertebra keep the label 62."""
 
 
 @dataclass(frozen=True)
-class Column:
+class LabelColumn:
     """Labels along the spine from top to bottom, and how low each lies (voxels along I).
 
     The first entry is the level above the first vertebra. It has no voxels; what lies above the
@@ -29,7 +29,7 @@ class Column:
     @classmethod
     def of(
         cls, vertebrae: Sequence[tuple[int, float]], sacrum_height: float | None
-    ) -> "Column | None":
+    ) -> "LabelColumn | None":
         """Arrange (label, height) of the vertebrae, and the sacrum below them, by height."""
         if not vertebrae:
             return None
@@ -57,7 +57,7 @@ def level_above(label: int) -> int:
 
 
 def add_derived(
-    semantic: np.ndarray, instance: np.ndarray, spaces: Components, column: Column | None
+    semantic: np.ndarray, instance: np.ndarray, spaces: Components, column: LabelColumn | None
 ) -> None:
     """Write sacrum, metal, dens, discs and endplates into both masks (spineps-behaviour 5.8).
 
@@ -95,7 +95,7 @@ def add_derived(
             _split_endplates(semantic[box], instance[box], upper, lower)
 
 
-def _number(owner: int, height: float, column: Column) -> int:
+def _number(owner: int, height: float, column: LabelColumn) -> int:
     if owner == Semantic.DISC:
         return DISC_OFFSET + column.above(height)
     if owner == Semantic.ENDPLATE:

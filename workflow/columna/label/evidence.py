@@ -11,10 +11,10 @@ import cc3d
 import numpy as np
 
 from columna.anatomy import CANAL, Semantic
+from columna.images.volume import bounding_box
 from columna.label.components import INFERIOR
 from columna.label.dens import has_dens
-from columna.label.spine import Spine
-from columna.volume import bounding_box
+from columna.label.seen_spine import SeenSpine
 
 MIN_SACRUM_MM3 = 2000.0
 """A smaller sacrum is noise, or cut so far that it proves nothing."""
@@ -104,8 +104,8 @@ class Evidence:
         return self.sacrum_mm3 > 0
 
 
-def evidence_of(spine: Spine) -> Evidence:
-    """Measure the bodies `Spine.levels` of a spine that has any."""
+def evidence_of(spine: SeenSpine) -> Evidence:
+    """Measure the bodies `SeenSpine.levels` of a spine that has any."""
     voxels = _Voxels.of(spine)
     bodies = spine.levels
     centre, moments, body_n = voxels.bodies(bodies)
@@ -150,7 +150,7 @@ class _Voxels:
     count: int
 
     @classmethod
-    def of(cls, spine: Spine) -> "_Voxels":
+    def of(cls, spine: SeenSpine) -> "_Voxels":
         index = np.flatnonzero(spine.instance)
         place = np.array(np.unravel_index(index, spine.instance.shape), float)
         instance, semantic = spine.instance.ravel()[index], spine.semantic.ravel()[index]
@@ -240,7 +240,7 @@ def _around(values: np.ndarray, place: int) -> float:
     return float(np.median(near)) if len(near) else np.nan
 
 
-def _cuts(spine: Spine, bodies: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def _cuts(spine: SeenSpine, bodies: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Whether the image cuts each body above or below, and at a side."""
     si, rl = [], []
     for body in bodies:
@@ -251,7 +251,7 @@ def _cuts(spine: Spine, bodies: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(si, bool), np.array(rl, bool)
 
 
-def _room(spine: Spine, bodies: list[int]) -> tuple[float, float]:
+def _room(spine: SeenSpine, bodies: list[int]) -> tuple[float, float]:
     first, last = spine.edges_mm(bodies[0]), spine.edges_mm(bodies[-1])
     return float(first[INFERIOR][0]), float(last[INFERIOR][1])
 
@@ -262,7 +262,7 @@ def _bare(whole_n: np.ndarray, body_n: np.ndarray) -> np.ndarray:
     return np.full(len(bare), np.nan) if bare.mean() > 0.5 else bare.astype(float)
 
 
-def _cord(spine: Spine, bodies: list[int]) -> np.ndarray:
+def _cord(spine: SeenSpine, bodies: list[int]) -> np.ndarray:
     """Whether cord lies at the height of each body; NaN where there is no canal."""
     rows = {
         name: np.isin(spine.semantic, labels).sum(axis=(0, 2))
@@ -281,13 +281,13 @@ def _cord(spine: Spine, bodies: list[int]) -> np.ndarray:
     return found
 
 
-def _disc_centres(spine: Spine) -> np.ndarray:
+def _disc_centres(spine: SeenSpine) -> np.ndarray:
     spaces = spine.spaces
     large = spaces.voxels * spine.voxel_volume_mm3 >= MIN_DISC_MM3
     return spaces.centres[large & (spaces.owner == Semantic.DISC)]
 
 
-def _discs(spine: Spine, bodies: list[int]) -> np.ndarray:
+def _discs(spine: SeenSpine, bodies: list[int]) -> np.ndarray:
     rows = np.sort(_disc_centres(spine)[:, INFERIOR])
     if not len(rows):
         return np.full(max(len(bodies) - 1, 0), np.nan)
@@ -295,7 +295,7 @@ def _discs(spine: Spine, bodies: list[int]) -> np.ndarray:
     return (np.diff(ends) > 0).astype(float)
 
 
-def _sacrum(spine: Spine) -> tuple[float, np.ndarray]:
+def _sacrum(spine: SeenSpine) -> tuple[float, np.ndarray]:
     """Volume of the sacrum below the lowest body, and its voxels in mm, (3, n)."""
     sacrum = spine.semantic == Semantic.SACRUM
     box = bounding_box(sacrum)
@@ -321,7 +321,7 @@ def _distances(centre: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _sacrum_discs(
-    spine: Spine, bodies: list[int], centre: np.ndarray, sacrum_mm: np.ndarray
+    spine: SeenSpine, bodies: list[int], centre: np.ndarray, sacrum_mm: np.ndarray
 ) -> np.ndarray:
     """Whether a disc lies right below each body that a sacrum is known of."""
     discs = _disc_centres(spine)

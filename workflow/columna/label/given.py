@@ -10,16 +10,16 @@ import numpy as np
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, Semantic, levels, semantic_names
 from columna.config import LabelSettings
 from columna.errors import ScanRefused
+from columna.images.volume import PIR, Volume, bounding_box, resample_mask_like, smallest_unsigned
 from columna.label.components import find_components
 from columna.label.derived import level_above
+from columna.label.final_masks import SPACES, level_entries
 from columna.label.given_anchor import Anchor
-from columna.label.masks import SPACES, level_entries
+from columna.label.kinds import instance_kind
 from columna.label.naming import Naming, namer_of
 from columna.label.order import MAX_INSTANCES, order_instances
 from columna.label.result import LabelResult
-from columna.label.spine import Spine
-from columna.measure.kinds import instance_kind
-from columna.volume import PIR, Volume, bounding_box, resample_mask_like, smallest_unsigned
+from columna.label.seen_spine import SeenSpine
 
 GIVEN = "given"
 """The ``level_anchor`` of levels that were taken from the numbers of a given mask."""
@@ -53,6 +53,10 @@ def take_masks(
         ``mask_labels``, ``mask_grid`` or ``bad_anchor``.
     """
     check_labels(semantic.array, instance.array)
+    if semantic.array.any() and np.array_equal(semantic.array, instance.array):
+        raise ScanRefused(
+            "mask_labels", "Both masks hold the same; is one file given as semantic and instance?"
+        )
     semantic = on_grid(semantic, grid, "semantic")
     instance = on_grid(instance, grid, "instance")
     spine, labels = _spine(grid, semantic, instance)
@@ -116,7 +120,7 @@ def _is_vertebra(label: int) -> bool:
     return bool(label) and instance_kind(int(label)) == "vertebra"
 
 
-def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[Spine, list[int]]:
+def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[SeenSpine, list[int]]:
     """The spine as namers see it, and the given label of its instances 1, 2, ... from the top."""
     upright = grid.reoriented(PIR)
     structures, given = (mask.reoriented(PIR).array for mask in (semantic, instance))
@@ -129,7 +133,7 @@ def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[Spine, lis
     spaces = find_components(np.where(np.isin(structures, SPACES), structures, 0))
     label_of = fastremap.component_map(ordered, given)
     labels = [int(label_of[number]) for number in range(1, len(vertebrae) + 1)]
-    return Spine(structures, ordered, spaces, upright, box), labels
+    return SeenSpine(structures, ordered, spaces, upright, box), labels
 
 
 def _kept_entries(labels: Sequence[int], naming: Naming) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from columna.anatomy import SACRUM
-from columna.cohort.given_levels import COUNTED, LEVEL_COLUMNS, level_numbers
 from columna.label.model import Likelihoods
+from columna.results.given_levels import COUNTED, LEVEL_COLUMNS, level_numbers
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Anchor:
     def of(cls, values: Mapping[str, str | None]) -> "Anchor | None":
         """The anchor in a row of the sheet; None where it says nothing.
 
-        Its values were checked by `columna.cohort.given_levels.problem_of`.
+        Its values were checked by `columna.results.given_levels.problem_of`.
         """
         known = {name: values[name] for name in LEVEL_COLUMNS if values.get(name)}
         return cls(**known) if known else None

@@ -4,7 +4,7 @@ import cc3d
 import numpy as np
 
 from columna.anatomy import BODY, POSTERIOR_ELEMENTS, Semantic
-from columna.label.neighbours import commonest, neighbour_steps
+from columna.label.adjacent_voxels import commonest, neighbour_steps
 
 VERTEBRAL = (*POSTERIOR_ELEMENTS, *BODY, Semantic.DENS)
 GROWTH_STEPS = 2

@@ -1,6 +1,6 @@
 """Which vertebra is which: on-disk numbers, level names, and how probable they are.
 
-A namer is any callable that takes a `Spine` and returns a `Naming`. The default one weighs all
+A namer is any callable that takes a `SeenSpine` and returns a `Naming`. The default one weighs all
 that the masks show in one model (`columna.label.model`); what a labeller thinks of every vertebra
 for itself joins it as one more kind of evidence (`ChainNamer.scores`).
 """
@@ -18,7 +18,7 @@ from columna.label.evidence import Evidence, evidence_of
 from columna.label.given_anchor import Anchor
 from columna.label.model import LABELS, Spines, likelihoods, parameters
 from columna.label.path import Posterior, infer
-from columna.label.spine import Spine
+from columna.label.seen_spine import SeenSpine
 
 FIRST_LABEL = C2
 """SPINEPS numbers from here downwards where no level is known."""
@@ -31,9 +31,9 @@ LEAST_P = 0.001
 """Less probable names are not listed."""
 LIKELY = 0.5
 
-Scores = Callable[[Spine], np.ndarray]
+Scores = Callable[[SeenSpine], np.ndarray]
 """Log probability of each level, in the order of `columna.anatomy.vertebra_labels`, for each of
-`Spine.levels` from top to bottom, shape (n, 26); they need not be normalised."""
+`SeenSpine.levels` from top to bottom, shape (n, 26); they need not be normalised."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ class Naming:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, spine: Spine, named: Iterable[NamedInstance], facts: dict[str, Any]) -> "Naming":
+    def of(
+        cls, spine: SeenSpine, named: Iterable[NamedInstance], facts: dict[str, Any]
+    ) -> "Naming":
         """All instances from top to bottom; those not among `named` are pieces."""
         known = {n.instance: n for n in named}
         taken = {n.label for n in known.values()}
@@ -88,11 +90,11 @@ class Naming:
 class Namer(Protocol):
     """Names the vertebrae of a spine."""
 
-    def __call__(self, spine: Spine) -> Naming:
+    def __call__(self, spine: SeenSpine) -> Naming:
         """Give every instance of `spine` a number and, where known, a level."""
 
 
-def name_top_down(spine: Spine) -> Naming:
+def name_top_down(spine: SeenSpine) -> Naming:
     """Number from C2 downwards whatever the field of view, as SPINEPS does without labeller."""
     labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
     named = [
@@ -116,7 +118,7 @@ class ChainNamer:
     settings
         Priors, and how probable a name must be.
     scores
-        A labeller, for example a network that looks at `Spine.image`.
+        A labeller, for example a network that looks at `SeenSpine.image`.
     anchor
         What the cohort sheet says of the levels; it is obeyed.
     """
@@ -125,7 +127,7 @@ class ChainNamer:
     scores: Scores | None = None
     anchor: Anchor | None = None
 
-    def __call__(self, spine: Spine) -> Naming:
+    def __call__(self, spine: SeenSpine) -> Naming:
         """Name every vertebra; raise ScanRefused (``bad_anchor``) if the anchor cannot hold."""
         facts: dict[str, Any] = {"method": "chain", "status": "unnamed", "anchors": []}
         if not spine.levels:
@@ -181,7 +183,7 @@ class ChainNamer:
         return "both" if len(anchors) == 2 else (*anchors, "shape")[0]
 
     def _named(
-        self, spine: Spine, listed: Mapping[int, dict[str, float]], anchor: str
+        self, spine: SeenSpine, listed: Mapping[int, dict[str, float]], anchor: str
     ) -> list[NamedInstance]:
         """The vertebrae, with a name where it is probable enough."""
         numbers = {level.name: label for label, level in levels().items()}
@@ -200,7 +202,7 @@ class ChainNamer:
         ]
 
 
-def _numbered_down(spine: Spine, true: Mapping[int, dict[str, float]]) -> list[NamedInstance]:
+def _numbered_down(spine: SeenSpine, true: Mapping[int, dict[str, float]]) -> list[NamedInstance]:
     """Vertebrae without names, numbered as SPINEPS does; all instances where none has a body."""
     labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
     instances = true or {i: {} for i in range(1, spine.count + 1) if not spine.levels}
@@ -211,7 +213,7 @@ def _numbered_down(spine: Spine, true: Mapping[int, dict[str, float]]) -> list[N
 
 
 def _pieces(
-    spine: Spine, listed: Mapping[int, dict[str, float]], named: list[NamedInstance]
+    spine: SeenSpine, listed: Mapping[int, dict[str, float]], named: list[NamedInstance]
 ) -> list[NamedInstance]:
     """Bodies that are no vertebrae, with spare numbers."""
     taken = {n.label for n in named}

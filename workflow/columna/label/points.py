@@ -7,10 +7,10 @@ import numpy as np
 
 import columna
 from columna.anatomy import CANAL, DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.images.volume import PIR, Volume, bounding_box
 from columna.label.components import INFERIOR, centres_of
 from columna.label.derived import level_above
 from columna.label.result import LabelResult
-from columna.volume import PIR, Volume, bounding_box
 
 BODY_CENTRE = 50
 """TPTBox's number of the centre of the vertebral body."""
@@ -19,7 +19,7 @@ SLAB_MM = 2.0
 REACH_MM = 60.0
 """Canal farther from the body than this belongs to another bend of the spine."""
 
-Point = tuple[int, int, np.ndarray]
+LabelledPoint = tuple[int, int, np.ndarray]
 """Level, subregion, voxel."""
 
 
@@ -61,7 +61,7 @@ def _header(grid: Volume) -> dict[str, Any]:
     }
 
 
-def _points(result: LabelResult) -> Iterator[Point]:
+def _points(result: LabelResult) -> Iterator[LabelledPoint]:
     """All points in voxels of the input grid."""
     upright = result.instance.reoriented(PIR)
     box = bounding_box(upright.array)
@@ -79,7 +79,9 @@ def _points(result: LabelResult) -> Iterator[Point]:
         yield level, subregion, to_grid[:3, :3] @ voxel + to_grid[:3, 3]
 
 
-def _structures(semantic: np.ndarray, instance: np.ndarray, levels: list[int]) -> Iterator[Point]:
+def _structures(
+    semantic: np.ndarray, instance: np.ndarray, levels: list[int]
+) -> Iterator[LabelledPoint]:
     """Centres of bodies, discs and endplates, in voxels of `instance`."""
     count = int(instance.max())
     whole = _centres(instance, count)
@@ -108,7 +110,7 @@ def _centres(labels: np.ndarray, count: int) -> dict[int, np.ndarray]:
     return {int(label): centres[label] for label in np.flatnonzero(voxels)}
 
 
-def _canal(semantic: np.ndarray, instance: Volume, levels: list[int]) -> Iterator[Point]:
+def _canal(semantic: np.ndarray, instance: Volume, levels: list[int]) -> Iterator[LabelledPoint]:
     """Centres of canal and cord in a slab across the spine at mid-body."""
     spacing = instance.spacing_mm
     voxels = np.argwhere(np.isin(semantic, CANAL))

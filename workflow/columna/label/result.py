@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from columna.volume import Volume
+from columna.images.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)

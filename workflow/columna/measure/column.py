@@ -1,21 +1,20 @@
 """Rows of the tables about what joins the vertebrae: discs, canal and cord, the whole spine."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from columna.measure.canal import Canal
+from columna.measure.anatomy.canal import Canal
+from columna.measure.anatomy.cord_end import cord_end
+from columna.measure.anatomy.fov import FieldOfView
+from columna.measure.anatomy.geometry import Geometry
+from columna.measure.anatomy.sites import canal_sites
+from columna.measure.anatomy.spaces import scan_spaces
+from columna.measure.anatomy.tissue import Tissue
 from columna.measure.context import MeasureContext
-from columna.measure.cord_canal import canal_sites, cord_canal_rows
-from columna.measure.cord_end import cord_end
-from columna.measure.discs import disc_rows
-from columna.measure.fov import FieldOfView
-from columna.measure.geometry import Geometry
-from columna.measure.regions import Region
-from columna.measure.spaces import scan_spaces
-from columna.measure.spine import spine_row
-from columna.measure.tissue import Tissue
-
-Row = dict[str, Any]
+from columna.measure.rows.cord_canal import cord_canal_rows
+from columna.measure.rows.discs import disc_rows
+from columna.measure.rows.spine import spine_row
+from columna.measure.tools.regions import Region
+from columna.tables.schema import Row
 
 
 def column_rows(

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM
-from columna.volume import Volume
+from columna.images.volume import Volume
 
 MEASURE_VERSION = "1.2.0"
 """Raised whenever the definition of a measure changes: tables of two versions do not mix."""

@@ -8,20 +8,20 @@ import numpy as np
 
 from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
+from columna.images.volume import Volume, smallest_unsigned
 from columna.label.evidence import MIN_SACRUM_MM3
+from columna.measure.anatomy.fov import FieldOfView
+from columna.measure.anatomy.geometry import scan_geometry
+from columna.measure.anatomy.parts import vertebra_parts
+from columna.measure.anatomy.tissue import Tissue
 from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
-from columna.measure.endplates import endplate_rows
-from columna.measure.fov import FieldOfView
-from columna.measure.geometry import scan_geometry
-from columna.measure.parts import vertebra_parts
-from columna.measure.posterior import posterior_rows
-from columna.measure.regions import LabelledRuns, Region
-from columna.measure.scans import measured_scan_row
-from columna.measure.structures import structure_rows
-from columna.measure.tissue import Tissue
-from columna.measure.vertebrae import vertebra_rows
-from columna.volume import Volume, smallest_unsigned
+from columna.measure.rows.endplates import endplate_rows
+from columna.measure.rows.posterior import posterior_rows
+from columna.measure.rows.scans import measured_scan_row
+from columna.measure.rows.structures import structure_rows
+from columna.measure.rows.vertebrae import vertebra_rows
+from columna.measure.tools.regions import LabelledRuns, Region
 
 
 def measure_scan(
@@ -39,7 +39,7 @@ def measure_scan(
     Returns
     -------
     dict
-        Table -> complete rows (`columna.tables.rows.finish_row`). They do not depend on how the
+        Table -> complete rows (`columna.tables.finish.finish_row`). They do not depend on how the
         grid is stored (orientation, memory layout).
 
     Raises

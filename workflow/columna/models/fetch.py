@@ -18,12 +18,7 @@ from columna.errors import ModelError
 from columna.files import write_json
 from columna.models.content import shown, shown_error
 from columna.models.folder import RECEIPT_NAME, ModelFolder
-from columna.models.registry import (
-    MODELS_VARIABLE,
-    KnownModel,
-    cache_directory,
-    known_model,
-)
+from columna.models.registry import MODELS_VARIABLE, KnownModel, cache_directory, known_model
 
 _CHUNK_BYTES = 1 << 20
 _TIMEOUT_S = 60
@@ -34,13 +29,15 @@ _MAX_RATIO, _SMALL_BYTES = 10, 1 << 20
 model."""
 _MAX_MEMBERS = 10_000
 
-Progress = Callable[[int, int | None], None]
+OnProgress = Callable[[int, int | None], None]
 """Called with the bytes that have come and the bytes in all (None if the server does not say)."""
 
 _log = logging.getLogger(__name__)
 
 
-def fetch_model(name: str, directory: Path | None = None, progress: Progress | None = None) -> Path:
+def fetch_model(
+    name: str, directory: Path | None = None, progress: OnProgress | None = None
+) -> Path:
     """Download a model of ``models.tsv`` unless it is here.
 
     Parameters
@@ -77,7 +74,7 @@ def fetch_model(name: str, directory: Path | None = None, progress: Progress | N
         raise ModelError(f"{directory}: cannot be written to ({shown_error(error)})") from error
 
 
-def _fetch(model: KnownModel, target: Path, staging: Path, progress: Progress | None) -> Path:
+def _fetch(model: KnownModel, target: Path, staging: Path, progress: OnProgress | None) -> Path:
     """Download and unpack below `staging`; only what is complete and checked goes to `target`."""
     archive, unpacked = staging / "archive.zip", staging / "unpacked"
     sha256 = _download(model, archive, target, progress)
@@ -141,7 +138,7 @@ def _check_size(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _download(model: KnownModel, archive: Path, target: Path, progress: Progress | None) -> str:
+def _download(model: KnownModel, archive: Path, target: Path, progress: OnProgress | None) -> str:
     """Download to `archive` and return the SHA-256 of what came."""
     if not model.url.startswith(("https://", "http://")):
         raise ModelError(f"{model.url}: only http and https are fetched")
@@ -169,7 +166,7 @@ def _check_source(model: KnownModel, came_from: str) -> None:
 
 
 def _receive(
-    answer: BinaryIO, archive: Path, total: int | None, progress: Progress | None
+    answer: BinaryIO, archive: Path, total: int | None, progress: OnProgress | None
 ) -> tuple[int, str]:
     """Write what comes to `archive`; its size and SHA-256."""
     sha256, come = hashlib.sha256(), 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-Triple = tuple[float, float, float]
+from columna.images.triple import Triple
 
 
 @dataclass(frozen=True)

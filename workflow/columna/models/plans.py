@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from columna.errors import ModelError
+from columna.images.triple import Triple
 from columna.models.content import listed, read_keys, shown, validated
-from columna.models.grid import Triple
 
 MAX_CLASSES = 256
 MAX_PATCH_VOXELS = 1 << 24

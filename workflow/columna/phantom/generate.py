@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from columna.phantom.body import paint_body
-from columna.phantom.bones import Canvas, paint_bones
-from columna.phantom.canal import CentreLine, centre_line, paint_canal
-from columna.phantom.grid import Grid, make_grid
-from columna.phantom.lesions import paint_lesions
+from columna.images.volume import Volume
+from columna.phantom.around.profile import profile_of
+from columna.phantom.around.skeleton import paint_skeleton
+from columna.phantom.around.surroundings import paint_surroundings
+from columna.phantom.around.whole_body import paint_body
 from columna.phantom.paint import Contrast, render, t2w_means
-from columna.phantom.profile import profile_of
 from columna.phantom.settings import PhantomSettings
-from columna.phantom.skeleton import paint_skeleton
-from columna.phantom.spine import L1, Spine, build_spine
-from columna.phantom.surroundings import paint_surroundings
+from columna.phantom.spine.bones import PhantomCanvas, paint_bones
+from columna.phantom.spine.course import L1, PhantomSpine, build_spine
+from columna.phantom.spine.lesions import paint_lesions
+from columna.phantom.spine.truth import describe
+from columna.phantom.spine.tubes import CentreLine, centre_line, paint_canal
 from columna.phantom.tissues import EMPTY
-from columna.phantom.truth import describe
-from columna.volume import Volume
+from columna.phantom.voxels import VoxelGrid, make_grid
 
 _CSF = 900.0
 _DEPTH_MM = {"whole": 240.0, "lumbar": 200.0, "thoracic": 200.0, "cervicothoracic": 190.0}
@@ -39,7 +39,7 @@ class Phantom:
         uint8: vertebrae by level (C2 = 2 ... L5 = 24, L6 = 25, T13 = 28), sacrum 26, discs
         100 + X, both plates of the disc space below X 200 + X.
     truth
-        Settings, and positions and sizes of every level (`columna.phantom.truth`).
+        Settings, and positions and sizes of every level (`columna.phantom.spine.truth`).
     """
 
     image: Volume
@@ -52,8 +52,8 @@ class Phantom:
 class Scene:
     """The masks of a phantom and its tissues, before an image is painted."""
 
-    grid: Grid
-    spine: Spine
+    grid: VoxelGrid
+    spine: PhantomSpine
     semantic: np.ndarray
     instance: np.ndarray
     tissues: np.ndarray
@@ -82,7 +82,7 @@ def make_scene(settings: PhantomSettings) -> Scene:
     spine = build_spine(settings)
     line = centre_line(spine, settings.stenosis)
     grid = _field_of_view(settings, spine, line)
-    canvas = Canvas(
+    canvas = PhantomCanvas(
         grid,
         np.zeros(grid.shape, np.uint8),
         np.zeros(grid.shape, np.uint8),
@@ -100,7 +100,7 @@ def make_scene(settings: PhantomSettings) -> Scene:
     return Scene(grid, spine, canvas.semantic, canvas.instance, canvas.scene)
 
 
-def _field_of_view(settings: PhantomSettings, spine: Spine, line: CentreLine) -> Grid:
+def _field_of_view(settings: PhantomSettings, spine: PhantomSpine, line: CentreLine) -> VoxelGrid:
     """A grid around the region of `settings`; it ends in the middle of vertebrae."""
     top, bottom = _limits(settings, spine)
     inside = (line.points[:, 2] > bottom) & (line.points[:, 2] < top)
@@ -111,7 +111,7 @@ def _field_of_view(settings: PhantomSettings, spine: Spine, line: CentreLine) ->
     return make_grid(settings, centre + np.array([right, -posterior, -inferior]), np.asarray(fov))
 
 
-def _limits(settings: PhantomSettings, spine: Spine) -> tuple[float, float]:
+def _limits(settings: PhantomSettings, spine: PhantomSpine) -> tuple[float, float]:
     """Upper and lower end of the region, superior mm."""
     heights = [float(v.frame[2, 3]) for v in spine.vertebrae]
     first_lumbar = [v.label for v in spine.vertebrae].index(L1)

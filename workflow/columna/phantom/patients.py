@@ -3,7 +3,7 @@
 import numpy as np
 
 from columna.phantom.settings import PhantomSettings, random_settings
-from columna.phantom.spine import level_labels
+from columna.phantom.spine.course import level_labels
 
 PATHOLOGY: dict[str, tuple[tuple[float, ...], tuple[float, float]]] = {
     "crushed": ((0.0, 0.04, 0.15), (0.1, 0.65)),

@@ -6,16 +6,16 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from columna.config import Settings
+from columna.images.triple import Triple
 
-Region = Literal["whole", "lumbar", "thoracic", "cervicothoracic"]
-Triple = tuple[float, float, float]
+SpineRegion = Literal["whole", "lumbar", "thoracic", "cervicothoracic"]
 
 
 class PhantomSettings(Settings):
     """One synthetic spine and the scan that shows it. Lengths in mm, angles in degrees."""
 
     seed: int = Field(0, ge=0, description="All random draws follow from it.")
-    region: Region = Field("whole", description="Part of the spine inside the field of view.")
+    region: SpineRegion = Field("whole", description="Part of the spine inside the field of view.")
     spacing_mm: Triple = Field(
         (0.857, 0.857, 3.3), description="Voxel size towards posterior, inferior and right."
     )

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from columna.files import write_json
+from columna.images.volume import save_volume
 from columna.phantom.generate import Phantom
-from columna.volume import save_volume
 
 
 def write_phantom(phantom: Phantom, folder: Path, name: str) -> Path:

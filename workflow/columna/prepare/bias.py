@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.intensity import signal_box
+from columna.images.intensity import signal_box
+from columna.images.volume import Box
 from columna.prepare.bspline import along_axes, basis
 from columna.prepare.n4 import DEFAULT, N4Settings, fit_log_field
-from columna.volume import Box
 
 MASK_MINIMUM = 60
 """N4 looks at the box of planes with voxels of at least this (normalised) intensity."""

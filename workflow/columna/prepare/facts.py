@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from columna.intensity import imaged_box
-from columna.prepare import geometry
+from columna.images.intensity import imaged_box
+from columna.images.volume import Volume
+from columna.prepare import slices
 from columna.prepare.header import Header
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.stations import station_facts
 from columna.prepare.transforms import transform_facts
-from columna.volume import Volume
 
 AXIS_NAMES = ("lr", "ap", "si")
 
@@ -36,11 +36,11 @@ def geometry_facts(volume: Volume) -> dict[str, int | float]:
     """Size, spacing and extent along the anatomical axes, obliquity and shear."""
     affine = volume.affine
     facts: dict[str, int | float] = {
-        "obliquity_deg": round(geometry.obliquity_deg(affine), 4),
-        "shear_deg": round(geometry.shear_deg(affine), 4),
+        "obliquity_deg": round(slices.obliquity_deg(affine), 4),
+        "shear_deg": round(slices.shear_deg(affine), 4),
     }
-    sizes_mm = geometry.spacing_mm(affine)
-    for name, axis in zip(AXIS_NAMES, geometry.anatomical_axes(affine), strict=True):
+    sizes_mm = slices.spacing_mm(affine)
+    for name, axis in zip(AXIS_NAMES, slices.anatomical_axes(affine), strict=True):
         spacing = round(float(sizes_mm[axis]), 6)
         facts[f"dim_{name}_n"] = volume.shape[axis]
         facts[f"spacing_{name}_mm"] = spacing

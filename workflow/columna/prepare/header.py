@@ -7,7 +7,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from columna.errors import ScanRefused
-from columna.prepare import geometry
+from columna.prepare import slices
 
 HEADER_BYTES = 540
 """Enough for either version: NIfTI-1 takes 348 bytes, NIfTI-2 540."""
@@ -67,7 +67,7 @@ class Header:
     @property
     def spacing_mm(self) -> np.ndarray:
         """Voxel size along each array axis by the affine, shape (3,); see `geometry.spacing_mm`."""
-        return geometry.spacing_mm(self.affine)
+        return slices.spacing_mm(self.affine)
 
     @property
     def end(self) -> int:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from columna.intensity import signal_range
+from columna.images.intensity import signal_range
 
 MAXIMUM = 1500.0
 """Larger maxima are scaled down to this."""
@@ -27,7 +27,7 @@ def normalise(array: np.ndarray) -> np.ndarray:
     -------
     ndarray
         float32, 0 to at most 1500, in the memory order of `array`; zeros if `array` is constant.
-        Values beyond the limits (`columna.intensity`) are set to them, fill values to 0.
+        Values beyond the limits (`columna.images.intensity`) are set to them, fill values to 0.
     """
     limits = signal_range(array)
     work = np.longdouble if _overflows(array.min(), array.max()) else np.float64

@@ -6,7 +6,7 @@ had a sign), values that a tool has put around the scan, and single voxels far f
 
 import numpy as np
 
-from columna.intensity import signal_range
+from columna.images.intensity import signal_range
 
 OVERFLOWED = 2**14
 """Numbers of both signs beyond this occur in images that overflowed."""

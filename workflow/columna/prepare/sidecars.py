@@ -17,13 +17,13 @@ from columna.errors import UnavailableError
 from columna.files import NotRegularError, read_json, sha256_file
 from columna.prepare.modality import stem
 
-Names = Collection[str]
+FileNames = Collection[str]
 MOST_ENTITIES = 10
 """Names with more entities are not BIDS; they would have more than a thousand candidates."""
 _FOLDERS = re.compile(r"sub-[A-Za-z0-9+]+(/ses-[A-Za-z0-9+]+)?/[a-z]+")
 
 
-def sidecar_paths(path: Path, names_in: Callable[[str], Names] | None = None) -> list[Path]:
+def sidecar_paths(path: Path, names_in: Callable[[str], FileNames] | None = None) -> list[Path]:
     """Sidecars of a scan that exist, those that are overruled first.
 
     They are found by the names that they may have, so that large folders need not be listed. Of
@@ -67,7 +67,7 @@ def sidecar_sha256(path: Path) -> list[str | None]:
     return [_sha256(file) for file in sidecar_paths(path)]
 
 
-def read_sidecar(path: Path, names_in: Callable[[str], Names] | None = None) -> dict[str, Any]:
+def read_sidecar(path: Path, names_in: Callable[[str], FileNames] | None = None) -> dict[str, Any]:
     """Merge the sidecars of a scan; empty where there is none that can be used.
 
     Parameters: as `sidecar_paths`.
@@ -78,13 +78,22 @@ def read_sidecar(path: Path, names_in: Callable[[str], Names] | None = None) -> 
     return merged
 
 
+def unusable_sidecars(path: Path) -> list[Path]:
+    """Sidecars of a scan that say nothing: damaged ones, and pointers of git-annex and Git LFS."""
+    return [file for file in sidecar_paths(path) if _json_object(file) is None]
+
+
 def read_json_object(file: Path) -> dict[str, Any]:
     """Content of a JSON file; empty where it cannot be read or is no object."""
+    return _json_object(file) or {}
+
+
+def _json_object(file: Path) -> dict[str, Any] | None:
     try:
         content = read_json(file)
     except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _sha256(file: Path) -> str | None:
@@ -96,7 +105,7 @@ def _sha256(file: Path) -> str | None:
         raise UnavailableError.of_input(file, error) from error
 
 
-def json_names(folder: str) -> Names:
+def json_names(folder: str) -> FileNames:
     """Names of the JSON files in a folder; none where it cannot be listed."""
     try:
         with os.scandir(folder) as entries:

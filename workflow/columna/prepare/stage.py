@@ -5,11 +5,11 @@ from typing import Protocol
 import numpy as np
 
 from columna.config import PrepareSettings
-from columna.intensity import signal_box
+from columna.images.intensity import signal_box
+from columna.images.volume import Volume, resample_image
 from columna.prepare.bias import correct_bias
 from columna.prepare.normalise import normalise
 from columna.prepare.read import Scan
-from columna.volume import Volume, resample_image
 
 PADDING = 4
 """Voxels added on every side before resampling (spineps-behaviour 1.6)."""
@@ -20,7 +20,7 @@ sagittal scans are stored.
 """
 
 
-class Grid(Protocol):
+class TargetGrid(Protocol):
     """The part of `columna.models.grid.ModelGrid` that preparing needs."""
 
     orientation: tuple[str, str, str]
@@ -29,7 +29,7 @@ class Grid(Protocol):
         """Spacing that the model asks for, given the spacing along `orientation`."""
 
 
-def prepare_scan(scan: Scan, grid: Grid, settings: PrepareSettings) -> Volume:
+def prepare_scan(scan: Scan, grid: TargetGrid, settings: PrepareSettings) -> Volume:
     """Normalise, correct the bias field, pad, reorient and resample (spineps-behaviour 1.6, 1.7).
 
     The image is interpolated once, straight to the spacing of the network.

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from columna.intensity import signal_range
-from columna.prepare.geometry import anatomical_axes
-from columna.volume import Volume
+from columna.images.intensity import signal_range
+from columna.images.volume import Volume
+from columna.prepare.slices import anatomical_axes
 
 COMPOSED = "COMP"
 """How an entry of ``ImageType`` begins that says so (COMPOSED, COMP_SP, COMP_AD)."""

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from columna.errors import ModelError, ScanRefused
+from columna.images.volume import Box, Volume, bounding_box
 from columna.models.semantic_network import SemanticModel
-from columna.volume import Box, Volume, bounding_box
 
 _EMPTY_RATIO = 0.5 / 1500
 """Voxels below this part of the maximum are empty: half a unit of the prepared range.

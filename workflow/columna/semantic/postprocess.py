@@ -12,8 +12,8 @@ from scipy.ndimage import find_objects
 
 from columna.anatomy import POSTERIOR_ELEMENTS, Semantic
 from columna.errors import ScanRefused
+from columna.images.volume import Volume, bounding_box
 from columna.semantic.islands import delete_islands
-from columna.volume import Volume, bounding_box
 
 SMALL_MM3 = 27.84375
 """Components below this are deleted: 30 reference voxels of 0.75 x 0.75 x 1.65 mm."""

@@ -3,23 +3,23 @@
 from pathlib import Path
 from typing import Any
 
-from columna.cohort.manifest import ScanEntry
-from columna.derivatives import Derivatives
+from columna.assess import Finding, QualityContext, assess_scan, quality_rows
+from columna.assess.rules import rules_sha256
+from columna.images.volume import load_volume
 from columna.prepare import read_scan
-from columna.quality import Finding, QualityContext, assess_scan, quality_rows
-from columna.quality.rules import rules_sha256
+from columna.results.derivatives import Derivatives
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Saved, Stage
-from columna.store import Record
 from columna.tables.quality import QUALITY
 from columna.tables.shards import write_shard
-from columna.volume import load_volume
 
 
 class AssessStage(Stage):
     """Answer the rules that one scan alone can answer; those of the cohort wait for collect."""
 
     name = "assess"
-    version = 3
+    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """The rules; everything else is what the measures depend on."""

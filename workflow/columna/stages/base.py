@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from columna.cohort.manifest import ScanEntry
 from columna.config import Config
 from columna.errors import UnavailableError
 from columna.files import sha256_json
-from columna.layout import Layout
-from columna.stages.source import check_unchanged
-from columna.store import Record, Store
-from columna.volume import Volume
+from columna.images.volume import Volume
+from columna.results.input_digest import check_unchanged
+from columna.results.layout import Layout
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record, Store
 
 
 @dataclass(frozen=True)

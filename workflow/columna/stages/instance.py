@@ -4,13 +4,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from columna.cohort.manifest import ScanEntry
+from columna.images.volume import Volume
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
+from columna.results.manifest import ScanEntry
 from columna.stages.base import Saved, Stage
 from columna.stages.model import known_model, model_identity
 from columna.stages.semantic import SEMANTIC
-from columna.volume import Volume
 
 INSTANCE = "instance"
 

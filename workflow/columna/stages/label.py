@@ -5,20 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from columna.cohort.manifest import MASKS, ScanEntry
-from columna.derivatives import Derivatives, mask_sidecar, write_dataset_files
 from columna.errors import ScanRefused
-from columna.files import write_json
+from columna.files import remove_empty, write_json, write_text
+from columna.images.volume import Volume, save_volume
 from columna.label import LabelResult, label_masks, take_masks
 from columna.label.given_anchor import Anchor
+from columna.label.lookup import vertebrae_table
 from columna.label.points import poi_json
-from columna.layout import stages_before
 from columna.prepare import read_mask
+from columna.results.derivatives import Derivatives, mask_sidecar
+from columna.results.input_digest import check_unchanged, source_sha256
+from columna.results.layout import stages_before
+from columna.results.manifest import MASKS, ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Saved, Stage
+from columna.stages.derived_dataset import write_dataset_files
 from columna.stages.instance import INSTANCE
 from columna.stages.semantic import SEMANTIC
-from columna.stages.source import check_unchanged, source_sha256
-from columna.volume import Volume, save_volume
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,21 @@ class LabelStage(Stage):
         return take(*masks, self.config.label, anchor=item.anchor)
 
     def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
-        """Write masks, their sidecar and points below the derivatives folder."""
+        """Write masks, their sidecar, label table and points below the derivatives folder."""
         names = Derivatives(self.layout.derivatives, scan.scan_id)
         save_volume(result.semantic, names.semantic)
         save_volume(result.instance, names.instance)
-        sidecar = mask_sidecar(scan.path.name, names.semantic.name, self._history(scan))
-        write_json(names.sidecar, sidecar)
+        write_json(names.sidecar, mask_sidecar(scan.path.name, names, self._history(scan)))
+        write_text(names.labels, vertebrae_table(result))
         write_json(names.points, poi_json(result))
-        write_dataset_files(self.layout.derivatives)
+        for former in names.former_files:
+            former.unlink(missing_ok=True)
+            remove_empty(former.parent)
         return Saved(names.files, {"levels": result.levels, "naming": result.naming})
+
+    def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
+        """Write what describes the derivatives folder as a whole."""
+        write_dataset_files(self.layout.derivatives, self.layout.index)
 
     def _history(self, scan: ScanEntry) -> dict[str, dict[str, Any]]:
         """What every stage of this scan depended on: input digest, settings, models."""

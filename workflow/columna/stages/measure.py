@@ -4,30 +4,30 @@ from pathlib import Path
 from typing import Any
 
 from columna import __version__
-from columna.cohort.manifest import ScanEntry
 from columna.config import config_sha256
-from columna.derivatives import Derivatives
-from columna.layout import stages_before
+from columna.images.volume import load_volume
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.prepare import read_scan
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.sidecars import read_sidecar
 from columna.provenance import container_digest, git_commit
+from columna.results.derivatives import Derivatives
+from columna.results.layout import stages_before
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Saved, Stage
-from columna.store import Record
 from columna.tables.catalogue import MEASURED
 from columna.tables.schema import SCHEMA_VERSION
 from columna.tables.shards import write_shard
-from columna.volume import load_volume
 
-Rows = dict[str, list[dict[str, Any]]]
+TableRows = dict[str, list[dict[str, Any]]]
 
 
 class MeasureStage(Stage):
     """Count, locate and describe; the rows wait in the record until the batch is complete."""
 
     name = "measure"
-    version = 3
+    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Who was scanned (it is in every row), settings, and the definitions of the measures."""
@@ -63,17 +63,17 @@ class MeasureStage(Stage):
             provenance=self._provenance(scan, records),
         )
 
-    def compute(self, item: MeasureContext) -> Rows:
+    def compute(self, item: MeasureContext) -> TableRows:
         """Rows of every table."""
         return measure_scan(item, self.config.measure)
 
-    def save(self, scan: ScanEntry, result: Rows) -> Saved:
+    def save(self, scan: ScanEntry, result: TableRows) -> Saved:
         """Keep the rows in the record."""
         return Saved(values={"rows": result})
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
         """Write the batch's rows of every table; a scan that is not done has a row in `scans`."""
-        rows: Rows = {name: [] for name in MEASURED}
+        rows: TableRows = {name: [] for name in MEASURED}
         for scan, record in zip(scans, records, strict=True):
             for name, found in self._rows(scan, record).items():
                 rows[name].extend(found)
@@ -89,7 +89,7 @@ class MeasureStage(Stage):
         """By semantic label; given masks come without."""
         return {int(k): v for k, v in semantic.values["confidence"].items()} if semantic else {}
 
-    def _rows(self, scan: ScanEntry, record: Record) -> Rows:
+    def _rows(self, scan: ScanEntry, record: Record) -> TableRows:
         if record.status == "done":
             return record.values["rows"]
         prepared = self.store.read(scan.scan_id, "prepare")

@@ -4,16 +4,16 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from columna.cohort.manifest import ScanEntry
+from columna.images.volume import Volume
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.prepare import Scan, prepare_scan, read_scan
 from columna.prepare.sidecars import sidecar_sha256
+from columna.results.input_digest import check_unchanged, source_sha256
+from columna.results.manifest import ScanEntry
 from columna.stages.base import Saved, Stage
 from columna.stages.model import known_model
 from columna.stages.prepared import PREPARED, write_prepared
-from columna.stages.source import check_unchanged, source_sha256
-from columna.volume import Volume
 
 if TYPE_CHECKING:
     from columna.models.grid import ModelGrid
@@ -23,7 +23,7 @@ class PrepareStage(Stage):
     """Check, correct, normalise, reorient and resample; with masks at hand, check only."""
 
     name = "prepare"
-    version = 6
+    version = 7
 
     @cached_property
     def grid(self) -> "ModelGrid":

@@ -8,15 +8,15 @@ after other weights were chosen, it is made again exactly as the record of `prep
 import logging
 from pathlib import Path
 
-from columna.cohort.manifest import ScanEntry
 from columna.config import PrepareSettings
 from columna.errors import UnavailableError
 from columna.files import sha256_file
+from columna.images.volume import Volume, load_image, save_image
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_scan
-from columna.stages.source import digest_of
-from columna.store import Record
-from columna.volume import Volume, load_image, save_image
+from columna.results.input_digest import digest_of
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 
 PREPARED = "prepared.nii.gz"
 

@@ -4,14 +4,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from columna.cohort.manifest import ScanEntry
+from columna.images.volume import Volume
 from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
+from columna.results.manifest import ScanEntry
+from columna.results.store import Record
 from columna.stages.base import Saved, Stage
 from columna.stages.model import known_model, model_identity
 from columna.stages.prepared import PREPARED, read_prepared
-from columna.store import Record
-from columna.volume import Volume
 
 if TYPE_CHECKING:
     from columna.semantic import SemanticResult

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from columna.layout import STAGES
 from columna.prepare.modality import MODALITIES
+from columna.results.layout import STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import since, with_status
 from columna.tables.quality import QC_VERDICTS
@@ -189,6 +189,14 @@ def _grid_columns() -> tuple[Column, ...]:
                 "outlier_voxels_n",
                 "int32",
                 "Voxels so far from all others that they were set to the limits of the signal.",
+                status="input_status",
+                null_rule="the input was not accepted",
+            ),
+            Column(
+                "unusable_sidecars_n",
+                "int32",
+                "Sidecars that hold no JSON object, such as pointers of git-annex or Git LFS: what "
+                "they should say is not known.",
                 status="input_status",
                 null_rule="the input was not accepted",
             ),

@@ -18,6 +18,8 @@ SCHEMA_VERSION = "1.3.0"
 
 ColumnType = Literal["string", "category", "bool", "int32", "float64"]
 Range = tuple[float | None, float | None]
+Row = dict[str, Any]
+"""One row of a table while it is made, by column name."""
 REGIONS = ("cervical", "thoracic", "lumbar")
 
 DECIMALS = {"mm": 3, "mm2": 2, "mm3": 1, "deg": 2, "1": 4, "%": 2, "a.u.": 3, "s": 6, "T": 4}
@@ -66,6 +68,8 @@ class Column:
         The geometric definition (G1 to G15) that the value follows.
     sign
         What positive values mean.
+    digits
+        Decimals that are kept of a float whose unit is in no suffix; none: those of the unit.
     at_collect
         Whether the value is known only when the rows of all scans are there: shards lack it.
     """
@@ -86,6 +90,7 @@ class Column:
     source: str = "columna"
     since_version: str = "1.0.0"
     is_default: bool = True
+    digits: int | None = None
     at_collect: bool = False
 
     def __post_init__(self) -> None:
@@ -104,7 +109,7 @@ class Column:
     @property
     def decimals(self) -> int:
         """Decimals that are kept of a float."""
-        return DECIMALS[self.unit or "1"]
+        return DECIMALS[self.unit or "1"] if self.digits is None else self.digits
 
     @property
     def arrow_type(self) -> pa.DataType:

@@ -10,12 +10,12 @@ import torch
 
 from columna.logs import configure_logging
 from columna.models.device import choose_device
-from columna.train.export import EXPORTS
-from columna.train.loop import TrainSettings, train
-from columna.train.run import choose_training_format, make_task
-from columna.train.settings import PHASES, TrainConfig
+from columna.train.networks.loop import TrainSettings, train
+from columna.train.networks.model_folders import EXPORTS
+from columna.train.recipe import PHASES, TrainConfig
+from columna.train.samples.stream import Stream
 from columna.train.sources import fresh, pooled, synthetic
-from columna.train.stream import Stream
+from columna.train.train_one import choose_training_format, make_task
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--max-steps", type=int)
-    parser.add_argument("--pool", type=Path, help="label maps (columna.train.pool)")
+    parser.add_argument("--pool", type=Path, help="label maps (columna.train.samples.pool)")
     parser.add_argument("--exclude", nargs="*", default=(), help="real maps that are not used")
     parser.add_argument("--mixed", type=int, default=4, help="draws that are shuffled together")
     return parser

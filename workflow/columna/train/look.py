@@ -13,8 +13,8 @@ import torch
 from columna.logs import configure_logging
 from columna.models.checkpoint import load_checkpoint
 from columna.train.looks import Looks
-from columna.train.run import make_task
-from columna.train.settings import PHASES, LooksSettings, TrainConfig
+from columna.train.recipe import PHASES, LooksSettings, TrainConfig
+from columna.train.train_one import make_task
 
 
 def main(arguments: list[str] | None = None) -> None:

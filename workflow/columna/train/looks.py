@@ -11,28 +11,28 @@ from torch import nn
 from columna.anatomy import DISC_OFFSET, SACRUM
 from columna.config import InstanceSettings, PrepareSettings
 from columna.errors import ScanRefused
-from columna.instance.segment import segment_instances
+from columna.evaluate.found_once import count_vertebrae, match_vertebrae, structure_dice
+from columna.evaluate.in_memory import semantic_raw
+from columna.evaluate.pictures import save_picture
+from columna.images.volume import Volume, resample_mask_like
+from columna.instance.phase_2 import segment_instances
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.prepare import read_mask, read_scan
-from columna.train.dataset import MASKS, Row, sheet_rows
-from columna.train.export import EXPORTS
-from columna.train.loop import Point
-from columna.train.measures import count_vertebrae, match_vertebrae, structure_dice
-from columna.train.pictures import save_picture
-from columna.train.pipeline import semantic_raw
-from columna.train.settings import TrainConfig
-from columna.volume import Volume, resample_mask_like
+from columna.train.networks.loop import CurvePoint
+from columna.train.networks.model_folders import EXPORTS
+from columna.train.recipe import TrainConfig
+from columna.train.samples.dataset import MASKS, SheetRow, sheet_rows
 
-SHOWN = ("bodies", "discs", "canal and cord", "posterior elements")
+SHOWN = ("vertebral_body", "disc", "canal_with_cord", "posterior_elements")
 """Structures whose Dice is drawn; all of them would be too many curves."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Scan:
+class LookedScan:
     """A scan to look at: along P, I, R, with the masks that the sheet names."""
 
     scan_id: str
@@ -60,11 +60,11 @@ class Looks:
         rows = sheet_rows(config.looks.sheet)
         self._scans = [scan for row in rows if (scan := _read(row, config.prepare))]
 
-    def take(self, step: int, network: nn.Module) -> list[Point]:
+    def take(self, step: int, network: nn.Module) -> list[CurvePoint]:
         """Segment every scan, write its picture, and give its Dice or its count of vertebrae."""
         EXPORTS[self._phase](network, self._folder / "model")
         look = {"semantic": self._semantic_masks, "instance": self._instance_masks}[self._phase]
-        points: list[Point] = []
+        points: list[CurvePoint] = []
         for scan, found in look():
             values = _values(scan, found)
             text = "  ".join(f"{name} {value:.2f}" for name, value in values.items())
@@ -79,7 +79,7 @@ class Looks:
             ]
         return points
 
-    def _semantic_masks(self) -> Sequence[tuple[Scan, dict[str, Volume]]]:
+    def _semantic_masks(self) -> Sequence[tuple[LookedScan, dict[str, Volume]]]:
         model = load_semantic_model(self._folder / "model", self._config.device)
         return [
             (scan, {"semantic": mask})
@@ -87,7 +87,7 @@ class Looks:
             if (mask := _attempt(lambda s: semantic_raw(s.path, model, self._config.prepare), scan))
         ]
 
-    def _instance_masks(self) -> Sequence[tuple[Scan, dict[str, Volume]]]:
+    def _instance_masks(self) -> Sequence[tuple[LookedScan, dict[str, Volume]]]:
         model = load_instance_model(self._folder / "model", self._config.device)
         answers = []
         for scan in self._scans:
@@ -99,7 +99,7 @@ class Looks:
                 answers.append((scan, {"semantic": given, "instance": found}))
         return answers
 
-    def _given_semantic(self, scan: Scan) -> Volume | None:
+    def _given_semantic(self, scan: LookedScan) -> Volume | None:
         """The mask of the sheet, or that of a finished phase 1, found once."""
         if "semantic" in scan.masks:
             return scan.masks["semantic"]
@@ -113,7 +113,7 @@ class Looks:
         return self._semantic[scan.scan_id]
 
 
-def _read(row: Row, settings: PrepareSettings) -> Scan | None:
+def _read(row: SheetRow, settings: PrepareSettings) -> LookedScan | None:
     """Read a scan and its masks; None, and a line in the log, where that is impossible."""
     if row.status != "ok":
         _log.warning("no looks at %s: %s", row.scan_id, row.reason)
@@ -128,10 +128,10 @@ def _read(row: Row, settings: PrepareSettings) -> Scan | None:
     except ScanRefused as refusal:
         _log.warning("no looks at %s: %s", row.scan_id, refusal.reason)
         return None
-    return Scan(row.scan_id, row.path, image, masks)
+    return LookedScan(row.scan_id, row.path, image, masks)
 
 
-def _attempt(segmented: Callable[[Scan], Volume], scan: Scan) -> Volume | None:
+def _attempt(segmented: Callable[[LookedScan], Volume], scan: LookedScan) -> Volume | None:
     """Segment a scan onto its own grid; None where the network finds nothing yet."""
     try:
         return resample_mask_like(segmented(scan), scan.image)
@@ -140,7 +140,7 @@ def _attempt(segmented: Callable[[Scan], Volume], scan: Scan) -> Volume | None:
         return None
 
 
-def _values(scan: Scan, found: dict[str, Volume]) -> dict[str, float]:
+def _values(scan: LookedScan, found: dict[str, Volume]) -> dict[str, float]:
     """Dice where the truth is known; else, for instances, how many there are."""
     if "instance" not in found:
         true = scan.masks.get("semantic")

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from columna.train.dataset import read_cases
-from columna.train.maps import LabelMap, phantom_map
-from columna.train.pool import Pool
-from columna.train.scans import Scans
-from columna.train.settings import TrainConfig
-from columna.train.stream import Arrays, Mixture, Source
-from columna.train.task import Task
+from columna.train.networks.task import TrainingTask
+from columna.train.recipe import TrainConfig
+from columna.train.samples.dataset import read_cases
+from columna.train.samples.maps import LabelMap, phantom_map
+from columna.train.samples.pool import Pool
+from columna.train.samples.real_scans import Scans
+from columna.train.samples.stream import Arrays, Mixture, Source
 
 SYNTHETIC = "synthetic"
 FRESH_SEEDS = (1_000_000, 2**31)
@@ -26,9 +26,9 @@ class Inputs:
     Parameters
     ----------
     dataset
-        Folder of `columna.train.dataset.convert`, where the recipe names datasets.
+        Folder of `columna.train.samples.dataset.convert`, where the recipe names datasets.
     maps
-        Folder of `columna.train.pool`; without one, every sample makes its own map.
+        Folder of `columna.train.samples.pool`; without one, every sample makes its own map.
     """
 
     dataset: Path | None = None
@@ -38,13 +38,13 @@ class Inputs:
 MapSource = Callable[[np.random.Generator], LabelMap]
 
 
-def synthetic(task: Task, maps: MapSource) -> Source:
+def synthetic(task: TrainingTask, maps: MapSource) -> Source:
     """Samples of label maps. From a pool, they follow from the seed once it is complete."""
     return _samples(lambda rng: task.cut_map(maps(rng), rng))
 
 
 def pooled(folder: Path, exclude: tuple[str, ...] = ()) -> MapSource:
-    """Label maps that were made before (`columna.train.pool`), but real ones to `exclude`."""
+    """Label maps made before (`columna.train.samples.pool`), but real ones to `exclude`."""
     return Pool(folder, exclude=exclude).draw
 
 
@@ -53,12 +53,12 @@ def fresh(rng: np.random.Generator) -> LabelMap:
     return phantom_map(int(rng.integers(*FRESH_SEEDS)))
 
 
-def training_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
+def training_source(task: TrainingTask, config: TrainConfig, inputs: Inputs) -> Source:
     """Mix synthetic and real samples as the recipe says, without the fold that is held out."""
     return _mixture(task, config, inputs, lambda fold: fold != config.fold)
 
 
-def validation_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source:
+def validation_source(task: TrainingTask, config: TrainConfig, inputs: Inputs) -> Source:
     """Mix synthetic samples and real ones of the held-out fold.
 
     Label maps are made anew: those of a pool are the ones that are trained on.
@@ -68,7 +68,7 @@ def validation_source(task: Task, config: TrainConfig, inputs: Inputs) -> Source
 
 
 def _mixture(
-    task: Task, config: TrainConfig, inputs: Inputs, wanted: Callable[[int], bool]
+    task: TrainingTask, config: TrainConfig, inputs: Inputs, wanted: Callable[[int], bool]
 ) -> Source:
     sources, shares = {}, {}
     maps = pooled(inputs.maps, config.left_out_maps) if inputs.maps else fresh
@@ -86,7 +86,7 @@ def _mixture(
     return Mixture(sources, shares) if sources else synthetic(task, maps)
 
 
-def _scans(task: Task, scans: Scans) -> Source:
+def _scans(task: TrainingTask, scans: Scans) -> Source:
     return _samples(lambda rng: task.cut_scan(scans.draw(rng), rng))
 
 

@@ -1,0 +1,1 @@
+"""How good a result is: masks and measures against references, programs against programs."""

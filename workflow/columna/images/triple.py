@@ -1,0 +1,3 @@
+"""Three numbers, one for each axis of an image."""
+
+Triple = tuple[float, float, float]

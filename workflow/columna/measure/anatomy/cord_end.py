@@ -1,0 +1,66 @@
+"""Where the cord ends (morphometrics G11): a stand-in for the conus."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from columna.measure.anatomy.sites import CanalSites
+from columna.measure.anatomy.spaces import Space
+from columna.tables.common import SAGITTAL_CODES
+
+LEAST_MM2 = 15.0
+"""Smaller sections are no cord."""
+LEAST_MM = 5.0
+"""A cord is at least so long; so much canal without cord must follow below its end."""
+
+
+@dataclass(frozen=True, eq=False)
+class CordEnd:
+    """The last plane with cord.
+
+    Parameters
+    ----------
+    vertebra
+        Whose planes it belongs to, as the table `vertebrae` names it.
+    u
+        Its place on the centre line of the canal.
+    point_mm
+        Its point there, RAS+, shape (3,).
+    """
+
+    vertebra: str
+    u: float
+    point_mm: np.ndarray
+
+
+def cord_end(spaces: Sequence[Space], sites: CanalSites) -> CordEnd | None:
+    """Find the caudal end of the last stretch of cord; None if it is not seen.
+
+    Parameters
+    ----------
+    spaces
+        Disc spaces, one per vertebra, whose planes from disc to disc are searched.
+    sites
+        Planes by vertebra and site.
+    """
+    planes = []
+    for space in spaces:
+        name = space.row["vertebra"]
+        site = sites[name, "level"]
+        if site.measures is not None:
+            area = np.nan_to_num(site.measures.cord_area_mm2)
+            is_valid = np.isin(site.measures.canal_status, SAGITTAL_CODES)
+            names, centres = [name] * len(area), site.measures.centre_mm
+            planes += zip(site.u, area, is_valid, names, centres, strict=True)
+    planes.sort(key=lambda plane: plane[0])
+    valid = [plane for plane in planes if plane[2]]
+    stretch: list = []
+    last = None
+    for plane in valid:
+        stretch = [*stretch, plane] if plane[1] >= LEAST_MM2 else []
+        if stretch and plane[0] - stretch[0][0] >= LEAST_MM:
+            last = plane
+    if last is None or valid[-1][0] - last[0] < LEAST_MM:
+        return None
+    return CordEnd(last[3], float(last[0]), last[4])

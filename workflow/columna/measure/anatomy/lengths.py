@@ -1,0 +1,96 @@
+"""Lengths along the spine's curve, sums of heights, and offsets in the scanner frame."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from columna.measure.anatomy.corners import sacral_corner
+from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
+from columna.measure.anatomy.regional import lumbar_chain, total
+from columna.measure.anatomy.visibility import weakest
+from columna.tables.common import SAGITTAL_CODES
+from columna.tables.finish import Missing
+from columna.tables.schema import Row
+
+LENGTHS: dict[str, tuple[EndName, EndName]] = {
+    "c2_s1": (("C2", "inferior"), (S1, "superior")),
+    "c7_s1": (("C7", "superior"), (S1, "superior")),
+    "t1_l5": (("T1", "superior"), ("L5", "inferior")),
+    "l1_s1": (("L1", "superior"), (S1, "superior")),
+}
+LUMBAR = ("L1", "L2", "L3", "L4", "L5")
+
+
+def curve_lengths(ends: Ends) -> Row:
+    """Arc and chord of the curve between endplates; tortuosity."""
+    row: Row = {}
+    curve = ends.geometry.curve
+    for stem, pair in LENGTHS.items():
+        found = [ends.find(*end) for end in pair]
+        status = weakest(*(end.status for end in found))
+        if status in SAGITTAL_CODES and curve.is_low_support:
+            status = "fit_failed"
+        row[f"length_{stem}_status"] = status
+        if status not in SAGITTAL_CODES:
+            continue
+        u = curve.nearest(np.array([end.line.point for end in found]))
+        points = curve.at(u)
+        row[f"length_{stem}_mm"] = float(np.diff(curve.arc_mm(u))[0])
+        row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
+    if "length_c7_s1_mm" in row:
+        row["tortuosity_ratio"] = row["length_c7_s1_mm"] / row["chord_c7_s1_mm"]
+    return row
+
+
+def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
+    """Sums of the heights of lumbar bodies and of the spaces between them."""
+    by_name = {r["vertebra"]: r for r in vertebrae}
+    lumbar = [by_name[name] for name in LUMBAR]
+    row: Row = {
+        "sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status"),
+        "sum_body_height_status": weakest(*(r["heights_status"] for r in lumbar)),
+    }
+    chain = lumbar_chain(vertebrae, discs)
+    if chain is None:
+        lack = Missing("neighbour_missing")
+        return row | {"sum_gap_l1_s1_mm": lack, "disc_fraction_lumbar_ratio": lack}
+    heights = total(chain[0], "height_mean_mm", "heights_status")
+    gaps = total(chain[1], "gap_mean_mm", "gap_status")
+    lack = next((part for part in (gaps, heights) if isinstance(part, Missing)), None)
+    of_gaps = [r["gap_status"] for r in chain[1]]
+    return row | {
+        "sum_gap_status": weakest(*of_gaps),
+        "disc_fraction_status": weakest(*of_gaps, *(r["heights_status"] for r in chain[0])),
+        "sum_gap_l1_s1_mm": gaps,
+        "disc_fraction_lumbar_ratio": lack or gaps / (gaps + heights),
+    }
+
+
+def sagittal_offsets(ends: Ends) -> Row:
+    """Offsets along the scanner's anterior axis between centroids and posterior corners."""
+    geometry = ends.geometry
+    bodies = {b.level: b for b in geometry.bodies if b.level and b.has_middle}
+    c7 = bodies.get("C7")
+    corners = {
+        "sagittal_offset_c2_c7": (
+            bodies.get("C2"),
+            ("C2", "inferior"),
+            ("C7", "superior"),
+            c7 and c7.corner("superior", "posterior"),
+        ),
+        "sagittal_offset_c7_s1": (
+            c7,
+            ("C7", "superior"),
+            (S1, "superior"),
+            geometry.sacral and sacral_corner(geometry.sacral, geometry.sacrum, "posterior"),
+        ),
+    }
+    row: Row = {}
+    for name, (upper, *pair, corner) in corners.items():
+        status = weakest(*(ends.find(*end).status for end in pair))
+        if status in SAGITTAL_CODES and (upper is None or corner is None):
+            status = "fit_failed"  # the wall beside the endplate
+        row[f"{name}_status"] = status
+        if status in SAGITTAL_CODES:
+            row[f"{name}_mm"] = float((upper.crop.centroid_mm - corner)[1])
+    return row

@@ -1,0 +1,1 @@
+"""Rows of the tables, one file per table."""

@@ -1,0 +1,165 @@
+"""Rows of the table `cord_canal`: three sites of every level (morphometrics G11)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from columna.anatomy import SACRUM, levels
+from columna.measure.anatomy.canal import SectionMeasures
+from columna.measure.anatomy.sites import CanalSite, CanalSites
+from columna.measure.anatomy.spaces import Space
+from columna.measure.context import MeasureContext
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
+from columna.tables.cord_canal import CORD_CANAL, SITES
+from columna.tables.finish import Missing, finish_row
+from columna.tables.schema import Row
+
+_S1 = levels()[SACRUM].name
+_FROM_VERTEBRAE = (
+    "vertebra",
+    "level_status",
+    "level",
+    "region",
+    "level_order",
+    "index_status",
+    "index_from_top",
+)
+
+
+def cord_canal_rows(
+    context: MeasureContext, spaces: Sequence[Space], sites: CanalSites, cord_end_u: float | None
+) -> list[Row]:
+    """Make the rows of a scan.
+
+    Parameters
+    ----------
+    context
+        The scan.
+    spaces
+        Its disc spaces: one per vertebra.
+    sites
+        Planes by vertebra and site.
+    cord_end_u
+        Where the cord ends on the centre line of the canal; None if that is not seen.
+    """
+    columns = {key: _columns(site, cord_end_u) for key, site in sites.items()}
+    for space in spaces:
+        _add_compression(columns, space, spaces)
+        _add_body_ratio(columns, space)
+    return [
+        finish_row(
+            CORD_CANAL,
+            context.identity
+            | {name: space.row[name] for name in _FROM_VERTEBRAE}
+            | {"site": site}
+            | columns[space.row["vertebra"], site],
+        )
+        for space in spaces
+        for site in SITES
+    ]
+
+
+def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> None:
+    """Canal relative to the body in front of it, in place."""
+    row, depth = space.row, space.row["depth_mm"]
+    for site in SITES:
+        canal = columns[row["vertebra"], site]
+        if canal["canal_status"] not in SAGITTAL_CODES:
+            continue
+        if site != "mid_body":
+            canal["canal_body_status"] = "not_applicable"
+        elif depth is None:
+            canal["canal_body_status"] = row["heights_status"]
+        else:
+            canal["canal_body_ap_ratio"] = canal["canal_ap_mm"] / depth
+
+
+def _columns(site: CanalSite, cord_end_u: float | None) -> Row:
+    """Columns of one site by itself."""
+    m = site.measures
+    cord = _cord_status(site, cord_end_u)
+    row: Row = {"canal_status": site.status, "cord_status": cord}
+    if site.status in SAGITTAL_CODES:
+        row |= {
+            "planes_n": len(site.u),
+            "slab_mm": site.slab_mm,
+            "plane_angle_deg": m.angle_deg.mean(),
+            "canal_ap_mm": m.canal_ap_mm.mean(),
+            "canal_ap_min_mm": m.canal_ap_mm.min(),
+            **_canal_across(m, site.status == LATERAL_CUT),
+        }
+    if cord in SAGITTAL_CODES:
+        row |= {
+            "cord_ap_mm": m.cord_ap_mm.mean(),
+            "cord_ap_min_mm": m.cord_ap_mm.min(),
+            "anterior_csf_mm": m.anterior_csf_mm.mean(),
+            "posterior_csf_mm": m.posterior_csf_mm.mean(),
+            "cord_canal_ap_ratio": m.cord_ap_mm.mean() / m.canal_ap_mm.mean(),
+            "cord_rl_mm": m.cord_rl_mm.mean(),
+            **_area("cord", m.cord_area_mm2),
+            **_fluid(m, site.status == LATERAL_CUT),
+        }
+    return row
+
+
+def _canal_across(m: SectionMeasures, is_cut: bool) -> Row:
+    if is_cut:
+        return {"canal_area_status": LATERAL_CUT}
+    return {"canal_rl_mm": m.canal_rl_mm.mean(), **_area("canal", m.canal_area_mm2)}
+
+
+def _area(name: str, area: np.ndarray) -> Row:
+    return {
+        f"{name}_area_mm2": area.mean(),
+        f"{name}_area_min_mm2": area.min(),
+        f"{name}_area_sd_mm2": area.std(ddof=1),
+    }
+
+
+def _fluid(m: SectionMeasures, is_cut: bool) -> Row:
+    if is_cut:
+        return {"csf_area_status": LATERAL_CUT}
+    return {
+        "csf_area_mm2": m.canal_area_mm2.mean() - m.cord_area_mm2.mean(),
+        "cord_canal_area_ratio": m.cord_area_mm2.mean() / m.canal_area_mm2.mean(),
+    }
+
+
+def _cord_status(site: CanalSite, cord_end_u: float | None) -> str:
+    if site.status not in SAGITTAL_CODES:
+        return site.status
+    if cord_end_u is not None and site.u[-1] > cord_end_u:
+        return "not_applicable"
+    if not site.measures.has_cord.all():
+        return "not_segmented"
+    # of a cord a few slices wide that is cut, nothing can be told
+    return "partial_fov" if site.measures.is_cord_cut.any() else site.status
+
+
+def _add_compression(
+    columns: Mapping[tuple[str, str], Row], space: Space, spaces: Sequence[Space]
+) -> None:
+    """How much smaller the smallest diameters are than at the bodies above and below, in place."""
+    name = space.row["vertebra"]
+    above = next((s.row["vertebra"] for s in spaces if s.upper and s.lower_name == name), None)
+    for site, upper in (("mid_body", above), ("disc", name), ("level", above)):
+        for column, tube in (("mcc_pct", "canal"), ("mscc_pct", "cord")):
+            smallest = columns[name, site].get(f"{tube}_ap_min_mm")
+            if smallest is None:
+                continue
+            ends = [columns.get((end, "mid_body")) for end in (upper, space.lower_name)]
+            columns[name, site][column] = _compression_pct(smallest, ends, tube, space)
+
+
+def _compression_pct(
+    smallest_mm: float, ends: Sequence[Row | None], tube: str, space: Space
+) -> float | Missing:
+    """Percent that a diameter lacks of the mean at the middles of two bodies, `ends`."""
+    if space.lower_name == _S1 or (ends[0] is None and space.row["level"] == "C2"):
+        return Missing("not_applicable")  # the canal of the sacrum has no such site
+    if None in ends:
+        return Missing("outside_fov")
+    lack = next((end for end in ends if f"{tube}_ap_mm" not in end), None)
+    if lack is not None:
+        return Missing(lack[f"{tube}_status"])
+    return 100 * (1 - smallest_mm / float(np.mean([end[f"{tube}_ap_mm"] for end in ends])))

@@ -1,0 +1,316 @@
+"""Rows of the table `discs`: every disc space below C2 to L5 (morphometrics G9, G10)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from columna.measure.anatomy.angles import elevation_deg, tilt_deg
+from columna.measure.anatomy.body import Body, Line
+from columna.measure.anatomy.corners import Corners, disc_corners, listhesis_mm, overhang_mm
+from columna.measure.anatomy.frame import unit
+from columna.measure.anatomy.geometry import Geometry
+from columna.measure.anatomy.interspace import (
+    LEAST_VOXELS,
+    Interspace,
+    fit_interspace,
+    heights_mm,
+    is_narrow,
+    lower_plane,
+)
+from columna.measure.anatomy.sacral import SacralPlate
+from columna.measure.anatomy.spaces import Space, disc_label
+from columna.measure.anatomy.tissue import LEAST_VOXELS as LEAST_VALUES
+from columna.measure.anatomy.tissue import Tissue, eroded_in_plane, ratio
+from columna.measure.anatomy.visibility import weakest
+from columna.measure.context import MeasureContext
+from columna.measure.tools.crops import image_under
+from columna.measure.tools.regions import Region
+from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
+from columna.tables.discs import DISCS
+from columna.tables.finish import Missing, finish_row, or_missing
+from columna.tables.schema import Row
+
+_ABSENT = {
+    "absent_outside_fov": "outside_fov",
+    "absent_within_range": "not_segmented",
+    "undetermined": "no_anchor",
+}
+_CUT = {"ok": "complete", LATERAL_CUT: LATERAL_CUT, "partial_fov": "partial"}
+_WITHOUT_VOLUME = {
+    "partial": "partial_fov",
+    LATERAL_CUT: LATERAL_CUT,
+    "duplicate": "duplicate_label",
+}
+_FROM_VERTEBRAE = ("level_status", "region", "level_order", "index_status", "index_from_top")
+_WALLS = ("posterior", "anterior")
+_CENTRAL_SHARE = 0.25
+"""Half axes of the central ellipse, relative to depth and width."""
+
+
+def disc_rows(
+    context: MeasureContext,
+    spaces: Sequence[Space],
+    regions: Mapping[int, Region],
+    geometry: Geometry,
+    tissue: Tissue | None,
+) -> list[Row]:
+    """Measure every disc space of a scan.
+
+    Parameters
+    ----------
+    context
+        The scan.
+    spaces
+        Its disc spaces.
+    regions
+        Regions of the instance mask, by label.
+    geometry, tissue
+        Bones and discs, and the image (None where it is not at hand).
+    """
+    measure = _DiscMeasures(context, regions, geometry, tissue)
+    return [finish_row(DISCS, context.identity | measure.columns(space)) for space in spaces]
+
+
+def lower_plate(space: Space) -> Line | None:
+    """Endplate line below a disc space."""
+    if isinstance(space.lower, Body):
+        return space.lower.plate("superior")
+    return None if space.lower is None else space.lower.line
+
+
+def upper_end_failure(body: Body) -> str:
+    """Why the upper endplate of a body with a frame is not known."""
+    if body.level == "C2":
+        return "not_applicable"
+    return "fit_failed" if "superior" in body.masks.sides else "partial_fov"
+
+
+@dataclass(frozen=True, eq=False)
+class _DiscMeasures:
+    """Measures of one scan's disc spaces."""
+
+    context: MeasureContext
+    regions: Mapping[int, Region]
+    geometry: Geometry
+    tissue: Tissue | None
+
+    def columns(self, space: Space) -> Row:
+        """All columns of a disc space."""
+        row = space.row
+        region = self.regions[disc_label(space.disc)] if space.disc else None
+        presence = self._presence(space)
+        columns = {
+            "disc": space.name,
+            "vertebra_upper": row["vertebra"],
+            "level_upper": row["level"],
+            "level_lower": or_missing(space.lower_level, "no_anchor"),
+            "presence": presence,
+            **{name: row[name] for name in _FROM_VERTEBRAE},
+        }
+        status = self._disc_status(space, presence)
+        columns["volume_mm3"] = self._volume(region, presence)
+        between = fit_interspace(space, self.geometry) if status in SAGITTAL_CODES else None
+        tissue = heights_mm(between.disc) if between else None
+        if status in SAGITTAL_CODES and tissue is None:
+            status, between = "fit_failed", None
+        gap = self._gap(space, between, status)
+        is_apart = gap["gap_status"] == "neighbour_missing"
+        return (
+            columns
+            | {"disc_status": status}
+            | self._tissue(space, between, tissue)
+            | gap
+            | ({"angle_status": "neighbour_missing"} if is_apart else self._angles(space, presence))
+            | self._signal(space, between, status)
+        )
+
+    def _volume(self, region: Region | None, presence: str) -> float | Missing:
+        if presence == "complete":
+            return region.voxels_n * self.context.instance.voxel_volume_mm3
+        return Missing(_ABSENT.get(presence) or _WITHOUT_VOLUME[presence])
+
+    def _presence(self, space: Space) -> str:
+        upper = space.row["presence"]
+        if upper == "duplicate":
+            return "duplicate"
+        if space.disc is not None:
+            is_lost = space.disc.status == LATERAL_CUT and is_narrow(space)
+            return "partial" if is_lost else _CUT[space.disc.status]
+        if upper in ("absent_outside_fov", "undetermined"):
+            return upper
+        has_lower = space.lower is not None or upper == "absent_within_range"
+        return "absent_within_range" if has_lower else "absent_outside_fov"
+
+    def _disc_status(self, space: Space, presence: str) -> str:
+        if presence == "duplicate":
+            return "duplicate_label"
+        if space.disc is None:
+            return _ABSENT[presence]
+        if presence == "partial":
+            return "partial_fov"
+        return space.disc.status if space.disc.crop.voxels_n >= LEAST_VOXELS else "too_few_voxels"
+
+    def _bone_status(self, bone: Body | SacralPlate) -> str:
+        """Whether the endplate lines of a bone are known, and its sides seen."""
+        return bone.fit_status if isinstance(bone, Body) else self.geometry.sacral_status
+
+    def _tissue(
+        self, space: Space, between: Interspace | None, heights: dict[str, float] | None
+    ) -> Row:
+        if between is None or heights is None:
+            return {}
+        corners = disc_corners(space, self.geometry.sacrum)
+        return {f"disc_height_{name}_mm": value for name, value in heights.items()} | {
+            "disc_depth_mm": between.depth_mm,
+            "disc_width_mm": Missing(LATERAL_CUT)
+            if space.disc.crop.is_lateral_cut
+            else or_missing(between.width_mm, "too_few_slices"),
+            **{f"{wall}_overhang_mm": self._overhang(between, corners, wall) for wall in _WALLS},
+        }
+
+    def _overhang(self, between: Interspace, corners: Corners, wall: str) -> float | Missing:
+        if corners.between(wall) is None:
+            return Missing(self._corner_failure(between.space))
+        return or_missing(overhang_mm(between, corners, wall), "fit_failed")
+
+    def _corner_failure(self, space: Space) -> str:
+        """Why a corner next to a disc is not known."""
+        planes = (space.upper.plate("inferior") if space.upper else None, lower_plate(space))
+        return "fit_failed" if None not in planes else self._angle_failure(space)
+
+    def _gap(self, space: Space, between: Interspace | None, disc_status: str) -> Row:
+        if between is None:
+            return {"gap_status": disc_status}
+        if between.gap is None or not between.is_neighbour:
+            return {"gap_status": "neighbour_missing"}
+        heights = heights_mm(between.gap)
+        if heights is None:
+            return {"gap_status": "fit_failed"}
+        both = heights["anterior"] + heights["posterior"]
+        bones = [self._bone_status(bone) for bone in (space.upper, space.lower)]
+        # a gap needs no more of a bone than its surface
+        is_cut = LATERAL_CUT in (disc_status, *bones)
+        return (
+            {
+                "gap_status": LATERAL_CUT if is_cut else "ok",
+                "height_index_farfan_ratio": both / between.depth_mm,
+            }
+            | {f"gap_{name}_mm": value for name, value in heights.items()}
+            | self._relative_gap(space, between, heights)
+        )
+
+    def _relative_gap(self, space: Space, between: Interspace, gap: dict[str, float]) -> Row:
+        """Gap relative to the neighbours' sizes, and what no structure claims of it."""
+        upper = space.row
+        height = upper["height_middle_mm"]
+        plates = [
+            between.plate_thickness_mm(self.geometry.endplates.get(key))
+            for key in ((space.upper.label, "inferior"), (space.lower_label, "superior"))
+        ]
+        row: Row = {"tiling_residual_mm": Missing("not_segmented")}
+        if None not in plates:
+            disc = heights_mm(between.disc)["middle"]
+            row["tiling_residual_mm"] = gap["middle"] - disc - sum(plates)
+        row["height_index_ratio"] = self._height_index(space, gap["mean"])
+        row["height_body_ratio"] = (
+            Missing(upper["heights_status"]) if height is None else gap["middle"] / height
+        )
+        return row
+
+    def _height_index(self, space: Space, gap_mm: float) -> float | Missing:
+        """Gap over the mean length of the endplates next to it."""
+        rows = [(space.row, "inferior")]
+        lengths = [] if isinstance(space.lower, Body) else [space.lower.length_mm]
+        if isinstance(space.lower, Body):
+            rows.append((space.lower_row, "superior"))
+        for row, side in rows:
+            if row[f"depth_{side}_mm"] is None:
+                return Missing(row[f"depth_{side}_status"])
+            lengths.append(row[f"depth_{side}_mm"])
+        return gap_mm / float(np.mean(lengths))
+
+    def _angles(self, space: Space, presence: str) -> Row:
+        planes = (space.upper.plane("inferior") if space.upper else None, lower_plane(space))
+        lines = (space.upper.plate("inferior") if space.upper else None, lower_plate(space))
+        if presence == "duplicate":
+            return {"angle_status": "duplicate_label"}
+        if space.upper is None and presence in ("undetermined", "absent_outside_fov"):
+            return {"angle_status": _ABSENT[presence]}
+        if None in planes or None in lines:
+            return {"angle_status": self._angle_failure(space)}
+        right = unit(space.upper.frame.r + space.lower.frame.r)
+        superior = unit(planes[0].normal + planes[1].normal)
+        across = unit(right - (right @ superior) * superior)
+        upper, lower = (elevation_deg(line.direction, right) for line in lines)
+        tilts = [tilt_deg(plane.normal, across, superior) for plane in planes]
+        status = weakest(*(self._bone_status(bone) for bone in (space.upper, space.lower)))
+        is_cut = status == LATERAL_CUT
+        row = {
+            "angle_status": status,
+            "disc_angle_deg": upper - lower,
+            "disc_lateral_angle_deg": Missing(LATERAL_CUT) if is_cut else tilts[1] - tilts[0],
+        }
+        top = space.upper.plate("superior")
+        if top is None:
+            row["segment_angle_deg"] = Missing(upper_end_failure(space.upper))
+        else:
+            row["segment_angle_deg"] = elevation_deg(top.direction, right) - lower
+        return row | self._listhesis(space, lines[1])
+
+    def _angle_failure(self, space: Space) -> str:
+        """Why an endplate next to a disc space is not known."""
+        for bone in (space.upper, space.lower):
+            if bone is None:
+                return "neighbour_missing"
+            if isinstance(bone, Body) and bone.frame.status != "ok":
+                return bone.frame.status
+        whole = [b.has_middle for b in (space.upper, space.lower) if isinstance(b, Body)]
+        return "fit_failed" if all(whole) else "partial_fov"
+
+    def _listhesis(self, space: Space, plate: Line) -> Row:
+        corners = disc_corners(space, self.geometry.sacrum)
+        offset = listhesis_mm(corners, plate)
+        ends = (corners.lower_posterior, corners.lower_anterior)
+        if offset is None or ends[1] is None:
+            return {"listhesis_status": "fit_failed"}
+        return {
+            "listhesis_mm": offset,
+            "listhesis_pct": 100 * offset / float(np.linalg.norm(ends[1] - ends[0])),
+        }
+
+    def _signal(self, space: Space, between: Interspace | None, disc_status: str) -> Row:
+        crop = space.disc.crop if space.disc else None
+        if crop is None or disc_status in ("partial_fov", "duplicate_label"):
+            return {"signal_status": disc_status}
+        if self.tissue is None:
+            return {"signal_status": "no_image"}
+        values, fluid = self.tissue.inside(crop), self.tissue.fluid_near(crop)
+        if values is None:
+            return {"signal_status": "too_few_voxels"}
+        low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
+        central = self._central(between) if between is not None else Missing(disc_status)
+        is_known = not isinstance(central, Missing)
+        return {
+            "signal_status": space.disc.status,
+            "signal_disc_au": median,
+            "signal_disc_csf_ratio": ratio(median, fluid),
+            "signal_p90_csf_ratio": ratio(high, fluid),
+            "signal_p10_csf_ratio": ratio(low, fluid),
+            "signal_contrast_ratio": ratio(high - low, fluid),
+            "signal_central_csf_ratio": ratio(central, fluid) if is_known else central,
+        }
+
+    def _central(self, between: Interspace) -> float | Missing:
+        """Mean signal in the central ellipse, through all of the thickness."""
+        crop = between.space.disc.crop
+        local = between.frame.to_local(crop.points_mm)
+        width = between.width_mm or between.depth_mm
+        a = (local[:, 1] - between.posterior_a) / between.depth_mm - 0.5
+        r = (local[:, 0] - between.offsets_r.mean()) / width
+        within = np.zeros_like(crop.mask)
+        within[crop.mask] = np.hypot(a, r) <= _CENTRAL_SHARE
+        core = within & eroded_in_plane(crop)
+        if np.count_nonzero(core) < LEAST_VALUES:
+            return Missing("too_few_voxels")
+        return float(image_under(self.tissue.image, crop)[core].mean(dtype=float))

@@ -1,0 +1,1 @@
+"""Tools that know no anatomy: sampling, regions, robust fits, curves, cross-sections."""

@@ -1,0 +1,1 @@
+"""What surrounds the spine of a phantom, up to the skin."""

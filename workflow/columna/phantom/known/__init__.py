@@ -1,0 +1,1 @@
+"""Plain shapes whose measures are known exactly."""

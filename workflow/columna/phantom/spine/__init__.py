@@ -1,0 +1,1 @@
+"""The spine of a phantom: its course, its bones and discs, canal and cord, lesions."""

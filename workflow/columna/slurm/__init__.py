@@ -1,0 +1,1 @@
+"""What the workflow knows about a Slurm cluster: its limits, and jobs that will never start."""

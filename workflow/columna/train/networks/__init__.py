@@ -1,0 +1,1 @@
+"""The networks in training: tasks, losses, the loop, and the folders they are written to."""

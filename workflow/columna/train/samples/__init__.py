@@ -1,0 +1,1 @@
+"""Training samples: label maps and scans, deformed, painted and scanned at random."""
