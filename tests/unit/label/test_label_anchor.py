@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from columna.stages.registry import make_stage
 from drawn_spine import draw_spine
 
 from columna.cohort.index import build_index
@@ -13,6 +12,7 @@ from columna.label.given_anchor import Anchor
 from columna.results.given_levels import LEVEL_COLUMNS, problem_of
 from columna.results.layout import Layout
 from columna.results.manifest import ScanEntry, list_batches, manifest_path, read_manifest
+from columna.stages.by_name import make_stage
 
 
 def names_with(count=6, sacrum=True, **given):
