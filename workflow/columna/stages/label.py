@@ -39,7 +39,7 @@ class LabelStage(Stage):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
 
     name = "label"
-    version = 4
+    version = 5
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings, and masks and levels that the cohort gives."""
