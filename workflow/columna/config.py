@@ -128,6 +128,16 @@ class MeasureSettings(Settings):
     )
 
 
+class EvaluateSettings(Settings):
+    """Masks against reference masks."""
+
+    conventions: dict[str, Any] = Field(
+        {},
+        description="What the labels of your references mean: name -> structures, instances, "
+        "levels and cut, as in resources/conventions.yaml.",
+    )
+
+
 class ModelSettings(Settings):
     """Which networks, and where they run."""
 
@@ -174,6 +184,9 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    evaluate: EvaluateSettings = Field(
+        default_factory=EvaluateSettings, description="Evaluation against references."
+    )
 
 
 STAGE_KEYS: dict[str, dict[str, Any]] = {
@@ -190,6 +203,7 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
         "label": True,
     },
     "assess": {"prepare": True},
+    "evaluate": {"evaluate": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""

@@ -6,10 +6,10 @@ import sys
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
 from columna.results.layout import Layout
-from columna.results.manifest import list_batches
+from columna.results.manifest import list_batches, list_evaluated
 from columna.slurm.nodes import read_limits, widest
 from columna.slurm.watch import Watch
-from columna.tables.catalogue import TABLES
+from columna.tables.catalogue import OPTIONAL, TABLES
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -44,6 +44,24 @@ def batches():
     return list_batches(LAYOUT.index)
 
 
+EVALUATION_TABLES = [str(LAYOUT.tables / f"{table}.parquet") for table in OPTIONAL]
+
+
+@functools.cache
+def evaluated_batches():
+    """Names of the batches of which a scan has references."""
+    batches()
+    found = list_evaluated(LAYOUT.index)
+    if not found:
+        stop("No scan of the cohort has a reference to be evaluated against (docs/evaluation.md).")
+    return found
+
+
+def evaluation(wildcards):
+    """The tables of the evaluation, where the cohort has references."""
+    return EVALUATION_TABLES if list_evaluated(LAYOUT.index) else []
+
+
 def stop(sentence):
     """End with a sentence for a person; an error would be shown within the frames of Snakemake."""
     logger.error(sentence)
@@ -67,7 +85,8 @@ def plan_again():
         stages |= state.pending
         if not state.are_tables_current:
             workflow.dag.forcefiles.add(str(LAYOUT.tables / "scans.parquet"))
-    workflow.dag.forcefiles.update(str(LAYOUT.stage_table(s, b)) for b, s in stages.items())
+    stages = [*((s, b) for b, s in stages.items()), *(("evaluate", b) for b in state.evaluations)]
+    workflow.dag.forcefiles.update(str(LAYOUT.stage_table(*stage)) for stage in stages)
 
 
 def in_profile(rule, resource):

@@ -7,7 +7,7 @@ from typing import Any
 from columna.batch.attempts import MAX_DEATHS, clear, deaths
 from columna.batch.isolate import Postponed
 from columna.errors import ColumnaError, StaleError, UnavailableError
-from columna.results.layout import stages_before, stages_of
+from columna.results.layout import stages_before
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Stage
@@ -47,9 +47,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> BatchPlan:
     for scan in scans:
         records = stage.store.read_all(scan.scan_id)
         upstream = _upstream(stage, scan, records)
-        if upstream is not None and (
-            upstream.status != "done" or stage.name not in stages_of(scan)
-        ):
+        if upstream is not None and (upstream.status != "done" or not stage.takes(scan)):
             plan.records[scan.scan_id] = upstream
             continue
         try:

@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
-from columna.results.manifest import MASKS
+from columna.results.manifest import MASKS, REFERENCES
+from columna.results.names import CONTROL
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -37,7 +38,9 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already,
+        ``reference_semantic`` and ``reference_instance`` those that its masks are evaluated
+        against, whose labels ``reference_convention`` explains.
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -159,7 +162,7 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    for column in (*NAMES, *_mask_columns(rows)):
+    for column in (*NAMES, *_present(rows, (*MASKS, *REFERENCES, "reference_convention"))):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
@@ -170,14 +173,17 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.mask(rows.isna() | (rows == ""), None)
 
 
-def _mask_columns(rows: pd.DataFrame) -> list[str]:
-    return [column for column in MASKS if column in rows]
+def _present(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    return [column for column in columns if column in rows]
 
 
 def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
     """Let the paths of `rows` count from `folder`; what is wrong with those that cannot."""
     problems: dict[int, str] = {}
-    for column in ("path", *_mask_columns(rows)):
+    for column in _present(rows, (*REFERENCES, "reference_convention")):
+        # a reference that cannot be is no reason to leave out its scan: evaluate says so
+        rows[column] = rows[column].str.replace(CONTROL, "?", regex=True)
+    for column in ("path", *_present(rows, (*MASKS, *REFERENCES))):
         given = rows[column].dropna()
         for index, text in given[
             given.str.startswith("~") | given.str.contains("$", regex=False)
@@ -185,6 +191,8 @@ def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
             try:
                 rows.loc[index, column] = _expanded(text, folder)
             except ValueError as error:
+                if column in REFERENCES:
+                    continue
                 problems[index] = f"In the column {column}, {error}."
         if folder != Path():
             relative = rows[column].str.startswith("/").eq(False)

@@ -7,6 +7,9 @@ from columna.results.manifest import ScanEntry, manifest_path
 
 STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess")
 """The stages that run over batches, in order."""
+EVALUATE = "evaluate"
+"""Evaluates what `EVALUATED` delivers, where the cohort has references; nothing comes after it."""
+EVALUATED = "label"
 NETWORK_STAGES = ("semantic", "instance")
 
 
@@ -17,7 +20,8 @@ def stages_of(scan: ScanEntry) -> tuple[str, ...]:
 
 def stages_before(stage: str, scan: ScanEntry) -> tuple[str, ...]:
     """The stages that a scan has gone through when it comes to `stage`."""
-    return tuple(s for s in stages_of(scan) if STAGES.index(s) < STAGES.index(stage))
+    end = STAGES.index(EVALUATED) + 1 if stage == EVALUATE else STAGES.index(stage)
+    return tuple(s for s in stages_of(scan) if STAGES.index(s) < end)
 
 
 @dataclass(frozen=True)

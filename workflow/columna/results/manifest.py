@@ -3,7 +3,7 @@
 Light on purpose: Snakefiles import this module while they are parsed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,10 @@ from columna.results.names import SCAN_ID, batch_name, batch_number
 FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
 MASKS = ("semantic", "instance")
 """Fields with masks that exist already; a scan that has them needs no network."""
+REFERENCES = ("reference_semantic", "reference_instance")
+"""Fields with masks that the delivered ones are evaluated against."""
+WITH_REFERENCES = (*FIELDS, *REFERENCES, "reference_convention")
+"""Fields of a manifest of which a scan has references; other manifests do without."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class ScanEntry:
         The image; absolute, as those of masks: runs may be started from several folders.
     semantic, instance
         Masks that the cohort gives for the image: both, or None.
+    reference_semantic, reference_instance
+        Masks that the delivered ones are evaluated against; each may be None.
+    reference_convention
+        What their labels mean (``resources/conventions.yaml``); None: columna's own numbers.
     """
 
     scan_id: str
@@ -38,6 +46,14 @@ class ScanEntry:
     path: Path
     semantic: Path | None = None
     instance: Path | None = None
+    reference_semantic: Path | None = None
+    reference_instance: Path | None = None
+    reference_convention: str | None = None
+
+    @property
+    def has_references(self) -> bool:
+        """Whether there is anything to evaluate the delivered masks against."""
+        return self.reference_semantic is not None or self.reference_instance is not None
 
     @property
     def has_masks(self) -> bool:
@@ -56,6 +72,19 @@ def list_batches(index: Path) -> list[str]:
     return [batch_name(n) for n in range(1, batch_number(last) + 1)] if last != "batch" else []
 
 
+def list_evaluated(index: Path) -> list[str]:
+    """Names of the batches of the index folder `index` of which a scan has references."""
+    return [batch for batch in list_batches(index) if _names_references(index, batch)]
+
+
+def _names_references(index: Path, batch: str) -> bool:
+    try:
+        with open(manifest_path(index, batch), encoding="utf-8") as stream:
+            return tuple(stream.readline().rstrip("\n").split("\t")) == WITH_REFERENCES
+    except OSError:
+        return False
+
+
 def manifest_path(index: Path, batch: str) -> Path:
     """Manifest of `batch` in the index folder `index`."""
     return index / "batches" / f"{batch}.tsv"
@@ -71,8 +100,9 @@ def read_manifest(path: Path) -> list[ScanEntry]:
     """
     try:
         header, *lines, end = path.read_bytes().decode().split("\n")
-        if tuple(header.split("\t")) == FIELDS and not end:
-            return [_entry(*line.split("\t")) for line in lines]
+        fields = tuple(header.split("\t"))
+        if fields in (FIELDS, WITH_REFERENCES) and not end:
+            return [_entry(dict(zip(fields, line.split("\t"), strict=True))) for line in lines]
     except FileNotFoundError as error:
         raise CohortError(f"{path}: no such batch; run `columna index`") from error
     except (ValueError, TypeError):
@@ -113,12 +143,21 @@ def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list
 
 def _text(entries: list[ScanEntry]) -> str:
     ordered = sorted(entries, key=lambda entry: entry.scan_id)
-    rows = [FIELDS, *([getattr(e, name) or "" for name in FIELDS] for e in ordered)]
+    fields = WITH_REFERENCES if any(e.has_references for e in ordered) else FIELDS
+    rows = [fields, *([getattr(e, name) or "" for name in fields] for e in ordered)]
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(scan_id: str, participant_id: str, session_id: str, *files: str) -> ScanEntry:
-    if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
-        raise ValueError(scan_id)
-    path, semantic, instance = (Path(file) if file else None for file in files)
-    return ScanEntry(scan_id, participant_id, session_id or None, path, semantic, instance)
+def _entry(row: Mapping[str, str]) -> ScanEntry:
+    if not SCAN_ID.fullmatch(row["scan_id"]):  # it becomes the name of a folder
+        raise ValueError(row["scan_id"])
+    files = {
+        name: Path(row[name]) if row.get(name) else None for name in ("path", *MASKS, *REFERENCES)
+    }
+    return ScanEntry(
+        row["scan_id"],
+        row["participant_id"],
+        row["session_id"] or None,
+        **files,  # type: ignore[arg-type]  # only the image is always there
+        reference_convention=row.get("reference_convention") or None,
+    )

@@ -16,7 +16,7 @@ from typing import Any
 from columna import __version__
 from columna.errors import TableError
 from columna.files import has_identity, identity, read_json, sha256_json, write_json, write_text
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import EVALUATE, EVALUATED, STAGES, Layout
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Stage
@@ -65,11 +65,14 @@ class Receipt:
         Scan -> files of the store.
     stages
         Stage -> its receipt.
+    references
+        Scan -> `columna.results.scan_files.reference_state` before its references were read.
     """
 
     scans: dict[str, str | None] = field(default_factory=dict)
     kept: dict[str, Files] = field(default_factory=dict)
     stages: dict[str, StageReceipt] = field(default_factory=dict)
+    references: dict[str, str | None] = field(default_factory=dict)
 
 
 def read_receipt(layout: Layout, batch: str) -> Receipt | None:
@@ -77,7 +80,8 @@ def read_receipt(layout: Layout, batch: str) -> Receipt | None:
     try:
         content = read_json(layout.receipt(batch))
         stages = {name: StageReceipt(**found) for name, found in content["stages"].items()}
-        return Receipt(content["scans"], content["kept"], stages)
+        references = content.get("references", {})
+        return Receipt(content["scans"], content["kept"], stages, references)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
@@ -96,13 +100,15 @@ def note_stage(
     stage, batch, scans, records
         The job and its outcome.
     states
-        `columna.results.scan_files.scan_state` of the scans before the job read anything.
+        `Stage.state` of the scans before the job read anything.
     """
     layout = stage.layout
     receipt = read_receipt(layout, batch) or Receipt()
     if stage.name == STAGES[0]:
         receipt.scans = states
-    before = receipt.stages.get(STAGES[STAGES.index(stage.name) - 1])
+    if stage.name == EVALUATE:
+        receipt.references = {s.scan_id: states[s.scan_id] for s in scans if s.has_references}
+    before = receipt.stages.get(_stage_before(stage.name))
     table = layout.stage_table(stage.name, batch)
     own = _identities(layout, [table, *stage.delivers(batch)])
     receipt.stages[stage.name] = StageReceipt(
@@ -127,6 +133,10 @@ def note_stage(
     write_text(layout.receipt(batch), json.dumps(asdict(receipt), separators=(",", ":")))
 
 
+def _stage_before(stage: str) -> str:
+    return EVALUATED if stage == EVALUATE else STAGES[STAGES.index(stage) - 1]
+
+
 def check_uniform(receipts: Mapping[str, Receipt | None]) -> None:
     """Raise TableError if batches were made with different settings, models or versions."""
     for stage in STAGES:
@@ -145,8 +155,8 @@ def check_uniform(receipts: Mapping[str, Receipt | None]) -> None:
 def check_delivered(layout: Layout, receipts: Iterable[Receipt | None]) -> None:
     """Raise TableError if a stage table or shard is not as its job left it."""
     for receipt in receipts:
-        for noted in receipt.stages.values() if receipt else ():
-            for name, known in noted.own.items():
+        for stage, noted in receipt.stages.items() if receipt else ():
+            for name, known in noted.own.items() if stage != EVALUATE else ():
                 if not has_identity(layout.root / name, known):
                     raise TableError(
                         f"{layout.root / name}: missing, or changed since its job ended: start "
