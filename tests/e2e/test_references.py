@@ -95,7 +95,8 @@ def test_references_are_evaluated_scan_by_scan(evaluated):
         "canal_with_cord",
     }
     offsets = rows[(rows.metric == "level_offset") & rows.value.notna()]
-    assert len(offsets) and (offsets.value == 0).all()
+    assert len(offsets)
+    assert (offsets.value == 0).all()
     assert mean_dice(tables, "sub-01_T2w") == 1
     described = pd.read_parquet(tables / "columns.parquet")
     assert set(TABLES) <= set(described.table)
