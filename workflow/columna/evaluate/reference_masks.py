@@ -79,7 +79,7 @@ def read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     size = image.GetDimension()
     if size != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise ColumnaError(
-            f"{path}: has {size} dimensions or several channels; one with three is needed"
+            f"{path}: has {size} dimensions or several channels; columna reads three and one"
         )
     direction = np.array(image.GetDirection()).reshape(3, 3)
     affine = np.eye(4)
