@@ -36,9 +36,12 @@ def main() -> None:
         for kind, mask in (("semantic", phantom.semantic), ("instance", phantom.instance)):
             save_volume(mask, folder / f"reference_{kind}.nii.gz")
             save_volume(_moved(mask), folder / f"prediction_{kind}.nii.gz")
-        print(f"{' x '.join(map(str, phantom.semantic.shape))} voxels")
+        print(f"{' x '.join(map(str, phantom.semantic.shape))} voxels", flush=True)
         evaluated, seconds = _timed(lambda: _ours(folder))
-        print(f"columna   {seconds:6.1f} CPU s, {len(evaluated.rows)} values, {_peak_mb():.0f} MB")
+        print(
+            f"columna   {seconds:6.1f} CPU s, {len(evaluated.rows)} values, {_peak_mb():.0f} MB",
+            flush=True,
+        )
         if not options.skip_panoptica:
             _, seconds = _timed(lambda: _panoptica(folder))
             print(f"panoptica {seconds:6.1f} CPU s, {_peak_mb():.0f} MB")
@@ -88,7 +91,7 @@ def _panoptica(folder: Path) -> None:
         evaluator.evaluate(
             found.array, true.array, voxelspacing=tuple(true.spacing_mm), verbose=False
         )
-        print(f"  panoptica, {kind}: {time.process_time() - began:.1f} CPU s")
+        print(f"  panoptica, {kind}: {time.process_time() - began:.1f} CPU s", flush=True)
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
