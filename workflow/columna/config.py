@@ -193,6 +193,16 @@ class PictureSettings(Settings):
     )
 
 
+class EvaluateSettings(Settings):
+    """Masks against reference masks."""
+
+    conventions: dict[str, Any] = Field(
+        {},
+        description="What the labels of your references mean: name -> structures, instances, "
+        "levels and cut, as in resources/conventions.yaml.",
+    )
+
+
 class ModelSettings(Settings):
     """Which networks, and where they run."""
 
@@ -240,6 +250,9 @@ class Config(Settings):
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
     pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
+    evaluate: EvaluateSettings = Field(
+        default_factory=EvaluateSettings, description="Evaluation against references."
+    )
 
 
 STAGE_KEYS: dict[str, dict[str, Any]] = {
@@ -257,6 +270,7 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
     },
     "assess": {"prepare": True},
     "picture": {"prepare": True, "pictures": True},
+    "evaluate": {"evaluate": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
 STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}

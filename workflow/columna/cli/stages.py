@@ -25,6 +25,10 @@ _HELP = {
     "assess": "Assess the quality of the scans, masks and measures of a batch.",
     "picture": "Draw a picture of every scan of a batch.",
 }
+_EVALUATION = {
+    "evaluate-batch": "Compare the masks of a batch with the references of the cohort sheet.",
+    "collect-evaluation": "Write the tables of the evaluation of all batches.",
+}
 
 Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]
 
@@ -34,6 +38,11 @@ def register(app: typer.Typer) -> None:
     for stage, text in _HELP.items():
         app.command(stage, help=text, rich_help_panel="Stages")(_command(stage))
     app.command(rich_help_panel="Stages")(collect)
+    for name, command in (
+        ("evaluate-batch", evaluate_batch),
+        ("collect-evaluation", collect_evaluation),
+    ):
+        app.command(name, help=_EVALUATION[name], rich_help_panel="Stages")(command)
 
 
 def _command(stage: str) -> Callable[..., None]:
@@ -84,3 +93,34 @@ def collect(
 
     config = read_config(configfile, settings, results)
     collect_tables(Layout(config.results), config_sha256(config), config.participant_columns)
+
+
+def evaluate_batch(
+    batch: Batch,
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+    threads: Threads = 1,
+) -> None:
+    """Evaluate a batch and write its table."""
+    from columna.batch.job import run_job
+    from columna.evaluate.stage import EvaluateStage
+    from columna.results.layout import Layout
+
+    signal.signal(signal.SIGTERM, _terminate)
+    config = read_config(configfile, settings, results)
+    run_job(EvaluateStage(config, Layout(config.results)), batch, threads)
+
+
+def collect_evaluation(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+) -> None:
+    """Collect the evaluation of all batches."""
+    from columna.collect.evaluation import collect_evaluation as write
+    from columna.config import config_sha256
+    from columna.results.layout import Layout
+
+    config = read_config(configfile, settings, results)
+    write(Layout(config.results), config_sha256(config))

@@ -20,6 +20,7 @@ RecipeJson = Annotated[
     str | None, typer.Option("--settings", help="Recipe as JSON, as the workflow passes it on.")
 ]
 DEFAULT_RECIPE = Path("config/train.yaml")
+WIDTH = 120
 
 
 @app.command()
@@ -137,8 +138,8 @@ def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
 def _print(scores: "Sequence[Scored]") -> None:
     from rich.console import Console
 
-    from columna.evaluate.report import real_table, structure_table, vertebra_table
+    from columna.evaluate.report import tables
 
-    console = Console()
-    for table in (structure_table(scores), vertebra_table(scores), real_table(scores)):
+    console = Console(width=WIDTH)
+    for table in tables(scores):
         console.print(table)

@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from columna.files import open_regular
 from columna.paths import expanded
 from columna.prepare.pointers import POINTER_BYTES, pointer_reason
 from columna.results.given_levels import LEVEL_COLUMNS
-from columna.results.manifest import MASKS
-from columna.results.names import MISSING
+from columna.results.manifest import MASKS, REFERENCES
+from columna.results.names import CONTROL, MISSING
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -42,7 +42,9 @@ def read_sheet(
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
         not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
         ``lowest_level``, ``highest_level`` and ``anchor`` give levels
-        (`columna.results.given_levels`).
+        (`columna.results.given_levels`). ``reference_semantic`` and ``reference_instance`` name
+        masks that those of the scan are evaluated against, whose labels
+        ``reference_convention`` explains.
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -167,8 +169,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    given = [column for column in LEVEL_COLUMNS if column in rows]
-    for column in (*NAMES, *_mask_columns(rows), *given):
+    optional = (*MASKS, *LEVEL_COLUMNS, *REFERENCES, "reference_convention")
+    for column in (*NAMES, *_present(rows, optional)):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two
@@ -181,14 +183,17 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.mask(rows.isna() | (rows == ""), None)
 
 
-def _mask_columns(rows: pd.DataFrame) -> list[str]:
-    return [column for column in MASKS if column in rows]
+def _present(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    return [column for column in columns if column in rows]
 
 
 def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
     """Let the paths of `rows` count from `folder`; what is wrong with those that cannot."""
     problems: dict[int, str] = {}
-    for column in ("path", *_mask_columns(rows)):
+    for column in _present(rows, (*REFERENCES, "reference_convention")):
+        # a reference that cannot be is no reason to leave out its scan: evaluate says so
+        rows[column] = rows[column].str.replace(CONTROL, "?", regex=True)
+    for column in ("path", *_present(rows, (*MASKS, *REFERENCES))):
         given = rows[column].dropna()
         for index, text in given[
             given.str.startswith("~") | given.str.contains("$", regex=False)
@@ -196,6 +201,8 @@ def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
             try:
                 rows.loc[index, column] = _expanded(text, folder)
             except ValueError as error:
+                if column in REFERENCES:
+                    continue
                 problems[index] = f"In the column {column}, {error}."
         if folder != Path():
             relative = rows[column].str.startswith("/").eq(False)

@@ -150,30 +150,45 @@ def evaluate_pairs(
 def evaluate_pair(pair: Pair, conventions: Mapping[str, Any] | None = None) -> Evaluated:
     """Evaluate one pair; what is wrong with its files becomes the reason of a refusal."""
     try:
-        predicted = _masks(pair, "prediction", pair.scan_id)
-        true = _masks(pair, "reference", pair.scan_id)
-        return _compared(pair, predicted, true, conventions)
+        predicted, true = read_masks(pair, "prediction"), read_masks(pair, "reference")
+        return compare_masks(pair, predicted, true, conventions)
     except ColumnaError as error:
         return Evaluated(pair, reason=str(error))
 
 
-def _masks(pair: Pair, side: str, scan_id: str) -> dict[str, Volume]:
+def read_masks(pair: Pair, side: str) -> dict[str, Volume]:
+    """Read the masks of one `side` of a pair (``prediction`` or ``reference``), by their kind.
+
+    Raises
+    ------
+    ColumnaError
+        If there is none, or one of them cannot be read.
+    """
     paths = {kind: getattr(pair, f"{side}_{kind}") for kind in ("semantic", "instance")}
     read: dict[Path, Volume] = {}
     for path in paths.values():
         if path is not None and path not in read:
             read[path] = read_mask(path)
     if not read:
-        raise ColumnaError(f"{scan_id}: the sheet names no {side} mask")
+        raise ColumnaError(f"{pair.scan_id}: the sheet names no {side} mask")
     return {kind: read[path] for kind, path in paths.items() if path is not None}
 
 
-def _compared(
+def compare_masks(
     pair: Pair,
-    predicted: dict[str, Volume],
-    true: dict[str, Volume],
-    conventions: Mapping[str, Any] | None,
+    predicted: Mapping[str, Volume],
+    true: Mapping[str, Volume],
+    conventions: Mapping[str, Any] | None = None,
 ) -> Evaluated:
+    """Evaluate the masks of a pair: ``semantic``, ``instance`` or both of either side.
+
+    A reference on another grid is brought to that of the prediction.
+
+    Raises
+    ------
+    ColumnaError
+        If the two sides have no place in common, or a convention is not known.
+    """
     grid = next(iter(predicted.values()))
     inside = np.ones(grid.shape, bool)
     sides = []

@@ -45,7 +45,7 @@ def read_mask(path: Path) -> Volume:
             image = nib.load(path)
             values, affine = np.asanyarray(image.dataobj), np.asarray(image.affine, float)
         elif name.endswith(ITK):
-            values, affine = _read_itk(path)
+            values, affine = read_itk(path)
         else:
             raise ColumnaError(f"{path}: is no NIfTI, .mha or .nrrd file; convert the mask to one")
     except (OSError, EOFError, RuntimeError, ValueError, ImageFileError) as error:
@@ -58,11 +58,29 @@ def read_mask(path: Path) -> Volume:
     return Volume(_labels(path, values), affine)
 
 
-def _read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read an image that SimpleITK knows.
+
+    Returns
+    -------
+    values : ndarray
+        Voxels as they are stored, with the axes in the order of the affine's columns.
+    affine : ndarray
+        Shape (4, 4), from voxel indices to RAS+ mm.
+
+    Raises
+    ------
+    ColumnaError
+        If the image is not three-dimensional or has several channels.
+    RuntimeError
+        If SimpleITK cannot read the file.
+    """
     image = SimpleITK.ReadImage(str(path))
     size = image.GetDimension()
     if size != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ColumnaError(f"{path}: has {size} dimensions or several channels; a mask has three")
+        raise ColumnaError(
+            f"{path}: has {size} dimensions or several channels; columna reads three and one"
+        )
     direction = np.array(image.GetDirection()).reshape(3, 3)
     affine = np.eye(4)
     affine[:3, :3] = direction * np.array(image.GetSpacing())

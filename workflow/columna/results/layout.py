@@ -9,6 +9,9 @@ STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess", "pict
 """The stages that run over batches, in order."""
 MEASURED_STAGES = STAGES[:-1]
 """Those that decide what becomes of a scan: a picture that fails takes nothing from it."""
+EVALUATE = "evaluate"
+"""Evaluates what `EVALUATED` delivers, where the cohort has references; nothing comes after it."""
+EVALUATED = "label"
 NETWORK_STAGES = ("semantic", "instance")
 
 
@@ -19,7 +22,8 @@ def stages_of(scan: ScanEntry) -> tuple[str, ...]:
 
 def stages_before(stage: str, scan: ScanEntry) -> tuple[str, ...]:
     """The stages that a scan has gone through when it comes to `stage`."""
-    return tuple(s for s in stages_of(scan) if STAGES.index(s) < STAGES.index(stage))
+    end = STAGES.index(EVALUATED) + 1 if stage == EVALUATE else STAGES.index(stage)
+    return tuple(s for s in stages_of(scan) if STAGES.index(s) < end)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from columna.errors import UnavailableError
 from columna.files import sha256_json
 from columna.images.volume import Volume
 from columna.results.input_digest import check_unchanged
-from columna.results.layout import Layout
+from columna.results.layout import Layout, stages_of
 from columna.results.manifest import ScanEntry
+from columna.results.scan_files import scan_state
 from columna.results.store import Record, Store
 
 
@@ -42,6 +43,14 @@ class Stage(ABC):
         self.config = config
         self.layout = layout
         self.store = Store(layout)
+
+    def takes(self, scan: ScanEntry) -> bool:
+        """Whether a scan goes through this stage."""
+        return self.name in stages_of(scan)
+
+    def state(self, scan: ScanEntry) -> str | None:
+        """Whether a file of the cohort has changed, for planning (`columna.upkeep.stale`)."""
+        return scan_state(scan)
 
     def open(self, threads: int) -> None:  # noqa: B027 - most stages share nothing
         """Load what all scans of a batch share; a network may use so many `threads`."""
@@ -86,8 +95,8 @@ class Stage(ABC):
             }
         )
 
-    def takes(self, upstream: Record) -> bool:
-        """Whether a scan that came out of the stages before like this goes through this one."""
+    def follows(self, upstream: Record) -> bool:
+        """Whether a scan that came out of the stages before like this can go through this one."""
         return upstream.status == "done"
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027
