@@ -18,7 +18,7 @@ MAX_SACRUM_GAP_MM = 25.0
 MIN_DENS_EXTENT = 1.4
 """C2 with its dens is this much higher than the bodies below it."""
 MIN_DISC_MM3 = 200.0
-"""No disc of an adult is smaller (morphometrics 5.5); what is, is an island of the label."""
+"""A smaller disc is an island of the label: none of an adult is (docs/method.md#level-names)."""
 MAX_TIP_GAP_MM = 6.0
 """A tip of the dens that is segmented apart lies within this of the rest of C2."""
 MAX_DENS_AREA = 0.7

@@ -1,7 +1,7 @@
 """Names from a labeller that judges every vertebra for itself: the most likely run of levels.
 
 SPINEPS finds this path by a recursion that forgets how often a level was repeated, so that T12 can
-come three times, and gives up on more vertebrae than classes (spineps-behaviour 6.5, 9.1 W5).
+come three times, and gives up on more vertebrae than classes (docs/method.md#path-of-a-labeller).
 Here every level stands once in the order of `vertebra_labels`, T13 and L6 included, so the exact
 path over (vertebra, level) needs no memory of repeats; forward and backward sums give the
 probability of every name.
