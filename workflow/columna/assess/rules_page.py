@@ -34,8 +34,8 @@ the version of the rule. All scans are then assessed again, nothing else.
   `qc_reasons` holds its `processing_code`.
 
 Nothing is deleted or corrected because of a verdict. Limits are engineering limits, not
-percentiles, and were not yet tuned on scans read by people: check a sample of each verdict before you
-exclude scans by it.
+percentiles, and were not yet tuned on scans read by people: check a sample of each verdict before
+you exclude scans by it.
 
 ## How the patient lies in the file
 
