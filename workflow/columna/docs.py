@@ -121,8 +121,8 @@ scan.
   as missing, in upper or lower case; blanks around values do not count. Lists and structures of a
   Parquet sheet are kept as JSON.
 * A value in double quotes may hold separators, line breaks and doubled quotes, as spreadsheets
-  write it. Any other quote is an ordinary character (`6" coil`). Where a quote is ambiguous and rows
-  could be lost, the sheet is refused with the number of the line.
+  write it. Any other quote is an ordinary character (`6" coil`). Where a quote is ambiguous and
+  rows could be lost, the sheet is refused with the number of the line.
 * `~` and variables of the environment are replaced in paths, unless there is a file of exactly that
   name.
 * A scan_id that is a BIDS name (`sub-01_ses-1_acq-sag_T2w`) puts its masks below
@@ -162,7 +162,7 @@ like the cohort's own data.
 and whenever the cohort has changed: new scans fill the last batch and open new ones, finished
 batches stay as they are. Every input that is left out keeps a row in
 `results/tables/scans.parquet`, with the reason and with what its name and its sidecars say;
-`is_other_image` distinguishes images that are not sagittal T2w scans from unusable sagittal T2w scans.
+`is_other_image` distinguishes images that are not sagittal T2w scans from unusable ones that are.
 
 ## The training recipe
 

@@ -68,8 +68,8 @@ class TableError(ColumnaError):
 class StaleError(ColumnaError):
     """Something that a stage reads is not what the stages before it saw: the scan is postponed.
 
-    The other scans of its batch continue. The next run notices the change while planning, and begins
-    with the first stage concerned.
+    The other scans of its batch continue. The next run notices the change while planning, and
+    begins with the first stage concerned.
     """
 
 

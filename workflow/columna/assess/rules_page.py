@@ -9,8 +9,8 @@ _INTRODUCTION = f"""\
 <!-- Generated from resources/quality_rules.tsv by `make docs`. -->
 
 No reference is needed: `columna assess` checks whether image, masks and measures are consistent
-with each other, with their neighbours, and (at collect) with the cohort. The table `quality` holds an
-answer of every rule for everything that the rule is about; where there is none, `value_status` says
+with each other, with their neighbours, and (at collect) with the cohort. The table `quality` holds
+the answer of every rule for everything that the rule is about; where there is none, `value_status` says
 why. Rules are rows of `resources/quality_rules.tsv`: to change a limit, change it there and raise
 the version of the rule. All scans are then assessed again, nothing else.
 

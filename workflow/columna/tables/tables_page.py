@@ -34,8 +34,8 @@ sorted by participant, session, scan and anatomical level. The same dictionary c
 * `level_order` is the order of anatomy (T13 between T12 and L1); `spineps_label` is not.
 * Positions are in the scanner frame (RAS+, mm), and sizes in mm come from the affine of the scan:
   neither depends on how the voxels are stored.
-* **Repeatable to the bit.** A cohort gives the same files if it is interrupted and resumed, in other
-  batches or in another order; therefore run times, dates and devices are in the logs and not here.
+* **Repeatable to the bit.** A cohort gives the same files if it is interrupted and resumed, in
+  other batches or in another order; therefore run times, dates and devices are in the logs and not here.
 """
 
 _SHARED = [dict(STATUS), dict(LEVEL_CODES), dict(VERTEBRA_CODES), dict(REGION_CODES)]
