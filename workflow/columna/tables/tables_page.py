@@ -35,7 +35,7 @@ sorted by participant, session, scan and anatomical level. The same dictionary c
 * Positions are in the scanner frame (RAS+, mm), and sizes in mm come from the affine of the scan:
   neither depends on how the voxels are stored.
 * **Repeatable to the bit.** A cohort gives the same files if it is interrupted and resumed, in
-  other batches or in another order; therefore run times, dates and devices are in the logs and not here.
+  other batches or in another order; therefore run times, dates and devices are in the logs only.
 """
 
 _SHARED = [dict(STATUS), dict(LEVEL_CODES), dict(VERTEBRA_CODES), dict(REGION_CODES)]
