@@ -11,8 +11,8 @@ _INTRODUCTION = f"""\
 No reference is needed: `columna assess` checks whether image, masks and measures are consistent
 with each other, with their neighbours, and (at collect) with the cohort. The table `quality` holds
 every rule's answer for everything that the rule is about; where there is none, `value_status`
-says why. Rules are rows of `resources/quality_rules.tsv`: to change a limit, change it there and raise
-the version of the rule. All scans are then assessed again, nothing else.
+says why. Rules are rows of `resources/quality_rules.tsv`: to change a limit, change it there and
+raise the version of the rule. All scans are then assessed again, nothing else.
 
 ## Verdicts
 
