@@ -40,7 +40,7 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name existing masks of the scan;
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
         ``lowest_level``, ``highest_level`` and ``anchor`` give levels
         (`columna.results.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
