@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from columna.batch.job import run_job
@@ -24,7 +25,13 @@ WORK = "work"
 """Folder of intermediate results below the output folder; safe to delete."""
 
 
-def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
+def segment_scan(
+    scan: Path,
+    out: Path,
+    config: Config,
+    threads: int,
+    levels: Mapping[str, str | None] | None = None,
+) -> Record:
     """Segment and measure one scan.
 
     Parameters
@@ -38,6 +45,8 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
         Settings; its cohort and results are not used.
     threads
         Cores to use.
+    levels
+        Levels that are known, by column of a cohort sheet (`columna.results.given_levels`).
 
     Returns
     -------
@@ -54,21 +63,22 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     sheet = layout.root / "scan.tsv"
     with locked(layout.root):
         check_folder(scan, scan_id, sheet, out)
-        _write_sheet(scan, scan_id, sheet)
+        _write_sheet(scan, scan_id, sheet, levels or {})
     ended = _index(scan_id, sheet, layout) or _run(config, layout, threads)
     collect_tables(layout, config_sha256(config))
     _deliver(layout, scan_id, out, ended.status == "done")
     return ended
 
 
-def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
+def _write_sheet(scan: Path, scan_id: str, sheet: Path, levels: Mapping[str, str | None]) -> None:
+    known = {column: level for column, level in levels.items() if level}
     with (
         atomic_path(sheet) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream, delimiter="\t")
-        writer.writerow(["participant_id", "scan_id", "path"])
-        writer.writerow([scan_id, scan_id, scan.resolve()])
+        writer.writerow(["participant_id", "scan_id", "path", *known])
+        writer.writerow([scan_id, scan_id, scan.resolve(), *known.values()])
 
 
 def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:

@@ -23,12 +23,19 @@ def segment(
         Path | None, typer.Option("--configfile", help="Configuration; default: built-in defaults.")
     ] = None,
     threads: Threads = 2,
+    lowest_level: Annotated[
+        str | None, typer.Option(help="Level of the lowest vertebra seen, such as L5.")
+    ] = None,
+    highest_level: Annotated[
+        str | None, typer.Option(help="Level of the topmost vertebra seen.")
+    ] = None,
 ) -> None:
     """Segment one scan: masks in its own grid, centroids, a picture, and the tables."""
     from columna.segment import segment_scan
 
     config = load_config(configfile) if configfile else Config()
-    ended = segment_scan(scan, out, config, threads)
+    levels = {"lowest_level": lowest_level, "highest_level": highest_level}
+    ended = segment_scan(scan, out, config, threads, levels)
     if ended.status != "done":
         typer.secho(f"{scan}: {ended.status} in {ended.stage}: {ended.reason}", fg="red", err=True)
         raise typer.Exit(1)

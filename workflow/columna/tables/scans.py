@@ -25,6 +25,13 @@ VARIANTS = {
     "one_more": "24 of them: 13 thoracic or 6 lumbar, which counting cannot tell apart",
     "indeterminate": "C2 or the sacrum is not seen, a level is missing, or another count",
 }
+VARIANT_NAMES = {
+    "t11": "11 thoracic vertebrae",
+    "t13": "13 thoracic vertebrae",
+    "l4": "four lumbar vertebrae",
+    "l6": "six lumbar vertebrae",
+    "transitional": "a transitional lumbosacral vertebra",
+}
 AXES = (("lr", "left-right"), ("ap", "anterior-posterior"), ("si", "superior-inferior"))
 
 
@@ -360,6 +367,24 @@ def _count_columns() -> tuple[Column, ...]:
             codes=VARIANTS,
             nullable=False,
         ),
+        *since(
+            "1.3.0",
+            *with_status(
+                "variant_p_status",
+                "not done, or no probability was computed",
+                *(
+                    Column(
+                        f"p_{name}_ratio",
+                        "float64",
+                        f"Probability of {what} (docs/levels.md); close to what is usual where "
+                        "the scan does not tell.",
+                        plausible=(0, 1),
+                    )
+                    for name, what in VARIANT_NAMES.items()
+                ),
+                within="processing_status",
+            ),
+        ),
         Column("has_sacrum", "bool", "Whether the sacrum was found (2 cm3 or more of it).", **done),
         Column("has_c2", "bool", "Whether C2 was recognised as such.", **done),
     )
@@ -436,7 +461,7 @@ def _provenance_columns() -> tuple[Column, ...]:
         ("model_instance_sha256", "Digest of the phase-2 model.", no_model),
         (
             "model_labeling",
-            "What named the levels: the rules anchored or top_down, given (numbers of the mask).",
+            "What named the levels: chain (docs/levels.md), top_down, given (numbers of the mask).",
             "not labelled",
         ),
         (
