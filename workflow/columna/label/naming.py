@@ -190,6 +190,7 @@ class ChainNamer:
         most[below_t11:] = 1 - variants.t11 - variants.t13
         if "c2" not in landmarks:
             most[LABELS.index(FIRST_THORACIC) :] = 1 - variants.l4 - variants.l6
+        most[LABELS.index(SACRUM)] = 1
         excess = np.maximum(found.level - most, 0)
         level = found.level - excess
         for place, (above, below) in enumerate(_neighbours()):
@@ -226,8 +227,8 @@ class ChainNamer:
 
 @cache
 def _neighbours() -> list[tuple[int, int]]:
-    """Places in `LABELS` of the usual levels above and below each one; at an end twice the same."""
-    usual = [place for place, label in enumerate(LABELS) if label not in (T13, L6)]
+    """Places in `LABELS` of the levels above and below each one; at an end twice the same."""
+    usual = [place for place, label in enumerate(LABELS) if label not in (T13, SACRUM)]
     found = []
     for place in range(len(LABELS)):
         above = [other for other in usual if other < place]
