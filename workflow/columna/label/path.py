@@ -14,6 +14,9 @@ from scipy.special import logsumexp
 
 from columna.label.model import LABELS, MOST_FALSE, MOST_MISSED, RANKS, Likelihoods, cord_start
 
+EXCLUDED = 1e-12
+"""A less probable variant is ruled out, not just unlikely by its shapes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
@@ -76,7 +79,7 @@ class Sums:
         if not is_counted and variant.sum() > 0:
             usual = np.exp(logsumexp(self.seen.spines.log_prior, axis=1))
             usual[np.argmax(usual)] = 0  # the spine that most people have needs no protection
-            wanted = _not_below(variant / variant.sum(), np.where(variant > 0, usual, 0))
+            wanted = _not_below(variant / variant.sum(), np.where(variant > EXCLUDED, usual, 0))
             np.divide(wanted * variant.sum(), variant, out=weight, where=variant > 0)
         found = (part * weight[:, None] for part in (self.joint, self.opens, self.closes))
         return _posterior(self.seen, *found, self.log_evidence)
