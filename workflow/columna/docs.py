@@ -113,7 +113,8 @@ scan.
 | `scan_id` | no | unique name: letters, digits, `.`, `_`, `+`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
 | `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
-| `reference_semantic`, `reference_instance`, `reference_convention` | no | masks to evaluate against ([docs/evaluation.md](../docs/evaluation.md)) |
+| `reference_semantic`, `reference_instance` | no | masks that the own ones are evaluated against |
+| `reference_convention` | no | what their labels mean ([docs/evaluation.md](../docs/evaluation.md)) |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
 
 * Text is UTF-8. Empty fields, `n/a`, `NA`, `N/A`, `NaN`, `None`, `NULL`, `<NA>` and `#N/A` count

@@ -3,8 +3,8 @@
 The figures are those of panoptica (Kofler et al., arXiv 2312.02608), to which tests compare them:
 surface voxels are those that a 6-connected erosion removes, the average symmetric surface distance
 is the mean of both directions, and the 95 % Hausdorff distance is the 95th percentile of the
-distances of both directions together. They are computed here because one search for the
-nearest voxels gives both, and because importing panoptica takes longer than evaluating a scan.
+distances of both directions together. They are computed here because one search for the nearest
+voxels gives both, and because importing panoptica takes longer than evaluating a scan.
 """
 
 from dataclasses import dataclass
