@@ -114,7 +114,7 @@ scan.
 | `session_id` | no | session of the participant |
 | `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
 | `reference_semantic`, `reference_instance` | no | masks that the own ones are evaluated against |
-| `reference_convention` | no | what their labels mean ([docs/evaluation.md](../docs/evaluation.md)) |
+| `reference_convention` | no | what their numbers mean ([evaluation.md](../docs/evaluation.md)) |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
 
 * Text is UTF-8. Empty fields, `n/a`, `NA`, `N/A`, `NaN`, `None`, `NULL`, `<NA>` and `#N/A` count
