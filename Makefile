@@ -29,18 +29,25 @@ env: .venv/installed ## Install everything, with the pins of envs/constraints.tx
 	@python -c 'from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor'
 	@touch $@
 
+# DATA=folder adds the NIfTI files of that folder to the cohort.
 demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small synthetic cohort
 	columna index --configfile config/demo.yaml
 	snakemake --configfile config/demo.yaml --cores all --quiet rules host
 	columna summary --configfile config/demo.yaml
 	columna phantom score --configfile config/demo.yaml
+	@echo "Report, opens in a browser: $$(realpath demo/results/report/index.html)"
 	@printf '%s\n' '' 'Three things to do next (first: source .venv/bin/activate):' \
 		'  1. See what the tables in demo/results/tables hold: docs/reading-tables.md' \
 		'  2. Segment a scan of yours: columna segment scan.nii.gz --out result' \
 		'  3. Run your cohort: columna run --cohort SHEET_OR_BIDS --results FOLDER'
 
+# Not a DATA of the environment, which may name anything
+ifeq ($(origin DATA),command line)
+.PHONY: demo/cohort/cohort.tsv
+OWN := --data "$(DATA)"
+endif
 demo/cohort/cohort.tsv: | .venv/installed
-	columna phantom demo --out demo/cohort
+	columna phantom demo --out demo/cohort $(OWN)
 
 test: env ## Run all tests
 	python -m pytest -n $(WORKERS) --dist loadgroup

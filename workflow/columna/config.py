@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from columna.errors import ConfigError
 from columna.files import sha256_json
@@ -91,13 +98,51 @@ class InstanceSettings(Settings):
     batch_size: int = Field(1, ge=1, description="Windows per forward pass.")
 
 
+class VariantPriors(Settings):
+    """How many spines have another number of vertebrae (docs/levels.md has the sources)."""
+
+    t11: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with 11 thoracic vertebrae (Tins 2016)."
+    )
+    t13: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with 13 thoracic vertebrae (Tins 2016)."
+    )
+    l4: float = Field(
+        0.05,
+        gt=0,
+        lt=0.4,
+        description="Share of spines with four lumbar vertebrae, sacralised L5 included (Tins "
+        "2016, Tokgoz 2014).",
+    )
+    l6: float = Field(
+        0.06,
+        gt=0,
+        lt=0.4,
+        description="Share of spines with six lumbar vertebrae, lumbarised S1 included (Tins "
+        "2016, Tokgoz 2014).",
+    )
+    transitional: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with a transitional lumbosacral vertebra."
+    )
+
+
 class LabelSettings(Settings):
     """Phase 3: final masks and level names."""
 
-    naming: Literal["anchored", "top_down"] = Field(
-        "anchored",
-        description="anchored: name levels from the sacrum or C2, else leave them unnamed; "
-        "top_down: number from C2 downwards as SPINEPS does.",
+    naming: Literal["chain", "top_down"] = Field(
+        "chain",
+        description="chain: the most probable level of every vertebra, by all that the masks show "
+        "(docs/levels.md); top_down: number from C2 downwards as SPINEPS does.",
+    )
+    least_name_p: float = Field(
+        0.6,
+        gt=0.5,
+        le=1,
+        description="A vertebra whose best name is less probable than this has none; the table "
+        "`level_posterior` keeps the probabilities.",
+    )
+    variants: VariantPriors = Field(
+        default_factory=VariantPriors, description="Prior probabilities of unusual spines."
     )
     borders: Literal["smooth", "nearest"] = Field(
         "smooth",
@@ -109,6 +154,16 @@ class LabelSettings(Settings):
         description="Levels of masks that the cohort sheet gives. keep: their instance numbers "
         "are right; rename: name them by `naming`.",
     )
+
+    @field_validator("naming", mode="before")
+    @classmethod
+    def _renamed(cls, value: object) -> object:
+        if value == "anchored":
+            raise ValueError(
+                "'anchored', which counted from the sacrum or C2, is gone: write 'chain' (the "
+                "default), which weighs all evidence; `least_name_p` says how sure a name must be"
+            )
+        return value
 
 
 class MeasureSettings(Settings):
@@ -135,6 +190,16 @@ class EvaluateSettings(Settings):
         {},
         description="What the labels of your references mean: name -> structures, instances, "
         "levels and cut, as in resources/conventions.yaml.",
+    )
+
+
+class PictureSettings(Settings):
+    """The picture of every scan."""
+
+    enabled: bool = Field(True, description="Draw a picture of every scan (docs/report.md).")
+    whole_plane: bool = Field(
+        False,
+        description="Show the whole plane, not the spine alone; then a head scan may show a face.",
     )
 
 
@@ -187,6 +252,7 @@ class Config(Settings):
     evaluate: EvaluateSettings = Field(
         default_factory=EvaluateSettings, description="Evaluation against references."
     )
+    pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
 STAGE_KEYS: dict[str, dict[str, Any]] = {
@@ -204,8 +270,10 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
     },
     "assess": {"prepare": True},
     "evaluate": {"evaluate": True},
+    "picture": {"prepare": True, "pictures": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
+STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 
 
@@ -233,7 +301,7 @@ def read_yaml(path: Path) -> Any:
     """Content of a YAML file, an empty mapping where it is empty; ConfigError if it is no YAML."""
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
 
 

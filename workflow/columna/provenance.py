@@ -4,6 +4,7 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from columna import __version__
 
@@ -30,10 +31,20 @@ def container_digest() -> str | None:
     return os.environ.get("COLUMNA_CONTAINER_DIGEST") or None
 
 
-def generated_by() -> dict[str, str]:
-    """The ``GeneratedBy`` entry of BIDS derivatives."""
+def generated_by() -> dict[str, Any]:
+    """The ``GeneratedBy`` entry of BIDS derivatives; the container is in it where it is known."""
+    container = _container()
     return {
         "Name": "columna",
         "Version": __version__,
         "Description": "SPINEPS method: semantic nnU-Net, instance U-Net, relabelling",
-    }
+    } | ({"Container": container} if container else {})
+
+
+def _container() -> dict[str, str]:
+    """Kind and digest of the container; {} outside of one."""
+    digest = container_digest()
+    images = (os.environ.get(name) for name in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"))
+    kind = "apptainer" if any(images) else "docker" if digest else None
+    known = {"Type": kind, "Tag": digest}
+    return {key: value for key, value in known.items() if value}

@@ -23,6 +23,7 @@ _HELP = {
     "label": "Phase 3: name vertebrae, write the final masks of a batch.",
     "measure": "Measure the scans of a batch and write the batch's table rows.",
     "assess": "Assess the quality of the scans, masks and measures of a batch.",
+    "picture": "Draw a picture of every scan of a batch.",
 }
 _EVALUATION = {
     "evaluate-batch": "Compare the masks of a batch with the references of the cohort sheet.",

@@ -105,6 +105,8 @@ def build_index(
         raise CohortError(f"batch_size is {batch_size}; a batch holds at least one scan")
     cohort, out = Path(cohort), Path(out)
     place = cohort.absolute()  # so that runs from other folders find the same files
+    if not place.exists():
+        raise CohortError(f"{cohort}: no such cohort sheet or BIDS folder")
     with locked(out):
         is_folder = place.is_dir()
         known = read_ledger(out / "ledger.tsv")
@@ -140,13 +142,7 @@ def build_index(
 def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
     rows = scans.reindex(columns=list(WITH_REFERENCES)).astype(object)
     rows = rows.where(rows.notna(), None).itertuples(index=False, name=None)
-    return [
-        (
-            ledger[scan],
-            ScanEntry(scan, person, session, *(Path(f) if f else None for f in files), convention),
-        )
-        for scan, person, session, *files, convention in rows
-    ]
+    return [(ledger[scan], ScanEntry.of(scan, *values)) for scan, *values in rows]
 
 
 def _parquet(rows: pd.DataFrame, dictionary: dict[str, Any]) -> bytes:

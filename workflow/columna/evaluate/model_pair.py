@@ -29,6 +29,7 @@ from columna.images.volume import Volume
 from columna.models.instance_network import InstanceModel
 from columna.models.semantic_network import SemanticModel
 from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
+from columna.real_data import VARIABLE
 
 FIRST_SEED = 3_000_000_000
 """Training draws its seeds below 2^31."""
@@ -42,8 +43,6 @@ VIEWS: dict[str, tuple[tuple[float, float, float], tuple[int, ...]]] = {
 DEPTH = (0.25, 0.5)
 """Lost share of the anterior height of a fractured body."""
 
-DEMO = {"sct_lumbar": "sct-lumbar_T2w.nii.gz", "tptbox_mri": "tptbox-lumbar_T2w.nii.gz"}
-"""Real scans of the repository, without masks, where no folder of real data is given."""
 CASES = RESOURCES / "evaluation_cases.tsv"
 """Real scans and their masks below the folder of real data; those that are absent are skipped."""
 
@@ -161,12 +160,8 @@ def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
         yield _scored_phantom(name, kind, answer, phantom)
 
 
-def real_cases(data: Path | None) -> Iterator[Case]:
-    """Real scans below `data`, with their masks; without it, those of the repository."""
-    if data is None:
-        for name, file in DEMO.items():
-            yield Case(name, RESOURCES / "demo" / file)
-        return
+def real_cases(data: Path) -> Iterator[Case]:
+    """Real scans below `data`, with their masks."""
     with open(CASES, newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
             masks = {kind: data / row[kind] for kind in ("semantic", "instance") if row[kind]}
@@ -174,7 +169,10 @@ def real_cases(data: Path | None) -> Iterator[Case]:
 
 
 def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
-    """Score the real scans of `data`, or show those of the repository."""
+    """Score the real scans of the folder `data`; without one, say that there are none."""
+    if data is None:
+        _log.warning("no real scans: name a folder (--data, or %s)", VARIABLE)
+        return
     for case in real_cases(data):
         if not case.image.exists():
             _log.warning("%s: not in the folder of real data, skipped", case.name)

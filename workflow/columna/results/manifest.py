@@ -3,17 +3,20 @@
 Light on purpose: Snakefiles import this module while they are parsed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from columna.errors import CohortError
 from columna.files import write_if_changed
-from columna.results.names import SCAN_ID, batch_name, batch_number
+from columna.results.given_levels import LEVEL_COLUMNS
+from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 
-FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
+IDENTITY = ("scan_id", "participant_id", "session_id")
 MASKS = ("semantic", "instance")
 """Fields with masks that exist already; a scan that has them needs no network."""
+FILES = ("path", *MASKS)
+FIELDS = (*IDENTITY, *FILES, *LEVEL_COLUMNS)
 REFERENCES = ("reference_semantic", "reference_instance")
 """Fields with masks that the delivered ones are evaluated against."""
 WITH_REFERENCES = (*FIELDS, *REFERENCES, "reference_convention")
@@ -34,6 +37,8 @@ class ScanEntry:
         The image; absolute, as those of masks: runs may be started from several folders.
     semantic, instance
         Masks that the cohort gives for the image: both, or None.
+    lowest_level, highest_level, anchor
+        Levels that the cohort gives (`columna.results.given_levels`), or None.
     reference_semantic, reference_instance
         Masks that the delivered ones are evaluated against; each may be None.
     reference_convention
@@ -46,9 +51,28 @@ class ScanEntry:
     path: Path
     semantic: Path | None = None
     instance: Path | None = None
+    lowest_level: str | None = None
+    highest_level: str | None = None
+    anchor: str | None = None
     reference_semantic: Path | None = None
     reference_instance: Path | None = None
     reference_convention: str | None = None
+
+    @classmethod
+    def of(cls, *values: str | None) -> "ScanEntry":
+        """A scan from the text of all `FIELDS`, or of `WITH_REFERENCES`; empty is None."""
+        fields = WITH_REFERENCES if len(values) > len(FIELDS) else FIELDS
+        row: dict[str, str | Path | None] = {
+            name: value or None for name, value in zip(fields, values, strict=True)
+        }
+        row |= {name: Path(str(row[name])) for name in (*FILES, *REFERENCES) if row.get(name)}
+        return cls(**row)
+
+    @property
+    def given_levels(self) -> dict[str, str]:
+        """Levels that the cohort gives, by column."""
+        values = {name: getattr(self, name) for name in LEVEL_COLUMNS}
+        return {name: value for name, value in values.items() if value}
 
     @property
     def has_references(self) -> bool:
@@ -61,15 +85,36 @@ class ScanEntry:
         return self.semantic is not None
 
 
+def check_indexed(index: Path) -> None:
+    """Raise CohortError if the folder `index` holds no cohort index."""
+    if not (index / "scans.parquet").exists():
+        raise CohortError(
+            f"{index} holds no cohort index yet: run `columna index` first, or name the results "
+            "folder of a run with --results"
+        )
+
+
 def list_batches(index: Path) -> list[str]:
-    """Names of all batches of the index folder `index`, in order; empty before the first index."""
+    """Names of all batches of the index folder `index`, in order; empty before the first index.
+
+    Raises
+    ------
+    CohortError
+        If the last line of the ledger is not as columna wrote it.
+    """
+    path = index / "ledger.tsv"
     try:
-        *_, last_line, _ = (index / "ledger.tsv").read_text(encoding="utf-8").rsplit("\n", 2)
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
-    last = last_line.rpartition("\t")[2]
     # batches are numbered without gaps, so the last line tells them all
-    return [batch_name(n) for n in range(1, batch_number(last) + 1)] if last != "batch" else []
+    *_, last_line, end = (b"\n\n" + content).rsplit(b"\n", 2)
+    last = last_line.rpartition(b"\t")[2].decode(errors="replace")
+    if last == "batch" and not end:
+        return []
+    if end or not BATCH.fullmatch(last):
+        raise CohortError(f"{path}: the ledger is damaged; `columna index` says what to do")
+    return [batch_name(n) for n in range(1, batch_number(last) + 1)]
 
 
 def list_evaluated(index: Path) -> list[str]:
@@ -102,12 +147,29 @@ def read_manifest(path: Path) -> list[ScanEntry]:
         header, *lines, end = path.read_bytes().decode().split("\n")
         fields = tuple(header.split("\t"))
         if fields in (FIELDS, WITH_REFERENCES) and not end:
-            return [_entry(dict(zip(fields, line.split("\t"), strict=True))) for line in lines]
+            rows = [line.split("\t") for line in lines]
+            if all(len(row) == len(fields) for row in rows):
+                return [_entry(*row) for row in rows]
     except FileNotFoundError as error:
         raise CohortError(f"{path}: no such batch; run `columna index`") from error
     except (ValueError, TypeError):
         pass  # told below, as a wrong header is
     raise CohortError(f"{path}: the manifest is damaged; run `columna index`")
+
+
+def find_scan(index: Path, scan_id: str) -> ScanEntry:
+    """The scan of this name.
+
+    Raises
+    ------
+    CohortError
+        If the cohort has no such scan.
+    """
+    for batch in list_batches(index):
+        for entry in read_manifest(manifest_path(index, batch)):
+            if entry.scan_id == scan_id:
+                return entry
+    raise CohortError(f"{scan_id}: the cohort index has no scan of this name")
 
 
 def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list[str]:
@@ -148,16 +210,7 @@ def _text(entries: list[ScanEntry]) -> str:
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(row: Mapping[str, str]) -> ScanEntry:
-    if not SCAN_ID.fullmatch(row["scan_id"]):  # it becomes the name of a folder
-        raise ValueError(row["scan_id"])
-    files = {
-        name: Path(row[name]) if row.get(name) else None for name in ("path", *MASKS, *REFERENCES)
-    }
-    return ScanEntry(
-        row["scan_id"],
-        row["participant_id"],
-        row["session_id"] or None,
-        **files,  # type: ignore[arg-type]  # only the image is always there
-        reference_convention=row.get("reference_convention") or None,
-    )
+def _entry(scan_id: str, *values: str) -> ScanEntry:
+    if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
+        raise ValueError(scan_id)
+    return ScanEntry.of(scan_id, *values)

@@ -44,7 +44,7 @@ class Stage(ABC):
         self.layout = layout
         self.store = Store(layout)
 
-    def takes(self, scan: ScanEntry) -> bool:
+    def concerns(self, scan: ScanEntry) -> bool:
         """Whether a scan goes through this stage."""
         return self.name in stages_of(scan)
 
@@ -94,6 +94,10 @@ class Stage(ABC):
                 "dependencies": dependencies,
             }
         )
+
+    def takes(self, upstream: Record) -> bool:
+        """Whether a scan that came out of the stages before like this goes through this one."""
+        return upstream.status == "done"
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027
         """Write what the batch as a whole delivers, after its last scan."""

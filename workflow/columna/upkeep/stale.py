@@ -16,7 +16,7 @@ from columna.files import has_identity
 from columna.prepare.sidecars import FileNames, json_names
 from columna.results.layout import EVALUATE, EVALUATED, STAGES, Layout
 from columna.results.manifest import list_batches, list_evaluated, read_manifest
-from columna.results.scan_files import scan_state
+from columna.results.scan_files import reference_state, scan_state
 from columna.stages.by_name import make_stage
 from columna.upkeep.receipts import Files, Receipt, has_collected, outcome_of, read_receipt
 
@@ -84,7 +84,7 @@ class RunState:
         return sum((found.reasons for found in self.stale.values()), Counter())
 
 
-def look(layout: Layout, config: Config) -> RunState:
+def look(layout: Layout, config: Config | None) -> RunState:
     """Compare the receipts of a run with the disk.
 
     Parameters
@@ -92,7 +92,8 @@ def look(layout: Layout, config: Config) -> RunState:
     layout
         The results folder.
     config
-        The settings that results shall have been made with.
+        The settings that results shall have been made with; without them, neither settings nor
+        models nor versions are compared.
 
     Raises
     ------
@@ -101,7 +102,9 @@ def look(layout: Layout, config: Config) -> RunState:
     """
     batches = list_batches(layout.index)
     has_receipts = layout.receipt("collect").parent.is_dir()
-    bases = {s: make_stage(s, config, layout).basis for s in STAGES} if has_receipts else {}
+    bases = {}
+    if config is not None and has_receipts:
+        bases = {s: make_stage(s, config, layout).basis for s in STAGES}
     names_in = lru_cache(maxsize=FOLDERS)(json_names)
     with ThreadPoolExecutor(THREADS) as pool:  # network file systems are slow to answer
         looked = list(pool.map(partial(_look_at, layout, bases, names_in), batches))
@@ -112,30 +115,33 @@ def look(layout: Layout, config: Config) -> RunState:
         elif waiting is not None:
             pending[batch] = waiting
     outcome = outcome_of([receipt for _, _, receipt in looked])
-    collected = not stale and not pending and has_collected(layout, config_sha256(config), outcome)
+    settings = None if config is None else config_sha256(config)
+    collected = not stale and not pending and has_collected(layout, settings, outcome)
     receipts = {batch: looked_at[2] for batch, looked_at in zip(batches, looked, strict=True)}
     return RunState(stale, pending, collected, tuple(_not_evaluated(layout, config, receipts)))
 
 
 def _not_evaluated(
-    layout: Layout, config: Config, receipts: Mapping[str, Receipt | None]
+    layout: Layout, config: Config | None, receipts: Mapping[str, Receipt | None]
 ) -> Iterator[str]:
     """Batches with references whose masks, references or conventions are not the evaluated ones."""
     batches = list_evaluated(layout.index)
     if not batches:
         return
-    from columna.evaluate.stage import EvaluateStage  # SimpleITK takes long to import
+    basis = None
+    if config is not None:
+        from columna.evaluate.stage import EvaluateStage  # SimpleITK takes long to import
 
-    stage = EvaluateStage(config, layout)
+        basis = EvaluateStage(config, layout).basis
     for batch in batches:
         receipt = receipts.get(batch)
         noted = receipt.stages.get(EVALUATE) if receipt else None
-        if receipt is None or noted is None or noted.basis != stage.basis:
+        if receipt is None or noted is None or basis not in (None, noted.basis):
             yield batch
             continue
         before = receipt.stages.get(EVALUATED)
         scans = {s.scan_id: s for s in read_manifest(layout.manifest(batch)) if s.has_references}
-        states = {scan_id: stage.state(scan) for scan_id, scan in scans.items()}
+        states = {scan_id: reference_state(scan) for scan_id, scan in scans.items()}
         is_same = set(states) == set(receipt.references) and all(
             state is None or state == receipt.references[scan_id]
             for scan_id, state in states.items()
@@ -194,7 +200,7 @@ def _compare_stages(
             if not layout.stage_table(stage, batch).exists():
                 return stage
             reason = OPEN
-        elif noted.basis != bases[stage]:
+        elif bases and noted.basis != bases[stage]:
             reason = BASIS
         elif noted.upstream != before:
             reason = OPEN
