@@ -103,7 +103,9 @@ def test_two_runs_can_be_compared(phantom, data, tmp_path):
         write_tables(list(score_real(judge, data)), tmp_path / name)
     runs = [read_evaluation(tmp_path / name, name) for name in ("old", "new")]
     rows = pd.DataFrame(compare(runs))
-    found = rows[(rows.metric == "panoptic_quality") & (rows.structure == "vertebra")]
+    found = rows[(rows.metric == "panoptic_quality") & (rows.stratum == "all")]
+    found = found[found.structure == "vertebra"]
+    assert len(found) == 1
     assert (found.mean_first < found.mean_second).all()
 
 
