@@ -183,16 +183,6 @@ class MeasureSettings(Settings):
     )
 
 
-class PictureSettings(Settings):
-    """The picture of every scan."""
-
-    enabled: bool = Field(True, description="Draw a picture of every scan (docs/report.md).")
-    whole_plane: bool = Field(
-        False,
-        description="Show the whole plane, not the spine alone; then a head scan may show a face.",
-    )
-
-
 class EvaluateSettings(Settings):
     """Masks against reference masks."""
 
@@ -200,6 +190,16 @@ class EvaluateSettings(Settings):
         {},
         description="What the labels of your references mean: name -> structures, instances, "
         "levels and cut, as in resources/conventions.yaml.",
+    )
+
+
+class PictureSettings(Settings):
+    """The picture of every scan."""
+
+    enabled: bool = Field(True, description="Draw a picture of every scan (docs/report.md).")
+    whole_plane: bool = Field(
+        False,
+        description="Show the whole plane, not the spine alone; then a head scan may show a face.",
     )
 
 
@@ -249,10 +249,10 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
-    pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
     evaluate: EvaluateSettings = Field(
         default_factory=EvaluateSettings, description="Evaluation against references."
     )
+    pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
 STAGE_KEYS: dict[str, dict[str, Any]] = {
@@ -269,8 +269,8 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
         "label": True,
     },
     "assess": {"prepare": True},
-    "picture": {"prepare": True, "pictures": True},
     "evaluate": {"evaluate": True},
+    "picture": {"prepare": True, "pictures": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
 STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}

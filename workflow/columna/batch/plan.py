@@ -63,7 +63,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> BatchPlan:
 def _record_or_task(stage: Stage, scan: ScanEntry) -> Record | ScanTask:
     records = stage.store.read_all(scan.scan_id)
     upstream = _upstream(stage, scan, records)
-    if upstream is not None and not (stage.follows(upstream) and stage.takes(scan)):
+    if upstream is not None and not (stage.takes(upstream) and stage.concerns(scan)):
         return upstream
     dependencies = stage.dependencies(scan)
     fingerprint = stage.fingerprint(dependencies, upstream)

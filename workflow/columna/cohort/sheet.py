@@ -40,11 +40,10 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
-        ``lowest_level``, ``highest_level`` and ``anchor`` give levels
-        (`columna.results.given_levels`). ``reference_semantic`` and ``reference_instance`` name
-        masks that those of the scan are evaluated against, whose labels
-        ``reference_convention`` explains.
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already,
+        ``reference_semantic`` and ``reference_instance`` those that its masks are evaluated
+        against, whose labels ``reference_convention`` explains; ``lowest_level``,
+        ``highest_level`` and ``anchor`` give levels (`columna.results.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -169,8 +168,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    optional = (*MASKS, *LEVEL_COLUMNS, *REFERENCES, "reference_convention")
-    for column in (*NAMES, *_present(rows, optional)):
+    given = (*MASKS, *REFERENCES, "reference_convention", *LEVEL_COLUMNS)
+    for column in (*NAMES, *_present(rows, given)):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two

@@ -47,7 +47,7 @@ class EvaluateStage(Stage):
     name = EVALUATE
     version = 1
 
-    def takes(self, scan: ScanEntry) -> bool:
+    def concerns(self, scan: ScanEntry) -> bool:
         """Only scans with references go through this stage."""
         return scan.has_references
 

@@ -44,7 +44,7 @@ class Stage(ABC):
         self.layout = layout
         self.store = Store(layout)
 
-    def takes(self, scan: ScanEntry) -> bool:
+    def concerns(self, scan: ScanEntry) -> bool:
         """Whether a scan goes through this stage."""
         return self.name in stages_of(scan)
 
@@ -95,8 +95,8 @@ class Stage(ABC):
             }
         )
 
-    def follows(self, upstream: Record) -> bool:
-        """Whether a scan that came out of the stages before like this can go through this one."""
+    def takes(self, upstream: Record) -> bool:
+        """Whether a scan that came out of the stages before like this goes through this one."""
         return upstream.status == "done"
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027

@@ -36,7 +36,7 @@ class PictureStage(Stage):
             "colours": sha256_file(RESOURCES / "labels.tsv"),
         }
 
-    def follows(self, upstream: Record) -> bool:
+    def takes(self, upstream: Record) -> bool:
         """All scans whose image could be read."""
         return upstream.status == "done" or upstream.stage != "prepare"
 
