@@ -1,7 +1,7 @@
 """From the shards of all batches to one checked, sorted Parquet file per table."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +198,7 @@ def _sorted_rows(
     yield from database.sql(f"SELECT * FROM ({query}) ORDER BY {order}").to_arrow_reader(ROW_GROUP)  # noqa: S608
 
 
-def _write(table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], folder: Path) -> int:
+def _write(table: Table, schema: pa.Schema, batches: Iterable[pa.RecordBatch], folder: Path) -> int:
     """Check and write rows as they come; one row group per batch."""
     rows = 0
     path = folder / f"{table.name}.parquet"

@@ -67,7 +67,7 @@ def is_c2(spine: SeenSpine) -> bool:
     if len(spine.levels) < 2:
         return False
     top = spine.levels[0]
-    box = spine.body_boxes[top]
+    box = spine.body_box(top)
     if spine.is_cut_above(top):
         return False
     if _has_disc_above(spine, top):
@@ -89,9 +89,9 @@ def _has_disc_above(spine: SeenSpine, top: int) -> bool:
 
 def _has_loose_tip(spine: SeenSpine, top: int) -> bool:
     """Whether a bare piece of bone lies right above the topmost body: a dens that broke off."""
-    first_row = spine.body_boxes[top][INFERIOR].start
+    first_row = spine.body_box(top)[INFERIOR].start
     for piece in spine.fragments:
-        above = (first_row - spine.body_boxes[piece][INFERIOR].stop) * spine.spacing_mm[INFERIOR]
+        above = (first_row - spine.body_box(piece)[INFERIOR].stop) * spine.spacing_mm[INFERIOR]
         is_higher = spine.centres[piece, INFERIOR] < spine.centres[top, INFERIOR]
         if is_higher and above <= MAX_TIP_GAP_MM:
             return True
@@ -100,7 +100,7 @@ def _has_loose_tip(spine: SeenSpine, top: int) -> bool:
 
 def _extent_ratio(spine: SeenSpine) -> float:
     """Height of the topmost body against the median of up to three bodies below."""
-    extents = [_extent(spine.body_boxes[level]) for level in spine.levels[:4]]
+    extents = [_extent(spine.body_box(level)) for level in spine.levels[:4]]
     return extents[0] / float(np.median(extents[1:]))
 
 

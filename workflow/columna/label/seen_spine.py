@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
-from columna.images.volume import Box, Volume
+from columna.images.volume import Box, Volume, as_box
 from columna.label.components import INFERIOR, Components, centres_of
 
 MIN_BODY_RATIO = 0.05
@@ -85,10 +85,16 @@ class SeenSpine:
         body = centres_of(self.bodies, self.count)[1]
         return np.where(np.isfinite(body), body, whole)
 
+    def body_box(self, instance: int) -> Box:
+        """Bounding box of the body of an instance; ValueError where it has none."""
+        box = self._body_boxes[instance - 1]
+        if box is None:
+            raise ValueError(f"instance {instance} has no body")
+        return as_box(box)
+
     @cached_property
-    def body_boxes(self) -> list[Box | None]:
-        """Bounding box of each body; index 0 is None."""
-        return [None, *ndimage.find_objects(self.bodies, self.count)]
+    def _body_boxes(self) -> list[tuple[slice, ...] | None]:
+        return ndimage.find_objects(self.bodies, self.count)
 
     @cached_property
     def levels(self) -> list[int]:
@@ -120,7 +126,7 @@ class SeenSpine:
 
     def is_cut_above(self, instance: int) -> bool:
         """Whether the upper image edge cuts the body of an instance."""
-        first_row = self.rows_above + self.body_boxes[instance][INFERIOR].start
+        first_row = self.rows_above + self.body_box(instance)[INFERIOR].start
         return bool(first_row * self.spacing_mm[INFERIOR] < EDGE_MM)
 
     def _is_fragment(self, ordered: list[int], place: int) -> bool:

@@ -45,6 +45,6 @@ def column_rows(
     canal = Canal.of(geometry, fov, context.instance.affine)
     sites = canal_sites(spaces, geometry, canal)
     end = cord_end(spaces, sites)
-    cord_canal = cord_canal_rows(context, spaces, sites, end and end.u)
+    cord_canal = cord_canal_rows(context, spaces, sites, None if end is None else end.u)
     spine = spine_row(context, geometry, vertebrae, discs, cord_canal, end)
     return {"discs": discs, "cord_canal": cord_canal, "spine": [spine]}

@@ -117,8 +117,10 @@ def _text(entries: list[ScanEntry]) -> str:
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(scan_id: str, participant_id: str, session_id: str, *files: str) -> ScanEntry:
-    if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
+def _entry(
+    scan_id: str, participant_id: str, session_id: str, path: str, semantic: str, instance: str
+) -> ScanEntry:
+    if not SCAN_ID.fullmatch(scan_id) or not path:  # the scan becomes the name of a folder
         raise ValueError(scan_id)
-    path, semantic, instance = (Path(file) if file else None for file in files)
-    return ScanEntry(scan_id, participant_id, session_id or None, path, semantic, instance)
+    masks = (Path(file) if file else None for file in (semantic, instance))
+    return ScanEntry(scan_id, participant_id, session_id or None, Path(path), *masks)

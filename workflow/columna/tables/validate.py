@@ -64,10 +64,8 @@ def _check_names(table: Table, data: pa.Table) -> None:
 
 
 def _conform_column(table: Table, column: Column, data: pa.Table) -> pa.Array:
-    array = data[column.name].combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
+    array = _in_one_piece(data[column.name])
+    if isinstance(array, pa.DictionaryArray):
         array = array.dictionary_decode()
     if not column.nullable and array.null_count:
         _refuse(table, column, data, pc.is_null(array), "NULL")
@@ -80,6 +78,14 @@ def _conform_column(table: Table, column: Column, data: pa.Table) -> pa.Array:
     if column.type == "float64":
         _refuse(table, column, data, pc.invert(pc.is_finite(array)), "NaN or infinite")
     return array
+
+
+def _in_one_piece(chunked: pa.ChunkedArray) -> pa.Array:
+    """All values of a column (pyarrow leaves some types in several chunks, even combined)."""
+    array: pa.Array | pa.ChunkedArray = chunked.combine_chunks()
+    if isinstance(array, pa.Array):
+        return array
+    return pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
 
 
 def _encode(table: Table, column: Column, data: pa.Table, array: pa.Array) -> pa.DictionaryArray:

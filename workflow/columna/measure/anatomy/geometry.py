@@ -130,7 +130,7 @@ class Geometry:
         if self.endplate_mask is None:
             return {}
         owners = {body.label: (body.crop, body.frame) for body in self.bodies}
-        if self.sacral is not None:
+        if self.sacral is not None and self.sacrum is not None:
             owners[SACRUM] = (
                 self.sacrum,
                 replace(self.sacral.frame, origin=self.sacrum.centroid_mm),
@@ -144,12 +144,18 @@ class Geometry:
             return self.bodies[0].frame.s
         return unit(self.bodies[0].crop.centroid_mm - self.bodies[-1].crop.centroid_mm)
 
-    def mean_right(self, region: str | None) -> np.ndarray | None:
-        """Mean of r over the vertebrae of a region; over all where it has none with a frame."""
+    def mean_right(self, region: str | None) -> np.ndarray:
+        """Mean of r over the vertebrae of a region; over all where it has none with a frame.
+
+        Raises
+        ------
+        ValueError
+            If no vertebra has a frame.
+        """
         fitted = [b for b in self.bodies if b.frame.status == "ok"]
         chosen = [b for b in fitted if b.region == region] or fitted
         if not chosen:
-            return None
+            raise ValueError("no vertebra has a frame")
         return unit(np.sum([body.frame.r for body in chosen], axis=0))
 
 
@@ -182,7 +188,9 @@ def scan_geometry(
     if curve is not None:
         masks, discs = _middles(masks, discs, curve, canal_mm)
         curve = _curve(masks, discs)
-    frames: tuple[Frame, ...] = fit_frames(masks, curve, canal_mm) if masks else ()
+    frames: tuple[Frame, ...] = ()
+    if masks and curve is not None:
+        frames = fit_frames(masks, curve, canal_mm)
     sacrum = _instance_crop(context, instance, SACRUM)
     if sacrum is None:
         sacrum = _semantic_crop(context, semantic, (Semantic.SACRUM,))
@@ -271,7 +279,7 @@ def _body_masks(
 ) -> list[BodyMasks]:
     """Cut out the bodies of a scan."""
     repeated = repeated_levels(context, parts)
-    regions = {level.name: level.region for level in levels().values()}
+    regions: dict[str | None, str | None] = {v.name: v.region for v in levels().values()}
     masks = []
     for vertebra in context.vertebrae:
         part = parts.get(vertebra.label)
@@ -302,7 +310,8 @@ def repeated_levels(context: MeasureContext, parts: Mapping[int, Parts]) -> set[
 def _body_and_arch(
     context: MeasureContext, vertebra: Vertebra, part: Parts
 ) -> tuple[Crop, Crop | None]:
-    box = box_around([part.body, *part.posterior.values()], context.instance)
+    regions = (part.body, *part.posterior.values())
+    box = box_around([region for region in regions if region is not None], context.instance)
     instance = cut(context.instance, box)
     is_vertebra = instance.array == vertebra.label
     semantic = cut(context.semantic, box).array

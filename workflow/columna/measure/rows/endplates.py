@@ -61,11 +61,14 @@ def _status(body: Body, side: str, body_status: str) -> str:
 
 
 def _body_plate(geometry: Geometry, body: Body, side: str) -> Row:
-    plane, outward, columns = body.plane(side), OUTWARD[side], body.footprint
+    plane, line = body.plane(side), body.plate(side)
+    if plane is None or line is None:  # `_status` says so
+        return {}
+    outward, columns = OUTWARD[side], body.footprint
     hits = columns.upper if side == "superior" else columns.lower
     surface = Surface(body.frame, plane, outward, columns.places, hits)
     return {
-        **_directions(geometry, body.region, body.plate(side), plane, outward),
+        **_directions(geometry, body.region, line, plane, outward),
         **_shape(body.hollows[side], plane),
         **_extent(geometry, surface, (body.label, side)),
         **_beyond(body.crop),
@@ -103,10 +106,10 @@ def _tilt_deg(normal: np.ndarray, right: np.ndarray, chord: np.ndarray) -> float
 
 
 def _length(body: Body, side: str) -> float | None:
-    corners = [body.corner(side, wall) for wall in ("posterior", "anterior")]
-    if any(corner is None for corner in corners):
+    posterior, anterior = (body.corner(side, wall) for wall in ("posterior", "anterior"))
+    if posterior is None or anterior is None:
         return None
-    return float(np.linalg.norm(corners[1] - corners[0]))
+    return float(np.linalg.norm(anterior - posterior))
 
 
 def _shape(shape: Hollow, plane: Plane) -> Row:

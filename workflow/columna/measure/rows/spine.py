@@ -109,15 +109,16 @@ def _cord_end(
 ) -> Row:
     if geometry.cord is None:
         return {"cord_end_status": "not_segmented"}
-    if end is None:
+    curve = geometry.curve
+    if end is None or curve is None:
         found = [row["cord_status"] for row in cord_canal if row["index_from_top"] is not None]
         lacks = commonest(found, "not_segmented")
         is_seen = any(code in SAGITTAL_CODES for code in found)
         return {"cord_end_status": "outside_fov" if is_seen else lacks}
     level = next(row["level"] for row in vertebrae if row["vertebra"] == end.vertebra)
     first = geometry.bodies[0].crop.centroid_mm
-    place, start = (geometry.curve.nearest(point) for point in (end.point_mm, first))
+    place, start = (curve.nearest(point) for point in (end.point_mm, first))
     return {
         "cord_end_level": or_missing(level, "no_anchor"),
-        "cord_end_position_mm": float(geometry.curve.arc_mm(place) - geometry.curve.arc_mm(start)),
+        "cord_end_position_mm": float(curve.arc_mm(place) - curve.arc_mm(start)),
     }

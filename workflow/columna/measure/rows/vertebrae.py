@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.anatomy import SACRUM, Label, Semantic, levels, vertebra_labels
+from columna.anatomy import SACRUM, Level, Semantic, levels, vertebra_labels
 from columna.config import MeasureSettings
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.fov import FieldOfView
@@ -149,7 +149,7 @@ def _level_columns(name: str | None) -> Row:
     return {"level": name, "region": level.region, "level_order": level.level_order}
 
 
-def _by_name() -> dict[str, Label]:
+def _by_name() -> dict[str, Level]:
     return {level.name: level for level in levels().values()}
 
 
@@ -180,7 +180,7 @@ class _VertebraMeasures:
             "fold_dice_status": "not_recorded",
             **self._place(parts, body),
             "middle_width_mm": middle_width_mm(found.crop)
-            if body == LATERAL_CUT
+            if found is not None and body == LATERAL_CUT
             else Missing("not_applicable"),
             **self._volumes(parts, whole, body, arch),
         }
@@ -221,6 +221,8 @@ class _VertebraMeasures:
 
     def _curve(self, body: Body) -> Row:
         curve = self.geometry.curve
+        if curve is None:
+            return {}
         places = curve.arc_mm(
             curve.nearest(np.stack([b.crop.centroid_mm for b in (self.geometry.bodies[0], body)]))
         )
@@ -230,11 +232,11 @@ class _VertebraMeasures:
         row = {
             f"{name}_volume_mm3": self._part(parts, part, arch) for name, part in SUBREGIONS.items()
         }
-        if body == "ok":
+        if parts.body is not None and body == "ok":
             row["body_volume_mm3"] = self._mm3(parts.body)
         if arch == "ok":
             row["arch_volume_mm3"] = sum(map(self._mm3, parts.posterior.values()))
-        if whole == "ok":
+        if parts.body is not None and whole == "ok":
             row["vertebra_volume_mm3"] = parts.voxels_n * self.context.instance.voxel_volume_mm3
             row["body_share_ratio"] = parts.body.voxels_n / parts.voxels_n
         return row
