@@ -60,9 +60,10 @@ peer-folder:
 	@.venv-peer/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-lint: env ## Check style and imports: ruff, import-linter, snakefmt, snakemake --lint, codespell
+lint: env ## Check style, types and imports: ruff, mypy, import-linter, snakefmt, snakemake, codespell
 	ruff check .
 	ruff format --check .
+	mypy
 	lint-imports --no-cache
 	snakefmt --check Snakefile workflow
 	snakemake --lint
@@ -90,4 +91,4 @@ pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py
 
 clean: ## Remove the demo, the environment and caches; never results/
-	rm -rf demo .venv .venv-peer .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf demo .venv .venv-peer .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -114,9 +114,18 @@ def read_pairs(path: Path) -> list[Pair]:
 def _pair(row: Mapping[Hashable, Any], folder: Path) -> Pair:
     text = {name: str(value).strip() for name, value in row.items()}
     participant = text.get("participant_id", "") or text["scan_id"]
-    masks = (_file(text.get(name, ""), folder) for name in MASKS)
-    conventions = (text.get(name, "") or "columna" for name in CONVENTIONS)
-    return Pair(text["scan_id"], participant, *masks, *conventions)
+    masks = {name: _file(text.get(name, ""), folder) for name in MASKS}
+    conventions = {name: text.get(name, "") or "columna" for name in CONVENTIONS}
+    return Pair(
+        scan_id=text["scan_id"],
+        participant_id=participant,
+        prediction_semantic=masks["prediction_semantic"],
+        prediction_instance=masks["prediction_instance"],
+        reference_semantic=masks["reference_semantic"],
+        reference_instance=masks["reference_instance"],
+        prediction_convention=conventions["prediction_convention"],
+        reference_convention=conventions["reference_convention"],
+    )
 
 
 def _file(text: str, folder: Path) -> Path | None:

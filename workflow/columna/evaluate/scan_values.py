@@ -13,7 +13,8 @@ from columna.anatomy import levels
 from columna.evaluate.conventions import KINDS, Convention, structure_labels
 from columna.evaluate.distances import Closeness, closeness
 from columna.evaluate.overlap import Overlap, match, overlap, recognition
-from columna.images.volume import Box, as_box, bounding_box
+from columna.images.triple import three
+from columna.images.volume import Box, bounding_box
 
 Mask = NDArray[np.integer[Any]]
 
@@ -214,7 +215,7 @@ def _pair(kind: str, prediction: Masks, reference: Masks, grid: Grid) -> _Pair |
 def _boxes(mask: Mask) -> dict[int, Box]:
     """Smallest box of every label, found in one pass."""
     found = ndimage.find_objects(mask)
-    return {label: as_box(box) for label, box in enumerate(found, 1) if box is not None}
+    return {label: three(box) for label, box in enumerate(found, 1) if box is not None}
 
 
 def _union(a: Box, b: Box) -> Box:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.images.volume import Box, as_box
+from columna.images.triple import three
+from columna.images.volume import Box
 
 TAIL = 1e-4
 """Share of the content that the order statistics leave out at either end."""
@@ -82,7 +83,7 @@ def signal_range(array: np.ndarray) -> SignalRange:
     if 0 <= low <= NEAR * (high - low) or (low < 0 and few >= -FAINT * high):
         low = np.longdouble(0)
     span = high - low
-    floor, ceiling = low - FAR * span, high + FAR * span
+    floor, ceiling = np.longdouble(low - FAR * span), np.longdouble(high + FAR * span)
     fill = None
     if common is not None:
         value = np.longdouble(common)
@@ -137,10 +138,10 @@ def signal_box(mask: np.ndarray) -> Box | None:
         start = empty[empty < solid[0]].max(initial=-1) + 1
         stop = empty[empty > solid[-1]].min(initial=len(counts))
         box.append(slice(int(start), int(stop)))
-    return as_box(box)
+    return three(box)
 
 
 def imaged_box(array: np.ndarray) -> Box:
     """The part of an image that was imaged: all of it but the planes of fill at its rim."""
-    whole = as_box(slice(0, size) for size in array.shape)
+    whole = three(slice(0, size) for size in array.shape)
     return signal_box(signal_range(array).is_signal(array)) or whole

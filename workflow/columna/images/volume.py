@@ -5,7 +5,7 @@ Reorienting, cropping and padding return views or cheap copies and keep the affi
 """
 
 import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,16 +25,9 @@ from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from columna.files import atomic_path
+from columna.images.triple import three
 
 Box = tuple[slice, slice, slice]
-
-
-def as_box(slices: Iterable[slice]) -> Box:
-    """Three slices, one per array axis."""
-    first, second, third = slices
-    return first, second, third
-
-
 PIR = ("P", "I", "R")
 
 
@@ -202,7 +195,7 @@ def bounding_box(mask: np.ndarray, margin: int | Sequence[int] = 0) -> Box | Non
         box.append(
             slice(max(int(inside[0] - extra), 0), min(int(inside[-1] + extra) + 1, len(line)))
         )
-    return as_box(box)
+    return three(box)
 
 
 def resampled_shape(
@@ -210,8 +203,7 @@ def resampled_shape(
 ) -> tuple[int, int, int]:
     """Voxels of the resampled grid: round(size x old spacing / new spacing), at least one."""
     exact = np.asarray(shape) * np.asarray(spacing_mm) / np.asarray(new_spacing_mm)
-    first, second, third = (int(n) for n in np.maximum(np.round(exact), 1))
-    return first, second, third
+    return three(int(n) for n in np.maximum(np.round(exact), 1))
 
 
 def scaled_affine(affine: np.ndarray, ratio: Sequence[float]) -> np.ndarray:

@@ -7,7 +7,8 @@ import numpy as np
 
 from columna.anatomy import C2, DISC_OFFSET, ENDPLATE_OFFSET, L1, L6, SACRUM, T12, T13, Semantic
 from columna.images.morphology import dilated
-from columna.images.volume import Box, as_box
+from columna.images.triple import three
+from columna.images.volume import Box
 from columna.label.components import INFERIOR, Components
 
 GROWTH_STEPS = 14
@@ -131,7 +132,7 @@ def _split_endplates(
 
 def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
     """Box around `boxes` and everything that can grow into them."""
-    return as_box(
+    return three(
         slice(
             max(min(s.start for s in axis) - GROWTH_STEPS, 0),
             min(max(s.stop for s in axis) + GROWTH_STEPS, size),

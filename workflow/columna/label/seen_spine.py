@@ -1,5 +1,6 @@
 """What naming sees of a spine: the sequence of bodies, the sacrum, and the edge of the image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,7 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
-from columna.images.volume import Box, Volume, as_box
+from columna.images.triple import three
+from columna.images.volume import Box, Volume
 from columna.label.components import INFERIOR, Components, centres_of
 
 MIN_BODY_RATIO = 0.05
@@ -90,10 +92,10 @@ class SeenSpine:
         box = self._body_boxes[instance - 1]
         if box is None:
             raise ValueError(f"instance {instance} has no body")
-        return as_box(box)
+        return three(box)
 
     @cached_property
-    def _body_boxes(self) -> list[tuple[slice, ...] | None]:
+    def _body_boxes(self) -> Sequence[tuple[slice, ...] | None]:
         return ndimage.find_objects(self.bodies, self.count)
 
     @cached_property

@@ -3,7 +3,8 @@
 import numpy as np
 
 from columna.anatomy import Semantic
-from columna.images.volume import Box, as_box
+from columna.images.triple import three
+from columna.images.volume import Box
 from columna.label.components import find_components
 
 MAX_PIECES = 3
@@ -41,4 +42,4 @@ def move_posterior_elements(semantic: np.ndarray, instance: np.ndarray) -> np.nd
 
 def _padded(box: Box) -> Box:
     """Return the box with one voxel more on every side; the frame keeps it inside the array."""
-    return as_box(slice(s.start - 1, s.stop + 1) for s in box)
+    return three(slice(s.start - 1, s.stop + 1) for s in box)

@@ -45,7 +45,7 @@ def conform(table: Table, data: pa.Table, schema: pa.Schema | None = None) -> pa
 def check_unique(table: Table, data: pa.Table) -> None:
     """Raise TableError if two rows of `data` have the same key."""
     counts = data.select(list(table.key)).group_by(list(table.key)).aggregate([([], "count_all")])
-    repeated = counts.filter(pc.greater(counts["count_all"], 1))
+    repeated = counts.filter(pc.greater(counts["count_all"], pa.scalar(1)))
     if repeated.num_rows:
         values = repeated.select(list(table.key)).slice(0, 1).to_pylist()[0].values()
         raise TableError(f"{table.name}: duplicate key {key_text(table.key, values)}")

@@ -101,7 +101,9 @@ def sacral_plate(
         frame = turned
         if is_settled:
             break
-    return _with_line(sacrum, disc, frame, plane, slice_mm, fractions)
+    if frame.superior is None:
+        return None
+    return _with_line(sacrum, disc, frame, frame.superior, slice_mm, fractions)
 
 
 def _disc_normal(disc: Crop, last: Body) -> np.ndarray:

@@ -147,7 +147,10 @@ def _add_compression(
             smallest = columns[name, site].get(f"{tube}_ap_min_mm")
             if smallest is None:
                 continue
-            ends = [end and columns.get((end, "mid_body")) for end in (upper, space.lower_name)]
+            ends = [
+                None if end is None else columns.get((end, "mid_body"))
+                for end in (upper, space.lower_name)
+            ]
             columns[name, site][column] = _compression_pct(smallest, ends, tube, space)
 
 
