@@ -117,11 +117,15 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
 
 def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
     rows = scans.reindex(columns=list(FIELDS)).astype(object)
-    rows = rows.where(rows.notna(), None).itertuples(index=False, name=None)
+    rows = rows.where(rows.notna(), None)  # type: ignore[call-overload]  # None fits objects
     return [
-        (ledger[scan], ScanEntry(scan, person, session, *(Path(f) if f else None for f in files)))
-        for scan, person, session, *files in rows
+        (ledger[scan], ScanEntry(scan, person, session, Path(path), *map(_path, masks)))
+        for scan, person, session, path, *masks in rows.itertuples(index=False, name=None)
     ]
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
 
 
 def _parquet(rows: pd.DataFrame, dictionary: dict[str, Any]) -> bytes:

@@ -179,9 +179,8 @@ def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
     problems: dict[int, str] = {}
     for column in ("path", *_mask_columns(rows)):
         given = rows[column].dropna()
-        for index, text in given[
-            given.str.startswith("~") | given.str.contains("$", regex=False)
-        ].items():
+        special = given[given.str.startswith("~") | given.str.contains("$", regex=False)]
+        for index, text in zip(special.index.tolist(), special, strict=True):
             try:
                 rows.loc[index, column] = _expanded(text, folder)
             except ValueError as error:

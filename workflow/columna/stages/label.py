@@ -56,10 +56,13 @@ class LabelStage(Stage):
         grid = self.done(scan, "prepare").values["grid"]
         nothing = np.broadcast_to(np.uint8(0), grid["shape"])
         if scan.has_masks:
-            masks = [self._given(scan, mask) for mask in MASKS]
+            semantic, instance = (self._given(scan, mask) for mask in MASKS)
         else:
-            masks = [self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)]
-        return LabelItem(Volume(nothing, np.array(grid["affine"])), *masks, scan.has_masks)
+            semantic, instance = (
+                self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)
+            )
+        empty = Volume(nothing, np.array(grid["affine"]))
+        return LabelItem(empty, semantic, instance, scan.has_masks)
 
     def compute(self, item: LabelItem) -> LabelResult:
         """Final masks and names."""
