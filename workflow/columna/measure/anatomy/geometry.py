@@ -165,7 +165,6 @@ def scan_geometry(
     semantic: Mapping[int, Region],
     instance: Mapping[int, Region],
     fov: FieldOfView,
-    fov_margin_mm: float,
 ) -> Geometry:
     """Measure the geometry of a scan.
 
@@ -177,13 +176,13 @@ def scan_geometry(
         Regions of its vertebrae.
     semantic, instance
         Regions of both masks, by label.
-    fov, fov_margin_mm
-        The field of view, and what is too near to its edge.
+    fov
+        The field of view.
     """
     canal = _semantic_crop(context, semantic, CANAL)
     canal_mm = np.zeros((0, 3)) if canal is None else canal.points_mm
-    discs = _discs(context, instance, fov, fov_margin_mm)
-    masks = _body_masks(context, parts, fov, fov_margin_mm)
+    discs = _discs(context, instance, fov)
+    masks = _body_masks(context, parts, fov)
     curve = _curve(masks, discs)
     if curve is not None:
         masks, discs = _middles(masks, discs, curve, canal_mm)
@@ -226,14 +225,14 @@ def _instance_crop(
 
 
 def _discs(
-    context: MeasureContext, regions: Mapping[int, Region], fov: FieldOfView, margin_mm: float
+    context: MeasureContext, regions: Mapping[int, Region], fov: FieldOfView
 ) -> dict[int, Disc]:
     """Discs by the label of the vertebra above."""
     found = {}
     for level in range(1, 100):
         crop = _instance_crop(context, regions, DISC_OFFSET + level)
         if crop is not None and DISC_OFFSET + level not in context.fragments:
-            status = cut_status(regions[DISC_OFFSET + level], fov, margin_mm)
+            status = cut_status(regions[DISC_OFFSET + level], fov)
             found[level] = Disc(level, crop.largest(), status)
     return found
 
@@ -275,7 +274,7 @@ def _without_middle(status: str) -> str:
 
 
 def _body_masks(
-    context: MeasureContext, parts: Mapping[int, Parts], fov: FieldOfView, margin_mm: float
+    context: MeasureContext, parts: Mapping[int, Parts], fov: FieldOfView
 ) -> list[BodyMasks]:
     """Cut out the bodies of a scan."""
     repeated = repeated_levels(context, parts)
@@ -286,14 +285,14 @@ def _body_masks(
         if part is None or part.body is None or vertebra.level == "C1" or vertebra.is_fragment:
             continue
         body, arch = _body_and_arch(context, vertebra, part)
-        status = body_status(vertebra, part, fov, margin_mm, repeated)
+        status = body_status(vertebra, part, fov, repeated)
         masks.append(
             BodyMasks(
                 vertebra=vertebra,
                 region=regions.get(vertebra.level),
                 body=body,
                 arch=arch,
-                sides=visible_sides(vertebra, part.body, fov, margin_mm),
+                sides=visible_sides(vertebra, part.body, fov),
                 status=status,
                 touches_side=bool(set(fov.faces(part.body)) & SIDES_OF_SLICES),
             )

@@ -1,6 +1,6 @@
 """Rows of the table `discs`: every disc space below C2 to L5 (morphometrics G9, G10)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from columna.measure.anatomy.angles import elevation_deg, tilt_deg
 from columna.measure.anatomy.body import Body, Line
 from columna.measure.anatomy.corners import Corners, disc_corners, listhesis_mm, overhang_mm
 from columna.measure.anatomy.frame import unit
-from columna.measure.anatomy.geometry import Disc, Geometry
+from columna.measure.anatomy.geometry import Disc
 from columna.measure.anatomy.interspace import (
     LEAST_VOXELS,
     Interspace,
@@ -20,13 +20,12 @@ from columna.measure.anatomy.interspace import (
     upper_plane,
 )
 from columna.measure.anatomy.sacral import SacralPlate
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.anatomy.spaces import Space, disc_label
 from columna.measure.anatomy.tissue import LEAST_VOXELS as LEAST_VALUES
 from columna.measure.anatomy.tissue import Tissue, eroded_in_plane, ratio
 from columna.measure.anatomy.visibility import weakest
-from columna.measure.context import MeasureContext
 from columna.measure.tools.crops import image_under
-from columna.measure.tools.regions import Region
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.discs import DISCS
 from columna.tables.finish import Missing, finish_row, or_missing
@@ -49,28 +48,18 @@ _CENTRAL_SHARE = 0.25
 """Half axes of the central ellipse, relative to depth and width."""
 
 
-def disc_rows(
-    context: MeasureContext,
-    spaces: Sequence[Space],
-    regions: Mapping[int, Region],
-    geometry: Geometry,
-    tissue: Tissue | None,
-) -> list[Row]:
+def disc_rows(anatomy: ScanAnatomy, spaces: Sequence[Space]) -> list[Row]:
     """Measure every disc space of a scan.
 
     Parameters
     ----------
-    context
+    anatomy
         The scan.
     spaces
         Its disc spaces.
-    regions
-        Regions of the instance mask, by label.
-    geometry, tissue
-        Bones and discs, and the image (None where it is not at hand).
     """
-    measure = _DiscMeasures(context, regions, geometry, tissue)
-    return [finish_row(DISCS, context.identity | measure.columns(space)) for space in spaces]
+    measure, identity = _DiscMeasures(anatomy), anatomy.context.identity
+    return [finish_row(DISCS, identity | measure.columns(space)) for space in spaces]
 
 
 def upper_plate(space: Space) -> Line | None:
@@ -96,10 +85,7 @@ def upper_end_failure(body: Body) -> str:
 class _DiscMeasures:
     """Measures of one scan's disc spaces."""
 
-    context: MeasureContext
-    regions: Mapping[int, Region]
-    geometry: Geometry
-    tissue: Tissue | None
+    scan: ScanAnatomy
 
     def columns(self, space: Space) -> Row:
         """All columns of a disc space."""
@@ -117,7 +103,7 @@ class _DiscMeasures:
         columns["volume_mm3"] = self._volume(space.disc, presence)
         between = None
         if space.disc is not None and status in SAGITTAL_CODES:
-            between = fit_interspace(space, space.disc.crop, self.geometry)
+            between = fit_interspace(space, space.disc.crop, self.scan.geometry)
         tissue = heights_mm(between.disc) if between else None
         if status in SAGITTAL_CODES and tissue is None:
             status, between = "fit_failed", None
@@ -134,8 +120,8 @@ class _DiscMeasures:
 
     def _volume(self, disc: Disc | None, presence: str) -> float | Missing:
         if disc is not None and presence == "complete":
-            region = self.regions[disc_label(disc)]
-            return region.voxels_n * self.context.instance.voxel_volume_mm3
+            region = self.scan.regions[disc_label(disc)]
+            return region.voxels_n * self.scan.context.instance.voxel_volume_mm3
         return Missing(_ABSENT.get(presence) or _WITHOUT_VOLUME[presence])
 
     def _presence(self, space: Space) -> str:
@@ -161,14 +147,14 @@ class _DiscMeasures:
 
     def _bone_status(self, bone: Body | SacralPlate) -> str:
         """Whether the endplate lines of a bone are known, and its sides seen."""
-        return bone.fit_status if isinstance(bone, Body) else self.geometry.sacral_status
+        return bone.fit_status if isinstance(bone, Body) else self.scan.geometry.sacral_status
 
     def _tissue(
         self, space: Space, between: Interspace | None, heights: dict[str, float] | None
     ) -> Row:
         if between is None or heights is None:
             return {}
-        corners = disc_corners(space, self.geometry.sacrum)
+        corners = disc_corners(space, self.scan.geometry.sacrum)
         return {f"disc_height_{name}_mm": value for name, value in heights.items()} | {
             "disc_depth_mm": between.depth_mm,
             "disc_width_mm": Missing(LATERAL_CUT)
@@ -221,7 +207,7 @@ class _DiscMeasures:
 
     def _residual(self, space: Space, between: Interspace, gap_mm: float) -> float | Missing:
         """What neither disc nor endplates claim of the gap in its middle."""
-        plates, disc = self.geometry.endplates, heights_mm(between.disc)
+        plates, disc = self.scan.geometry.endplates, heights_mm(between.disc)
         if space.upper is None or space.lower_label is None or disc is None:
             return Missing("not_segmented")
         above = between.plate_thickness_mm(plates.get((space.upper.label, "inferior")))
@@ -287,7 +273,7 @@ class _DiscMeasures:
         return "fit_failed" if all(whole) else "partial_fov"
 
     def _listhesis(self, space: Space, plate: Line) -> Row:
-        corners = disc_corners(space, self.geometry.sacrum)
+        corners = disc_corners(space, self.scan.geometry.sacrum)
         offset = listhesis_mm(corners, plate)
         ends = (corners.lower_posterior, corners.lower_anterior)
         if offset is None or ends[1] is None:
@@ -301,13 +287,15 @@ class _DiscMeasures:
         disc = space.disc
         if disc is None or disc_status in ("partial_fov", "duplicate_label"):
             return {"signal_status": disc_status}
-        if self.tissue is None:
+        if self.scan.tissue is None:
             return {"signal_status": "no_image"}
-        values, fluid = self.tissue.inside(disc.crop), self.tissue.fluid_near(disc.crop)
+        values, fluid = self.scan.tissue.inside(disc.crop), self.scan.tissue.fluid_near(disc.crop)
         if values is None:
             return {"signal_status": "too_few_voxels"}
         low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
-        central = Missing(disc_status) if between is None else self._central(between, self.tissue)
+        central = (
+            Missing(disc_status) if between is None else self._central(between, self.scan.tissue)
+        )
         return {
             "signal_status": disc.status,
             "signal_disc_au": median,

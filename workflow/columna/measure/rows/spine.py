@@ -8,8 +8,8 @@ from columna.measure.anatomy.endplate_ends import Ends
 from columna.measure.anatomy.geometry import Geometry
 from columna.measure.anatomy.lengths import composition, curve_lengths, sagittal_offsets
 from columna.measure.anatomy.regional import closure, largest_arc, regional_angles, thoracic_apex
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.anatomy.visibility import weakest
-from columna.measure.context import MeasureContext
 from columna.measure.tools.statuses import commonest
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.finish import Missing, finish_row, or_missing
@@ -20,8 +20,7 @@ LISTHESIS_MM = 3.0
 
 
 def spine_row(
-    context: MeasureContext,
-    geometry: Geometry,
+    anatomy: ScanAnatomy,
     vertebrae: Sequence[Row],
     discs: Sequence[Row],
     cord_canal: Sequence[Row],
@@ -31,18 +30,19 @@ def spine_row(
 
     Parameters
     ----------
-    context, geometry
+    anatomy
         The scan.
     vertebrae, discs, cord_canal
         Its rows of these tables.
     end
         Where the cord ends; None if that is not seen.
     """
+    geometry = anatomy.geometry
     ends = Ends(vertebrae, geometry)
     angles = regional_angles(ends)
     return finish_row(
         SPINE,
-        context.identity
+        anatomy.context.identity
         | angles
         | {"lordosis_closure_deg": closure(angles, vertebrae, discs)}
         | largest_arc(ends)
