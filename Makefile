@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default pins clean
+.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default pins dist container container-test clean
 
 # The first usable interpreter; another: `make env PYTHON=/path/to/python3.12`
 PYTHON ?= $(shell for p in python3 python3.11 python3.12; do $$p -c \
@@ -25,18 +25,29 @@ env: .venv/installed ## Install everything, with the pins of envs/constraints.tx
 	@.venv/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@echo "Installing into .venv: minutes the first time, gigabytes because of torch"
 	@python -m pip --disable-pip-version-check install --quiet \
-		-c envs/constraints.txt -e '.[workflow,dev]'
+		-c envs/constraints.txt -e '.[dev]'
 	@python -c 'from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor'
 	@touch $@
 
+# DATA=folder adds the NIfTI files of that folder to the cohort.
 demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small synthetic cohort
 	columna index --configfile config/demo.yaml
 	snakemake --configfile config/demo.yaml --cores all --quiet rules host
 	columna summary --configfile config/demo.yaml
 	columna phantom score --configfile config/demo.yaml
+	@echo "Report, opens in a browser: $$(realpath demo/results/report/index.html)"
+	@printf '%s\n' '' 'Three things to do next (first: source .venv/bin/activate):' \
+		'  1. See what the tables in demo/results/tables hold: docs/reading-tables.md' \
+		'  2. Segment a scan of yours: columna segment scan.nii.gz --out result' \
+		'  3. Run your cohort: columna run --cohort SHEET_OR_BIDS --results FOLDER'
 
+# Not a DATA of the environment, which may name anything
+ifeq ($(origin DATA),command line)
+.PHONY: demo/cohort/cohort.tsv
+OWN := --data "$(DATA)"
+endif
 demo/cohort/cohort.tsv: | .venv/installed
-	columna phantom demo --out demo/cohort
+	columna phantom demo --out demo/cohort $(OWN)
 
 test: env ## Run all tests
 	python -m pytest -n $(WORKERS) --dist loadgroup
@@ -60,13 +71,14 @@ peer-folder:
 	@.venv-peer/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-lint: env ## Check style, types and imports: ruff, mypy, import-linter, snakefmt, snakemake, codespell
+lint: env ## Check style and types: ruff, mypy, import-linter, snakefmt, snakemake, hadolint, codespell
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports --no-cache
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+	hadolint containers/Dockerfile
 	git ls-files -z '*.md' '*.py' '*.smk' '*.yaml' '*.tsv' '*.toml' | xargs -0 codespell
 
 fix: env ## Repair style
@@ -90,5 +102,31 @@ evaluate-default: env ## Judge the bundled models on held-out phantoms and on re
 pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py
 
+dist: .venv-release/installed ## Build and check what a release holds, into dist/ (docs/releasing.md)
+	.venv-release/bin/check-manifest --no-build-isolation
+	.venv-release/bin/reuse lint --quiet
+	.venv-release/bin/cffconvert --validate
+	rm -rf build dist
+	.venv-release/bin/python -m build --no-isolation
+	.venv-release/bin/twine check --strict dist/*
+	cp envs/constraints.txt dist/
+
+# The tools of a release in an environment of their own, since nothing else needs them
+.venv-release/installed: envs/release.txt | .venv/installed
+	@.venv/bin/python -m venv --clear .venv-release
+	@.venv-release/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+VERSION = $(shell python -c 'import columna; print(columna.__version__)')
+container: dist ## Build the container image (needs Docker)
+	docker build -f containers/Dockerfile -t columna:$(VERSION) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD) .
+
+container-test: demo/cohort/cohort.tsv ## Run the demo cohort in the image, without a network
+	mkdir -p demo/container
+	docker run --rm --network none --user "$$(id -u):$$(id -g)" -v "$(CURDIR)/demo:/demo" \
+		columna:$(VERSION) run --cohort /demo/cohort/cohort.tsv --results /demo/container
+
 clean: ## Remove the demo, the environment and caches; never results/
-	rm -rf demo .venv .venv-peer .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf demo .venv .venv-peer .venv-release .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist

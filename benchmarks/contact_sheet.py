@@ -10,12 +10,16 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from columna.anatomy import RESOURCES
 from columna.images.volume import load_volume
+from columna.real_data import data_folder
 from columna.train.samples.patches import make_patch
 from columna.train.samples.pool import Pool
 
-REAL = ("sct-lumbar_T2w.nii.gz", "tptbox-lumbar_T2w.nii.gz")
+REAL = {
+    "sct-lumbar": "sct_lumbar/t2_lumbar.nii.gz",
+    "tptbox-lumbar": "tptbox_mri/sub-mri_label-6_T2w.nii.gz",
+}
+"""Real scans, where COLUMNA_DATA names a folder that holds them."""
 SHAPE, SPACING_MM = (200, 260, 12), (1.0, 1.0, 4.0)
 ROWS, COLUMNS = 3, 7
 
@@ -31,9 +35,9 @@ def painted(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, float]:
             return cut, 1.0
 
 
-def real(name: str) -> tuple[np.ndarray, float]:
-    """The middle slice, (P, I), of a demo scan, and how much taller than wide its voxels are."""
-    volume = load_volume(RESOURCES / "demo" / name).reoriented()
+def real(path: Path) -> tuple[np.ndarray, float]:
+    """The middle slice, (P, I), of a scan, and how much taller than wide its voxels are."""
+    volume = load_volume(path).reoriented()
     return volume.array[:, :, volume.shape[2] // 2], volume.spacing_mm[1] / volume.spacing_mm[0]
 
 
@@ -45,7 +49,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, pool = np.random.default_rng(options.seed), Pool(options.pool)
-    pictures = [(f"real: {name.split('_')[0]}", *real(name)) for name in REAL]
+    data = data_folder()
+    pictures = [(f"real: {n}", *real(data / file)) for n, file in REAL.items() if data]
     pictures += [("", *painted(pool, rng)) for _ in range(ROWS * COLUMNS - len(pictures))]
     figure = Figure(figsize=(2.2 * COLUMNS, 2.6 * ROWS), layout="constrained")
     for axis, (title, slice_, aspect) in zip(

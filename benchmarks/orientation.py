@@ -4,19 +4,23 @@
 
 Every scan goes through both networks as it is and with every wrong affine; the rules of
 `columna.assess.orientation_rules` judge the masks. FOLDER keeps the masks: what is there is not
-predicted again. Without --data (the folder of real scans), phantoms and the scans of the demo.
+predicted again. Without --data (the folder of real scans), phantoms alone.
+Phantoms that the limits were not chosen on, each upright and with one wrong affine in turn:
+
+    python benchmarks/orientation.py --masks FOLDER --scans ph --phantoms 24 \\
+        --first-seed 4100000000 --wrong-each 1
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from columna.anatomy import RESOURCES
 from columna.assess.orientation_rules import orientation_findings
 from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
@@ -53,7 +57,6 @@ VIEWS = (
 )
 FIRST_SEED = 4_000_000_000
 """Training draws its seeds below 2^31."""
-DEMO = {"sctlumbar": "sct-lumbar_T2w.nii.gz", "tptbox": "tptbox-lumbar_T2w.nii.gz"}
 REAL = {
     "sctlumbar": "sct_lumbar/t2_lumbar.nii.gz",
     "tptbox": "tptbox_mri/sub-mri_label-6_T2w.nii.gz",
@@ -62,20 +65,30 @@ REAL = {
 KINDS = ("img", "sem", "ins")
 
 
-def scans(data: Path | None) -> Iterator[tuple[str, Callable[[], Volume]]]:
+def scans(
+    data: Path | None, phantoms_n: int, first_seed: int
+) -> Iterator[tuple[str, Callable[[], Volume]]]:
     """Name of every scan, and how to get it."""
-    files = {name: RESOURCES / "demo" / file for name, file in DEMO.items()}
+    files = {}
     if data:
         files = {name: data / file for name, file in REAL.items()}
         for file in sorted((data / "spider_space").glob("*_T2w.nii.gz")):
             files[f"spider{file.name[:3]}"] = file
-    for number, (region, spacing) in enumerate(VIEWS):
+    for number, (region, spacing) in enumerate(islice(cycle(VIEWS), phantoms_n)):
         settings = random_settings(
-            FIRST_SEED + number, region=region, surroundings="body", spacing_mm=spacing
+            first_seed + number, region=region, surroundings="body", spacing_mm=spacing
         )
         yield f"ph{number:02d}{region}", lambda s=settings: make_phantom(s).image
     for name, file in files.items():
         yield name, lambda f=file: load_volume(f)
+
+
+def turns_of(number: int, turns: list[str], wrong_each: int) -> list[str]:
+    """Turns of the scan with this number: upright, and `wrong_each` of the wrong ones in turn."""
+    wrong = [turn for turn in turns if turn != "upright"]
+    first = number * wrong_each
+    chosen = {wrong[(first + step) % len(wrong)] for step in range(min(wrong_each, len(wrong)))}
+    return [turn for turn in turns if turn == "upright" or turn in chosen]
 
 
 @cache
@@ -142,15 +155,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of real scans")
     parser.add_argument("--turns", nargs="+", default=list(TURNS), choices=TURNS)
     parser.add_argument("--scans", default="", help="only scans whose name begins so")
+    parser.add_argument("--phantoms", type=int, default=len(VIEWS), help="how many")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--wrong-each", type=int, default=len(TURNS), help="wrong turns of a scan")
     parser.add_argument("--judge-only", action="store_true", help="predict nothing")
     options = parser.parse_args()
     options.masks.mkdir(parents=True, exist_ok=True)
     flagged = {turn: [] for turn in options.turns}
-    for name, load in scans(options.data):
+    everything = scans(options.data, options.phantoms, options.first_seed)
+    for number, (name, load) in enumerate(everything):
         if not name.startswith(options.scans):
             continue
         scan = None
-        for turn in options.turns:
+        for turn in turns_of(number, options.turns, options.wrong_each):
             stem = options.masks / f"{name}_{turn}"
             if not stem.with_name(f"{stem.name}.txt").exists():
                 if options.judge_only:

@@ -17,7 +17,7 @@ PLATFORM_OWN = re.compile(r"nvidia-|cuda-|triton$")
 
 CONSTRAINTS_HEADER = """\
 # Every package of a working columna, with its version. Written by `make pins`; used as
-#   pip install -c envs/constraints.txt -e ".[workflow,dev]"
+#   pip install -c envs/constraints.txt -e ".[dev]"
 # Without these pins pip fetches gigabytes of other versions of torch before it settles.
 # torch has no local suffix (+cpu, +cu130), so that each machine gets its own build of the same
 # version; torch itself names the NVIDIA libraries of its CUDA build.

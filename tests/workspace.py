@@ -29,8 +29,9 @@ class Workspace:
             lines.append(f"sub-{number:03d}\t{name}\tdata/{name}.nii.gz")
         (self.folder / "cohort.tsv").write_text("\n".join(lines) + "\n")
 
-    def run(self, *command, check=True):
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    def run(self, *command, check=True, **variables):
+        path = f"{self.folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = os.environ | {"PATH": path} | variables
         done = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
         )

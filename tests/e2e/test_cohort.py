@@ -79,20 +79,20 @@ def test_masks_lie_on_the_grid_of_the_input(finished, cohort):
         folder = finished.folder / "results" / "derivatives" / subject / "anat"
         image = nib.load(cohort / f"{scan}.nii.gz")
         for kind in ("spine", "vert"):
-            mask = nib.load(folder / f"{subject}_mod-T2w_seg-{kind}_dseg.nii.gz")
+            mask = nib.load(folder / f"{subject}_seg-{kind}_dseg.nii.gz")
             assert mask.shape == image.shape
             np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
-        sidecar = json.loads((folder / f"{subject}_mod-T2w_seg-vert_dseg.json").read_text())
+        sidecar = json.loads((folder / f"{subject}_seg-vert_dseg.json").read_text())
         assert len(sidecar["Stages"]["semantic"]["model"]["sha256"]) == 64
 
 
 def test_little_is_kept_of_a_scan(finished):
-    """Five files, one of them for all records; a picture may join them."""
+    """Six files, one of them for all records; a picture may join them."""
     results = finished.folder / "results"
     for scan in GOOD:
         subject = scan.split("_")[0]
         files = [p for p in results.rglob("*") if p.is_file() and subject in str(p)]
-        assert len(files) == 5, files
+        assert len(files) == 6, files
         assert (results / "store" / f"{scan}.zip").stat().st_size < 100_000
 
 

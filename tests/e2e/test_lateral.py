@@ -3,15 +3,16 @@
 import pandas as pd
 import pytest
 
-from workspace import REPOSITORY, Workspace
+from published import published
+from workspace import Workspace
 
 pytestmark = pytest.mark.slow
 
-SCAN = REPOSITORY / "resources" / "demo" / "sct-lumbar_T2w.nii.gz"
-
 
 def test_the_bodies_of_a_narrow_scan_are_measured(tmp_path):
-    Workspace(tmp_path).columna("segment", str(SCAN), "--out", "out")
+    scan = tmp_path / "sub-1_T2w.nii.gz"
+    scan.symlink_to(published("sct_lumbar/t2_lumbar.nii.gz"))
+    Workspace(tmp_path).columna("segment", str(scan), "--out", "out")
     vertebrae = pd.read_parquet(tmp_path / "out" / "tables" / "vertebrae.parquet")
     cut = vertebrae[vertebrae.presence == "lateral_cut"]
     assert len(cut) >= 5

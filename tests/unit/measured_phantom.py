@@ -27,7 +27,7 @@ def assessable(image, semantic, instance, scan_id="s"):
         participant_id=scan_id,
         session_id=None,
         facts=scan_facts(image, header_of(image), Path(f"{scan_id}_T2w.nii.gz"), {})
-        | {"outlier_voxels_n": 0},
+        | {"outlier_voxels_n": 0, "unusable_sidecars_n": 0},
         semantic=taken.semantic,
         instance=taken.instance,
         image=image,

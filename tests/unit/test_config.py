@@ -31,6 +31,16 @@ def test_a_misspelt_key_is_named():
         parse_config({"prepare": {"n5": True}}, "test")
 
 
+def test_the_former_way_of_naming_tells_the_new_one():
+    with pytest.raises(ConfigError, match=r"label\.naming: .*'chain'.*least_name_p"):
+        parse_config({"label": {"naming": "anchored"}}, "test")
+
+
+def test_a_name_must_be_more_probable_than_not():
+    with pytest.raises(ConfigError, match="least_name_p"):
+        parse_config({"label": {"least_name_p": 0.5}}, "test")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_config(tmp_path / "nowhere.yaml")

@@ -21,8 +21,8 @@ from columna.prepare import read_mask
 from columna.results.layout import NETWORK_STAGES, STAGES, Layout
 from columna.results.manifest import ScanEntry
 from columna.stages.by_name import make_stage
+from published import published_masks
 
-REAL = Path(__file__).parents[1] / "data" / "panoptica_lumbar"
 SMALL = {"fov_mm": (130.0, 150.0, 46.0), "spacing_mm": (1.2, 1.2, 3.3), "region": "lumbar"}
 
 
@@ -33,7 +33,7 @@ def phantom():
 
 @pytest.fixture(scope="module")
 def real():
-    return [load_volume(REAL / f"{name}_pred.nii.gz") for name in ("semantic", "instance")]
+    return [load_volume(path) for path in published_masks()]
 
 
 def levels_of(result):
@@ -92,6 +92,53 @@ def test_masks_of_another_space_are_refused(phantom):
 def test_swapped_masks_are_refused(phantom):
     with pytest.raises(ScanRefused, match="semantic mask holds numbers that are no SPINEPS labels"):
         take_masks(phantom.image, phantom.instance, phantom.semantic, LabelSettings())
+
+
+# --- levels named anew ---
+
+ANEW = LabelSettings(given_levels="rename")
+
+
+COARSE = {"seed": 3, "spacing_mm": (2.0, 2.0, 4.0)}
+
+
+@pytest.fixture(scope="module")
+def lumbosacral():
+    return make_phantom(PhantomSettings(**COARSE, region="lumbar", fov_mm=(130.0, 260.0, 66.0)))
+
+
+@pytest.mark.parametrize("place", [0.2, 0.35, 0.7])
+@pytest.mark.parametrize("rows_n", [1, 3])
+def test_a_remnant_disc_in_the_sacrum_changes_no_name(lumbosacral, place, rows_n):
+    structures = lumbosacral.semantic.reoriented(("P", "I", "R"))
+    array = structures.array.copy()
+    rows = np.flatnonzero((array == 26).any(axis=(0, 2)))
+    first = rows[int(place * len(rows))]
+    part = array[:, first : first + rows_n]
+    part[part == 26] = 100
+    changed = structures.with_array(array)
+    levels = take_masks(lumbosacral.image, changed, lumbosacral.instance, ANEW).levels
+    assert [level["level"] for level in levels] == ["T11", "T12", "L1", "L2", "L3", "L4", "L5"]
+
+
+@pytest.mark.parametrize(
+    ("count", "levels_n"),
+    [({"lumbar": 4}, 22), ({"lumbar": 6}, 24), ({"thoracic": 11}, 22), ({"thoracic": 13}, 24)],
+)
+def test_other_numbers_of_vertebrae_leave_names_uncertain(count, levels_n):
+    """The rule `label_shift_suspect` asks for a look below 0.6."""
+    scan = make_phantom(PhantomSettings(**COARSE, region="whole", **count))
+    levels = take_masks(scan.image, scan.semantic, scan.instance, ANEW).levels
+    assert len(levels) == levels_n
+    assert min(level["level_confidence"] for level in levels) < 0.6
+
+
+@pytest.mark.parametrize("kind", ["semantic", "instance"])
+def test_one_mask_given_twice_is_refused(phantom, kind):
+    mask = getattr(phantom, kind)
+    with pytest.raises(ScanRefused) as error:
+        take_masks(phantom.image, mask, mask, LabelSettings())
+    assert error.value.code == "mask_labels"
 
 
 def test_empty_masks_have_no_levels(phantom):

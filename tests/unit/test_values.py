@@ -1,10 +1,8 @@
 """A value is missing if and only if its own status says why: all tables, many kinds of scans."""
 
-import os
 from collections import Counter
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,10 +27,10 @@ from columna.tables.reasons import reason_table
 from columna.tables.scans import SCANS
 from columna.tables.shards import rows_to_arrow
 from columna.tables.vertebrae import VERTEBRAE
+from published import published_masks
 
 CATCH_ALL = (UNEXPLAINED, "fit_failed", "neighbour_missing")
 """Codes that say little."""
-DATA = os.environ.get("COLUMNA_DATA")
 
 
 @pytest.mark.parametrize("table", SHARDED.values(), ids=SHARDED)
@@ -223,13 +221,9 @@ def small_phantom():
     return make_phantom(PhantomSettings(**SMALL))
 
 
-@pytest.mark.skipif(not DATA, reason="COLUMNA_DATA does not name the folder of real data")
 @pytest.mark.parametrize("version", ["pred", "ref"])
 def test_real_masks_have_values_or_reasons(version):
-    folder = Path(DATA) / "panoptica_lumbar"
-    semantic, instance = (
-        load_volume(folder / f"{mask}_{version}.nii.gz") for mask in ("semantic", "instance")
-    )
+    semantic, instance = (load_volume(path) for path in published_masks(version))
     rng = np.random.default_rng(0)
     image = semantic.with_array(rng.normal(100, 10, semantic.shape).astype(np.float32))
     context = assessable(image, semantic, instance)

@@ -25,12 +25,13 @@ YAML_FILES = [
     "envs/columna.yaml",
     "profiles/default/config.yaml",
     "profiles/slurm/config.yaml",
+    *(f".github/workflows/{name}.yml" for name in ("container", "lint", "release", "test")),
 ]
 TEXT_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "docs/README.md"]
 SCRIPTS = [".ci/run", "benchmarks/dryrun.sh", "envs/columna.post-deploy.sh"]
 TASKS = {
     *("help", "env", "demo", "test", "lint", "fix", "docs", "pins", "clean"),
-    *("train", "evaluate-default", "peer"),
+    *("train", "evaluate-default", "peer", "dist", "container", "container-test"),
 }
 
 
@@ -198,6 +199,41 @@ def test_catalog_says_whether_there_is_a_report():
     rules = [p.read_text(encoding="utf-8") for p in (REPOSITORY / "workflow").rglob("*.smk")]
     usage = yaml.safe_load(text(".snakemake-workflow-catalog.yml"))["usage"]
     assert usage["report"] == any("report(" in rule for rule in rules)
+
+
+# --- delivery ---
+
+
+def workflow_steps():
+    files = (REPOSITORY / ".github" / "workflows").glob("*.yml")
+    jobs = [job for file in files for job in yaml.safe_load(file.read_text())["jobs"].values()]
+    return [step for job in jobs for step in job["steps"]]
+
+
+def test_workflows_of_github_call_the_tasks_and_pin_their_actions():
+    called = {
+        word
+        for step in workflow_steps()
+        for word in step.get("run", "").split()
+        if step.get("run", "").startswith("make ") and "=" not in word
+    }
+    assert called - {"make"} <= TASKS
+    assert {"test", "lint", "demo", "dist", "container"} <= called
+    actions = [step["uses"] for step in workflow_steps() if "uses" in step]
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", action) for action in actions)
+
+
+def test_images_have_the_pins_and_one_base():
+    docker, apptainer = text("containers/Dockerfile"), text("containers/columna.def")
+    (base,) = re.findall(r"^FROM (\S+:\d\S+)$", docker, re.MULTILINE)
+    assert f"From: {base}\n" in apptainer
+    for recipe in (docker, apptainer):
+        assert re.search(r"-c \S+/constraints.txt \S+/columna-\*.whl", recipe)
+    assert re.search(r"^USER [1-9]", docker, re.MULTILINE)
+
+
+def test_licence_is_the_same_in_both_places():
+    assert text("LICENSE") == text("LICENSES/Apache-2.0.txt")
 
 
 # --- what must not be in a repository ---

@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from columna.errors import ConfigError
 from columna.files import sha256_json
@@ -31,6 +38,18 @@ ExpandedPath = Annotated[Path, AfterValidator(lambda path: Path(expanded(str(pat
 ResultsPath = Annotated[ExpandedPath, AfterValidator(lambda path: Path(_without_braces(str(path))))]
 ModelName = Annotated[str, AfterValidator(expanded), AfterValidator(_without_braces)]
 """An id of resources/models.tsv, or the path of a folder, expanded."""
+
+
+class Selection(Settings):
+    """Scans to take from the cohort; what is left out of a selection is not restricted."""
+
+    participants: tuple[str, ...] = Field((), description="Labels, with or without sub-.")
+    sessions: tuple[str, ...] = Field((), description="Labels, with or without ses-.")
+    entities: dict[str, tuple[str, ...] | None] = Field(
+        {},
+        description="Entity of the file name (acq or acquisition) -> values to take; '*': any "
+        "value; null: files without it.",
+    )
 
 
 class PrepareSettings(Settings):
@@ -79,13 +98,51 @@ class InstanceSettings(Settings):
     batch_size: int = Field(1, ge=1, description="Windows per forward pass.")
 
 
+class VariantPriors(Settings):
+    """How many spines have another number of vertebrae (docs/levels.md has the sources)."""
+
+    t11: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with 11 thoracic vertebrae (Tins 2016)."
+    )
+    t13: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with 13 thoracic vertebrae (Tins 2016)."
+    )
+    l4: float = Field(
+        0.05,
+        gt=0,
+        lt=0.4,
+        description="Share of spines with four lumbar vertebrae, sacralised L5 included (Tins "
+        "2016, Tokgoz 2014).",
+    )
+    l6: float = Field(
+        0.06,
+        gt=0,
+        lt=0.4,
+        description="Share of spines with six lumbar vertebrae, lumbarised S1 included (Tins "
+        "2016, Tokgoz 2014).",
+    )
+    transitional: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with a transitional lumbosacral vertebra."
+    )
+
+
 class LabelSettings(Settings):
     """Phase 3: final masks and level names."""
 
-    naming: Literal["anchored", "top_down"] = Field(
-        "anchored",
-        description="anchored: name levels from the sacrum or C2, else leave them unnamed; "
-        "top_down: number from C2 downwards as SPINEPS does.",
+    naming: Literal["chain", "top_down"] = Field(
+        "chain",
+        description="chain: the most probable level of every vertebra, by all that the masks show "
+        "(docs/levels.md); top_down: number from C2 downwards as SPINEPS does.",
+    )
+    least_name_p: float = Field(
+        0.6,
+        gt=0.5,
+        le=1,
+        description="A vertebra whose best name is less probable than this has none; the table "
+        "`level_posterior` keeps the probabilities.",
+    )
+    variants: VariantPriors = Field(
+        default_factory=VariantPriors, description="Prior probabilities of unusual spines."
     )
     borders: Literal["smooth", "nearest"] = Field(
         "smooth",
@@ -97,6 +154,16 @@ class LabelSettings(Settings):
         description="Levels of masks that the cohort sheet gives. keep: their instance numbers "
         "are right; rename: name them by `naming`.",
     )
+
+    @field_validator("naming", mode="before")
+    @classmethod
+    def _renamed(cls, value: object) -> object:
+        if value == "anchored":
+            raise ValueError(
+                "'anchored', which counted from the sacrum or C2, is gone: write 'chain' (the "
+                "default), which weighs all evidence; `least_name_p` says how sure a name must be"
+            )
+        return value
 
 
 class MeasureSettings(Settings):
@@ -113,6 +180,16 @@ class MeasureSettings(Settings):
     )
     mesh_volume: bool = Field(
         False, description="Also measure volumes within surface meshes (structures); slower."
+    )
+
+
+class PictureSettings(Settings):
+    """The picture of every scan."""
+
+    enabled: bool = Field(True, description="Draw a picture of every scan (docs/report.md).")
+    whole_plane: bool = Field(
+        False,
+        description="Show the whole plane, not the spine alone; then a head scan may show a face.",
     )
 
 
@@ -140,6 +217,11 @@ class Config(Settings):
     results: ResultsPath = Field(
         Path("results"), description="Folder of everything that is written."
     )
+    select: tuple[Selection, ...] = Field(
+        (),
+        description="Scans to take from the cohort: those that any of these selections takes; "
+        "empty: all.",
+    )
     batch_size: int = Field(
         32, ge=1, le=10_000, description="Scans per job; results do not depend on it."
     )
@@ -157,6 +239,7 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
 STAGE_KEYS: dict[str, dict[str, Any]] = {
@@ -173,8 +256,10 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
         "label": True,
     },
     "assess": {"prepare": True},
+    "picture": {"prepare": True, "pictures": True},
 }
 STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
+STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 
 
@@ -202,7 +287,7 @@ def read_yaml(path: Path) -> Any:
     """Content of a YAML file, an empty mapping where it is empty; ConfigError if it is no YAML."""
     try:
         return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
 
 

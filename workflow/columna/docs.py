@@ -113,6 +113,8 @@ scan.
 | `scan_id` | no | unique name: letters, digits, `.`, `_`, `+`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
 | `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
+| `lowest_level`, `highest_level` | no | of the vertebrae found, such as `L5` |
+| `anchor` | no | `3=T12`: the third from the top is T12 ([docs/levels.md](../docs/levels.md)) |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
 
 * Text is UTF-8. Empty fields, `n/a`, `NA`, `N/A`, `NaN`, `None`, `NULL`, `<NA>` and `#N/A` count
@@ -123,11 +125,25 @@ scan.
   either and rows are at stake, the sheet is refused with the number of the line.
 * `~` and variables of the environment are replaced in paths, unless there is a file of that very
   name.
-* Two rows must not write the same file. `sub-9_T2w` and `sub-9_mod-T2w` would, and upper and
-  lower case count as the same: the second one is left out, or the one that has no batch yet.
+* A scan_id that is a BIDS name (`sub-01_ses-1_acq-sag_T2w`) puts its masks below
+  `derivatives/sub-01/ses-1/anat`, any other one below `derivatives/other/`.
+* Two rows must not write the same file. `sub-9` and `sub-9_T2w` would, and upper and lower case
+  count as the same: the second one is left out, or the one that has no batch yet.
 
 In a BIDS folder every image below it has its row; hidden files and the folders `derivatives`,
 `sourcedata` and `code` are not looked at.
+
+**Some of the scans.** `select` is a list of selections, each with any of `participants`,
+`sessions` and `entities`; a scan belongs to the cohort if one of them takes it. All other files are
+left aside, as if they were not there. A participant or session that the cohort does not have is an
+error.
+
+```yaml
+select:
+  - participants: ["01", "02"]
+    sessions: [baseline]
+    entities: {{acq: [sag], run: null}} # of the file name; null: files without it, '*': any value
+```
 
 **Sidecars** are inherited as in BIDS, wherever a scan lies at
 `sub-<label>/[ses-<label>/]<datatype>/`, also if a sheet names it: `T2w.json` at the root, then

@@ -46,7 +46,7 @@ class UnavailableError(ColumnaError):
 
 
 class UnfinishedError(ColumnaError):
-    """A batch has scans without an answer, because of the machine."""
+    """A batch has scans without an answer, because of the machine or of files that changed."""
 
 
 class ModelError(ColumnaError):
@@ -66,9 +66,10 @@ class TableError(ColumnaError):
 
 
 class StaleError(ColumnaError):
-    """Something that a stage reads is not what the stages before it saw: the job ends.
+    """Something that a stage reads is not what the stages before it saw: the scan is postponed.
 
-    The next run notices the change while it plans, and begins with the first stage concerned.
+    The other scans of its batch go on. The next run notices the change while it plans, and begins
+    with the first stage concerned.
     """
 
 

@@ -5,18 +5,31 @@ import sys
 
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import ColumnaError
+from columna.job_errors import tell_jobs
 from columna.results.layout import Layout
-from columna.results.manifest import list_batches
+from columna.results.manifest import check_indexed, list_batches
+from columna.sentences import sentence_of
 from columna.slurm.nodes import read_limits, widest
 from columna.slurm.watch import Watch
 from columna.tables.catalogue import TABLES
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+
+def stop(error):
+    """End with a sentence for a person; an error would be shown within the frames of Snakemake."""
+    sentence = sentence_of(error)
+    if sentence is None:
+        raise error
+    logger.error(sentence)
+    sys.exit(1)
+
+
+if workflow.is_main_process:
+    tell_jobs(logger)
 try:
     CONFIG = parse_config(config, "workflow configuration")
-except ColumnaError as error:
-    raise WorkflowError(str(error)) from None
+except Exception as error:
+    stop(error)
 
 LAYOUT = Layout(CONFIG.results)
 GPU = 0 if CONFIG.models.device == "cpu" else 1
@@ -34,20 +47,19 @@ wildcard_constraints:
 @functools.cache
 def batches():
     """Names of all batches of the ledger; before, look for results that are no longer true."""
-    if not (LAYOUT.index / "scans.parquet").exists():
-        stop(f"{LAYOUT.index} holds no cohort index yet: run `columna index` first.")
-    if workflow.is_main_process:
-        try:
+    try:
+        check_indexed(LAYOUT.index)
+        if workflow.is_main_process:
             plan_again()
-        except ColumnaError as error:
-            stop(str(error))
-    return list_batches(LAYOUT.index)
+        return list_batches(LAYOUT.index)
+    except Exception as error:
+        stop(error)
 
 
-def stop(sentence):
-    """End with a sentence for a person; an error would be shown within the frames of Snakemake."""
-    logger.error(sentence)
-    sys.exit(1)
+def manifest(wildcards):
+    """Manifest of a batch; every chain begins with it, so that no target escapes the planning."""
+    batches()
+    return str(LAYOUT.manifest(wildcards.batch))
 
 
 def plan_again():
@@ -55,7 +67,8 @@ def plan_again():
     from columna.results.lock import hold_results
     from columna.upkeep.stale import look
 
-    if workflow.executor_plugin is not None and not workflow.dryrun:
+    is_run = workflow.executor_plugin is not None and not workflow.dryrun
+    if is_run:
         global held
         held = hold_results(LAYOUT.root)  # until this process ends
     state = look(LAYOUT, CONFIG)
@@ -68,6 +81,32 @@ def plan_again():
         if not state.are_tables_current:
             workflow.dag.forcefiles.add(str(LAYOUT.tables / "scans.parquet"))
     workflow.dag.forcefiles.update(str(LAYOUT.stage_table(s, b)) for b, s in stages.items())
+    if is_run and not stages and state.are_tables_current:
+        close()  # Snakemake ends without `onsuccess` where there is nothing to do
+
+
+def close():
+    """Say how the run stands; that this cannot be told changes nothing about how it ended."""
+    from columna.upkeep.closing import closing_line
+
+    try:
+        logger.info(closing_line(LAYOUT, CONFIG))
+    except Exception as error:
+        logger.warning(sentence_of(error) or repr(error))
+
+
+def close_cohort():
+    """As `close`, unless only a training ran."""
+    if batches.cache_info().currsize:
+        close()
+
+
+onsuccess:
+    close_cohort()
+
+
+onerror:
+    close_cohort()
 
 
 def in_profile(rule, resource):

@@ -4,7 +4,7 @@
 rule prepare:
     """Check, correct, normalise, reorient and resample the scans of a batch."""
     input:
-        manifest=str(LAYOUT.manifest("{batch}")),
+        manifest=manifest,
     output:
         table=str(LAYOUT.stage_table("prepare", "{batch}")),
     log:

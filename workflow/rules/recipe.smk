@@ -27,7 +27,7 @@ def recipe():
     try:
         return load_train_config(CONFIG.training)
     except ColumnaError as error:
-        raise WorkflowError(str(error)) from None
+        stop(error)
 
 
 def above(levels):

@@ -338,6 +338,22 @@ def test_outliers_ask_for_a_look(clean):
     assert scan_alarms(replace(clean, rows={**clean.rows, "scans": rows})) == {"outlier_voxels"}
 
 
+def test_sidecars_that_say_nothing_ask_for_a_look(clean):
+    rows = [clean.rows["scans"][0] | {"unusable_sidecars_n": 1}]
+    found = scan_alarms(replace(clean, rows={**clean.rows, "scans": rows}))
+    assert found == {"unusable_sidecars"}
+
+
+@pytest.mark.parametrize("value", [0, 700])
+def test_lost_slices_ask_for_a_look(phantom, value):
+    array = phantom.image.array.copy()
+    array[..., [4, 7]] = value
+    context = assessable(phantom.image.with_array(array), phantom.semantic, phantom.instance)
+    found = {f.rule_id: f.value for f in assess_scan(context)}
+    assert found["empty_planes"] == 2
+    assert "empty_planes" in scan_alarms(context)
+
+
 def test_blobs_in_a_head_are_no_spine(phantom):
     """A body and some canal in a small part of the height."""
     upright = [
@@ -390,6 +406,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
     answered = {row["rule_id"] for row in rows if row["value"] is not None}
     assert answered == {
         "efc",
+        "empty_planes",
         "axes_orthogonal",
         "complete_bodies",
         "hounsfield_units",
@@ -397,6 +414,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
         "outlier_voxels",
         "spine_share",
         "transforms_agree",
+        "unusable_sidecars",
     }
     scan_wide = {rule.rule_id for rule in scan_rules() if rule.scope == "scan"}
     assert {row["rule_id"] for row in rows} == scan_wide

@@ -323,7 +323,7 @@ def test_spoilt_shards_are_refused(cohort):
     with pytest.raises(TableError, match=r"vertebrae\.body_volume_mm3: NaN.*vertebra='T12'"):
         collect(files, index, out, CONFIG)
     shard.write_bytes(b"no parquet")
-    with pytest.raises(TableError, match="not a Parquet file"):
+    with pytest.raises(TableError, match="is damaged"):
         collect(files, index, out, CONFIG)
     shard.unlink()
     with pytest.raises(TableError, match="no such shard"):

@@ -10,12 +10,12 @@ import pytest
 from measured_phantom import collect_phantoms
 
 from columna.collect.export import export_csv, export_stata
-from columna.collect.own_columns import as_delivered
 from columna.errors import TableError
 from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
+from columna.tables.delivered import as_delivered
 from columna.tables.finish import is_implausible
-from columna.upkeep.summary import print_summary
+from columna.upkeep.summary import summary
 
 
 @pytest.fixture(scope="module")
@@ -202,10 +202,9 @@ def test_nothing_stands_for_a_missing_value(tables):
                 assert not codes & odd, f"{name}.{column.name}"
 
 
-def test_summary_tells_the_verdicts(tables, capsys):
-    print_summary(Layout(tables.parent))
-    told = " ".join(capsys.readouterr().out.split())
+def test_summary_tells_the_verdicts(tables):
+    told = " ".join(" ".join(summary(Layout(tables.parent))).split())
     verdicts = frame_of(tables, "scans").qc_verdict.value_counts()
     for verdict in ("pass", "review", "fail"):
         assert f"{verdicts.get(verdict, 0)} {verdict}" in told
-    assert "3 of 3 inputs done" in told
+    assert "3 inputs: 3 done, 0 refused, 0 failed" in told

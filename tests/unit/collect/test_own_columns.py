@@ -11,9 +11,10 @@ import pytest
 from columna.cohort.index import build_index
 from columna.collect.collect import collect
 from columna.collect.export import export_csv, export_stata
-from columna.collect.own_columns import as_delivered, collect_participants, own_entries
+from columna.collect.own_columns import collect_participants, own_entries
 from columna.config import Config
 from columna.tables.catalogue import SHARDED
+from columna.tables.delivered import as_delivered
 
 DEFAULT = Config().participant_columns
 CONFIG = "c" * 64

@@ -90,6 +90,69 @@ def test_outliers_of_both_signs_and_a_fill_value_at_once(image):
     assert_same(prepared(image, array), expected)
 
 
+# Many outliers
+
+
+@pytest.mark.parametrize("value", [-32767, 32767, 8000])
+@pytest.mark.parametrize("count", [30, 100, 300])
+def test_many_scattered_outliers(image, plain, value, count):
+    array = image.array.astype(np.int16)
+    array.flat[np.random.default_rng(2).choice(array.size, count, replace=False)] = value
+    found, outliers_n = repaired(array)
+    assert outliers_n == count
+    assert found.max() <= image.array.max() + 1
+    assert_same(prepared(image, array), plain)
+
+
+@pytest.mark.parametrize("value", [-32767, 32767])
+def test_rows_and_planes_of_outliers(image, plain, value):
+    array = image.array.astype(np.int16)
+    array[:, 30, 9] = value
+    assert repaired(array)[1] == len(array)
+    assert_same(prepared(image, array), plain)
+
+
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.08, 0.2])
+@pytest.mark.parametrize("value", [-1024, -32767])
+def test_a_dark_block_inside_the_scan_counts_as_zero(image, value, share):
+    array = image.array.astype(np.int16)
+    side = round((share * array.size / 8) ** 0.5)
+    block = slice(12, 12 + side), slice(12, 12 + side), slice(5, 13)
+    array[block] = 0
+    expected = prepared(image, array)
+    array[block] = value
+    assert_same(prepared(image, array), expected)
+
+
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.08])
+def test_a_bright_block_leaves_all_other_voxels_as_they_are(image, share):
+    array = image.array.astype(np.int16)
+    side = round((share * array.size / 8) ** 0.5)
+    block = slice(12, 12 + side), slice(12, 12 + side), slice(5, 13)
+    array[block] = 0
+    expected = array.copy()
+    array[block] = 32767
+    found, outliers_n = repaired(array)
+    assert outliers_n == side * side * 8
+    found[block] = 0
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_dark_outliers_of_a_shifted_scan(image):
+    array = image.array.astype(np.int16) - 500
+    expected = prepared(image, array)
+    array.flat[np.random.default_rng(3).choice(array.size, 300, replace=False)] = -32767
+    assert repaired(array)[1] == 300
+    assert_same(prepared(image, array), expected)
+
+
+def test_the_scale_of_a_scan_does_not_count(image, plain):
+    for factor in (1000, 0.001, 1e-30, 1e30):
+        assert_same(prepared(image, image.array * np.float64(factor)), plain)
+    for offset in (-200, -1024, 500, 1e6):
+        assert_same(prepared(image, image.array + np.float64(offset)), plain)
+
+
 def test_a_voxel_in_empty_margins_does_not_move_the_grid(image):
     array = np.pad(image.array, ((6, 6), (0, 0), (0, 0)))
     wider = Volume(array, image.affine)

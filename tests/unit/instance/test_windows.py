@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from columna.errors import ModelError
 from columna.instance.windows import (
     classify,
     cut,
@@ -47,6 +48,18 @@ def test_windows_are_zero_outside(start):
     window = cut(array, np.array(start), (8, 8, 8))
     a, b, c = (s + 20 for s in start)
     np.testing.assert_array_equal(window, padded[a : a + 8, b : b + 8, c : c + 8])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_answers_that_are_not_finite_are_no_answers(value):
+    class Overflowed(Echo):
+        def __call__(self, x):
+            answer = super().__call__(x)
+            answer[0, 2, 3, 3, 3] = value
+            return answer
+
+    with pytest.raises(ModelError, match="not finite"):
+        classify(np.ones((2, 8, 8, 8), np.uint8), model(Overflowed()))
 
 
 def test_a_centre_on_background_moves_down_to_foreground():

@@ -1,6 +1,4 @@
-"""The label stage on masks of a real lumbar scan (tests/data/panoptica_lumbar)."""
-
-from pathlib import Path
+"""The label stage on masks of a real lumbar scan (panoptica)."""
 
 import numpy as np
 import pytest
@@ -9,14 +7,14 @@ from columna.config import LabelSettings
 from columna.images.volume import load_volume
 from columna.label import label_masks
 from columna.label.points import poi_json
+from published import published_masks
 
-DATA = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 T11_MINUS_2 = 16
 
 
 @pytest.fixture(scope="module")
 def masks():
-    return load_volume(DATA / "semantic_pred.nii.gz"), load_volume(DATA / "instance_pred.nii.gz")
+    return [load_volume(path) for path in published_masks()]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,9 @@ def test_levels_are_counted_from_the_sacrum(result):
     names = [entry["level"] for entry in result.levels]
     assert names == ["T11", "T12", "L1", "L2", "L3", "L4", "L5"]
     assert {entry["level_anchor"] for entry in result.levels} == {"sacrum"}
-    assert result.naming["sacrum"]["gap_mm"] < 10
+    assert result.naming["sacrum_mm3"] > 10_000
+    sure = [entry["level_confidence"] for entry in result.levels]
+    assert 0.6 < min(sure) <= max(sure) < 0.95
 
 
 def test_vertebrae_discs_and_plates_are_those_of_the_published_mask(masks, result):

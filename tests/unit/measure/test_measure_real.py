@@ -1,7 +1,5 @@
 """Masks of a real lumbar scan: measures within the ranges of the literature (morphometrics 6)."""
 
-from pathlib import Path
-
 import pytest
 
 from columna.config import MeasureSettings
@@ -9,21 +7,22 @@ from columna.images.volume import load_volume
 from columna.measure import MeasureContext, measure_scan
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
+from published import published_masks
 
-DATA = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5")
 
 
 @pytest.fixture(scope="module")
 def rows():
+    semantic, instance = (load_volume(path) for path in published_masks())
     found = measure_scan(
         MeasureContext(
             scan_id="real",
             participant_id=None,
             session_id=None,
             facts={},
-            semantic=load_volume(DATA / "semantic_pred.nii.gz"),
-            instance=load_volume(DATA / "instance_pred.nii.gz"),
+            semantic=semantic,
+            instance=instance,
             levels=[
                 {
                     "label": 2 + i,

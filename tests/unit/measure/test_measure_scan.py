@@ -39,6 +39,7 @@ FACTS = {
     "shear_deg": 0.0,
     "affine_source": "sform",
     "outlier_voxels_n": 0,
+    "unusable_sidecars_n": 0,
     "input_sha256": "0" * 64,
     "support_fraction_ratio": 1.0,
     **{f"dim_{a}_n": n for a, n in (("lr", WIDTH), ("ap", DEPTH), ("si", 100))},
@@ -389,7 +390,7 @@ def test_vertebrae_without_names_keep_rows():
     assert len(others) == 24
     assert {r["presence"] for r in others} == {"undetermined"}
     assert {r["level_anchor"] for r in unnamed} == {"none"}
-    assert {r["level_confidence_ratio"] for r in unnamed} == {None}, "0 is no missing code"
+    assert {r["level_p_ratio"] for r in unnamed} == {None}, "0 is no missing code"
     [scan] = rows["scans"]
     assert (scan["n_vertebrae_n"], scan["level_first"], scan["n_lumbar_n"]) == (3, None, None)
     discs = [r for r in rows["structures"] if r["structure"] == "disc"]

@@ -1,7 +1,6 @@
 """Angles, curve and lengths of whole spines of known shape; plausible values of a real scan."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,13 +18,13 @@ from exact_scan import (
 from columna.images.volume import Volume, load_volume
 from columna.measure import MeasureContext
 from columna.phantom.known.exact import SpinePose
+from published import published_masks
 
 LUMBAR = ["T12", "L1", "L2", "L3", "L4", "L5", "S1"]
 DISCS = {"T12": 2.0, "L1": 4.0, "L2": 6.0, "L3": 8.0, "L4": 12.0, "L5": 15.0}
 WEDGES = {"T12": 4.0, "L1": 3.0, "L2": 2.0, "L3": 0.0, "L4": -2.0, "L5": -7.0}
 CHANGES = {n: {"angle": DISCS[n], "wedge": WEDGES[n], "gap": 10.0} for n in DISCS}
 SLOPE = 38.0
-REAL = Path(__file__).parents[2] / "data" / "panoptica_lumbar"
 
 
 def lordosis(names):
@@ -241,8 +240,7 @@ def test_scans_without_vertebrae_or_names_have_a_row():
 @pytest.fixture(scope="module")
 def real():
     names = ["T11", "T12", "L1", "L2", "L3", "L4", "L5"]
-    semantic = load_volume(REAL / "semantic_pred.nii.gz")
-    instance = load_volume(REAL / "instance_pred.nii.gz")
+    semantic, instance = (load_volume(path) for path in published_masks())
     table = np.arange(300)
     for number, name in enumerate(names, start=2):
         for kind in (0, 100, 200):

@@ -129,12 +129,21 @@ def test_classes_without_label_are_named(tmp_path, caplog):
     assert model.class_labels.tolist() == [0, 100, 0, 0]
 
 
+def test_labels_without_class_are_named(tmp_path, caplog):
+    folder = write_semantic(tmp_path, labels={"1": 49, "2": 100, "3": 26, "9": 41})
+    with caplog.at_level(logging.WARNING):
+        load_semantic_model(folder, "cpu")
+    assert "[9]" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         ({"expected_inputs": ["img", "seg"]}, "inputs"),
         ({"labels": {"1": 300}}, "300"),
         ({"modality": "SEG"}, "not a semantic"),
+        ({"modality": ["CT"]}, "the model is for CT"),
+        ({"model_expected_orientation": ["P", "I", "A"]}, "names an axis twice"),
         ({"plan": CLASSIC_PLAN | {"patch_size": [16, 16]}}, "2-D"),
         ({"plan": CLASSIC_PLAN | {"normalization_schemes": ["Nonsense"]}}, "Nonsense"),
     ],

@@ -1,15 +1,17 @@
 import hashlib
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 
-from columna.anatomy import RESOURCES
 from columna.cohort.index import build_index
 from columna.config import PrepareSettings
-from columna.errors import ScanRefused
-from columna.phantom.demo import write_demo_cohort
+from columna.errors import CohortError, ScanRefused
+from columna.phantom import demo
+from columna.phantom.demo import PHANTOMS, write_demo_cohort
+from columna.phantom.own import own_scans
 from columna.prepare import read_scan
 
 
@@ -59,12 +61,53 @@ def test_demo_cohort_is_the_same_every_time(sheet, tmp_path):
     assert digests(write_demo_cohort(tmp_path / "again").parent) == digests(sheet.parent)
 
 
-def test_real_scans_have_source_licence_and_no_free_text():
-    folder = RESOURCES / "demo"
-    readme = (folder / "README.md").read_text()
-    for path in folder.glob("*.nii.gz"):
-        row = next(line for line in readme.splitlines() if f"`{path.name}`" in line)
-        licence = row.split("`")[-2]
-        assert (folder / licence).is_file()
-        header = nib.load(path).header
-        assert not any(header[key].item() for key in ("descrip", "aux_file", "db_name"))
+def test_phantoms_lie_in_whole_bodies_and_no_two_are_alike(sheet):
+    assert all(settings.surroundings == "body" for settings, *_ in PHANTOMS.values())
+    images = [p for p in sheet.parent.rglob("*_T2w.nii.gz") if p.stat().st_size]
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in images}
+    assert len(digests) == len(images)
+
+
+# --- files of one's own ---
+
+
+@pytest.fixture
+def own(tmp_path):
+    folder = tmp_path / "my scans"
+    for name in ("sub-01_ses-2_T2w.nii.gz", "a/scan.nii", "b/scan.nii", "Müller T2.nii.gz"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    for name in ("._hidden.nii.gz", ".git/x.nii", "notes.txt", "a/mask_dseg.nii.gz"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def test_files_of_ones_own_join_the_cohort_where_they_lie(own, tmp_path, monkeypatch):
+    monkeypatch.chdir(own.parent)
+    found = {scan.scan_id: scan for scan in own_scans(Path("my scans"))}
+    assert set(found) == {"sub-01_ses-2_T2w", "a-scan", "b-scan", "M-ller-T2", "mask_dseg"}
+    assert found["sub-01_ses-2_T2w"].participant_id == "sub-01"
+    assert all(scan.path.is_absolute() and scan.path.is_file() for scan in found.values())
+
+
+def test_files_of_ones_own_have_rows_in_the_sheet(own, tmp_path, monkeypatch):
+    for part in ("_write_phantoms", "_write_ct", "_write_damaged"):
+        monkeypatch.setattr(demo, part, lambda folder: [])
+    sheet = write_demo_cohort(tmp_path / "demo", own)
+    build_index(sheet, tmp_path / "index", 4)
+    rows = pd.read_parquet(tmp_path / "index" / "scans.parquet").set_index("scan_id")
+    assert rows.loc["a-scan", "input_status"] == "ok"
+    assert rows.loc["a-scan", "path"] == str(own / "a" / "scan.nii")
+    assert rows.loc["mask_dseg", "input_status"] == "derived_image"
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("content", ["no folder", "nothing"])
+def test_a_folder_without_scans_is_an_error(content, tmp_path):
+    folder = tmp_path / "own"
+    if content == "nothing":
+        folder.mkdir()
+    with pytest.raises(CohortError, match=str(folder)):
+        write_demo_cohort(tmp_path / "demo", folder)
+    assert not (tmp_path / "demo").exists()

@@ -1,21 +1,26 @@
 """Images that are no MR scan of intensities are told by their values, and no scan is."""
 
-import os
-from pathlib import Path
-
 import nibabel as nib
 import numpy as np
 import pytest
 
-from columna.anatomy import RESOURCES
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.phantom import PhantomSettings, make_phantom
+from columna.phantom.ct import make_ct
 from columna.prepare import read_scan
 from columna.prepare.image_content import looks_like_ct, looks_like_labels
+from published import DATA, needs_data, published
 
-DEMO = RESOURCES / "demo"
-DATA = os.environ.get("COLUMNA_DATA")
+BODY = PhantomSettings(
+    seed=4, region="lumbar", spacing_mm=(1.6, 1.6, 4.0), surroundings="body", coccyx=True
+)
+REAL_CT = "tptbox_ct/sub-ct_label-22_ct.nii.gz"
+REAL_SCANS = (
+    "sct_lumbar/t2_lumbar.nii.gz",
+    "tptbox_mri/sub-mri_label-6_T2w.nii.gz",
+    "sct_axial/t2_axial.nii.gz",
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +28,9 @@ def phantom():
     return make_phantom(PhantomSettings(seed=4, region="lumbar", spacing_mm=(1.6, 1.6, 4.0)))
 
 
-@pytest.fixture(scope="module")
-def ct():
-    return np.asanyarray(nib.load(DEMO / "tptbox-thoracolumbar_CT.nii.gz").dataobj)
+@pytest.fixture(scope="module", params=["phantom", "real"])
+def ct(request):
+    return make_ct(BODY).array if request.param == "phantom" else voxels(published(REAL_CT))
 
 
 def voxels(path):
@@ -40,9 +45,9 @@ def test_masks_are_told_however_they_are_stored(phantom):
     assert looks_like_labels(noise.astype(np.int16))
 
 
-@pytest.mark.parametrize("name", ["sct-lumbar_T2w", "tptbox-lumbar_T2w", "sct-axial_T2w"])
+@pytest.mark.parametrize("name", ["phantom", *REAL_SCANS])
 def test_scans_are_neither_labels_nor_ct(name):
-    array = voxels(DEMO / f"{name}.nii.gz")
+    array = make_phantom(BODY).image.array if name == "phantom" else voxels(published(name))
     eight_bits = (array * (255 / array.max())).astype(np.uint8)
     filled = array.astype(np.int16)
     filled[:6] = -1000
@@ -69,7 +74,7 @@ def test_ct_is_told_by_its_units(ct, change):
 
 
 def test_what_is_refused_depends_on_the_name_for_ct_but_not_for_masks(tmp_path, ct, phantom):
-    affine = nib.load(DEMO / "tptbox-thoracolumbar_CT.nii.gz").affine
+    affine = phantom.image.affine
     for name in ("export", "sub-1_T2w"):
         path = tmp_path / f"{name}.nii.gz"
         nib.save(nib.Nifti1Image(ct, affine), path)
@@ -87,15 +92,15 @@ def test_what_is_refused_depends_on_the_name_for_ct_but_not_for_masks(tmp_path, 
     assert refused.value.code == "derived_image"
 
 
-@pytest.mark.skipif(not DATA, reason="COLUMNA_DATA does not name the folder of real data")
+@needs_data
 def test_real_scans_and_masks():
-    space = sorted(Path(DATA, "spider_space").glob("*_T2w.nii.gz"))
-    for path in (*space[::6], Path(DATA, "sct_cervical/t2.nii.gz")):
+    space = sorted((DATA / "spider_space").glob("*_T2w.nii.gz"))
+    for path in (*space[::6], DATA / "sct_cervical/t2.nii.gz"):
         array = voxels(path)
         assert not looks_like_labels(array), path
         assert not looks_like_ct(array), path
-    masks = sorted(Path(DATA, "spider_space").glob("*_mask.nii.gz"))[::9]
-    masks += Path(DATA, "spider_labelmaps").glob("*.nii.gz")
-    masks += Path(DATA, "panoptica_lumbar").glob("*.nii.gz")
-    for path in (*masks, Path(DATA, "sct_cervical/PAM50_small_cord.nii.gz")):
+    masks = sorted((DATA / "spider_space").glob("*_mask.nii.gz"))[::9]
+    masks += (DATA / "spider_labelmaps").glob("*.nii.gz")
+    masks += (DATA / "panoptica_lumbar").glob("*.nii.gz")
+    for path in (*masks, DATA / "sct_cervical/PAM50_small_cord.nii.gz"):
         assert looks_like_labels(voxels(path)), path

@@ -9,7 +9,14 @@ import pytest
 
 from columna.config import Config
 from columna.errors import UnavailableError
-from columna.prepare.sidecars import json_names, read_sidecar, sidecar_paths, sidecar_sha256
+from columna.prepare.modality import sidecar_facts
+from columna.prepare.sidecars import (
+    json_names,
+    read_sidecar,
+    sidecar_paths,
+    sidecar_sha256,
+    unusable_sidecars,
+)
 from columna.results.layout import Layout
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
@@ -105,6 +112,22 @@ def test_a_change_of_any_of_them_changes_the_digests(tmp_path):
 def test_unusable_sidecars_are_ignored(tmp_path, content):
     (tmp_path / "sub-1_T2w.json").write_bytes(content.encode(errors="surrogateescape"))
     assert read_sidecar(tmp_path / "sub-1_T2w.nii.gz") == {}
+    assert len(unusable_sidecars(tmp_path / "sub-1_T2w.nii.gz")) == 1
+
+
+def test_pointers_in_place_of_sidecars_are_counted(tmp_path):
+    write(tmp_path, **{"T2w.json": {"a": 1}})
+    beside = (tmp_path / SCAN).parent / "sub-01_run-1_T2w.json"
+    beside.parent.mkdir(parents=True)
+    for text in ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "/annex/objects/x"):
+        beside.write_text(text)
+        assert unusable_sidecars(tmp_path / SCAN) == [beside]
+        assert read_sidecar(tmp_path / SCAN) == {"a": 1}
+
+
+def test_words_for_nothing_are_no_manufacturer():
+    facts = sidecar_facts({"Manufacturer": " n/a", "ManufacturersModelName": "Unknown"})
+    assert (facts["manufacturer"], facts["model_name"]) == (None, None)
 
 
 def test_a_sidecar_that_cannot_be_read_now_is_no_missing_one(tmp_path):

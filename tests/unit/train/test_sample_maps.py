@@ -12,12 +12,14 @@ from columna.phantom.generate import make_scene
 from columna.phantom.patients import random_patient
 from columna.phantom.tissues import EMPTY
 from columna.train.samples import maps
+from columna.train.samples import pool as pools
 from columna.train.samples.acquire import acquire, random_gain, random_protocol
 from columna.train.samples.appearance import random_appearance
 from columna.train.samples.deform import MapPose, doubled, look_up, random_pose
 from columna.train.samples.patches import make_patch, swapped
 from columna.train.samples.pool import Pool
-from columna.train.samples.real_maps import REAL_MAPS, read_masks, real_map
+from columna.train.samples.real_maps import REAL_MAPS, available, read_masks, real_map
+from published import DATA, needs_data
 
 SPACING = (1.2, 1.2, 3.3)
 SMALL = (96, 96, 12)
@@ -200,9 +202,10 @@ def test_appearances_are_mostly_t2_weighted():
     assert max(discs) > 0.5
 
 
+@needs_data
 def test_swapped_cord_and_canal_are_repaired():
     counts = {
-        name: np.bincount(read_masks(name)[0].array.ravel(), minlength=101)
+        name: np.bincount(read_masks(name, DATA)[0].array.ravel(), minlength=101)
         for name in ("panoptica-ref", "panoptica-pred")
     }
     for count in counts.values():
@@ -210,11 +213,12 @@ def test_swapped_cord_and_canal_are_repaired():
     assert counts["panoptica-ref"][60] == pytest.approx(counts["panoptica-pred"][60], rel=0.3)
 
 
+@needs_data
 def test_a_real_map_is_complete_and_keeps_its_labels():
-    label_map = real_map("tptbox-mri", 0)
+    label_map = real_map("tptbox-mri", 0, DATA)
     tissue, semantic, instance = label_map.palette[label_map.codes].T
     assert not (tissue == EMPTY).any()
-    true, _ = read_masks("tptbox-mri")
+    true, _ = read_masks("tptbox-mri", DATA)
     for label in (49, 100, 61):
         mine = (semantic == label).sum() * np.prod(maps.SPACING_MM)
         theirs = (true.array == label).sum() * true.voxel_volume_mm3
@@ -222,8 +226,9 @@ def test_a_real_map_is_complete_and_keeps_its_labels():
     assert set(np.unique(instance[semantic == 49])) <= {20, 21, 22, 23, 24}
 
 
+@needs_data
 def test_masks_of_bones_get_discs_and_a_canal():
-    semantic, instance = (v.array for v in read_masks("tptbox-ct"))
+    semantic, instance = (v.array for v in read_masks("tptbox-ct", DATA))
     assert {61, 62, 100} <= set(np.unique(semantic))
     assert set(np.unique(instance[semantic == Semantic.DISC])) == {121, 122}
     rows = {n: np.argwhere(instance == n)[:, 1].mean() for n in (21, 121, 22, 122, 23)}
@@ -245,3 +250,31 @@ def test_a_pool_leaves_out_what_it_is_told_to(lumbar_map, tmp_path):
         pool.draw(rng)
     assert {stem.name for stem in pool._open} == {"phantom-00001", "real-panoptica-ref-0"}
     assert set(itertools.chain(REAL_MAPS)) >= {"tptbox-mri"}
+
+
+def test_without_real_data_a_pool_holds_phantoms_alone_and_says_so(
+    lumbar_map, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(pools, "phantom_map", lambda seed: lumbar_map)
+    with caplog.at_level("INFO"):
+        pools.fill(tmp_path, 2)
+    assert {path.stem for path in tmp_path.iterdir()} == {"phantom-00001", "phantom-00002"}
+    assert "phantoms alone: COLUMNA_DATA" in caplog.text
+
+
+def test_a_pool_holds_the_real_maps_that_the_folder_of_real_data_has(
+    lumbar_map, tmp_path, monkeypatch, caplog
+):
+    data = tmp_path / "data"
+    for name in ("tptbox-mri", "tptbox-ct"):
+        for file in REAL_MAPS[name][:2]:
+            (data / file).parent.mkdir(parents=True, exist_ok=True)
+            (data / file).touch()
+    assert available(data) == ["tptbox-mri", "tptbox-ct"]
+    monkeypatch.setattr(pools, "phantom_map", lambda seed: lumbar_map)
+    monkeypatch.setattr(pools, "real_map", lambda name, version, data: lumbar_map)
+    with caplog.at_level("INFO"):
+        pools.fill(tmp_path / "pool", 1, data=data, exclude=("tptbox-mri",))
+    assert len(list((tmp_path / "pool").glob("real-tptbox-ct-*.npy"))) == pools.REAL_VERSIONS
+    assert not list((tmp_path / "pool").glob("real-tptbox-mri-*"))
+    assert "alone" not in caplog.text

@@ -50,7 +50,18 @@ def _values(context: QualityContext) -> Iterator[Finding]:
     """Whether the voxels hold what T2w MR holds."""
     outliers = context.scan_row.get("outlier_voxels_n")
     yield found("outlier_voxels", outliers, "no_image")
+    yield found("unusable_sidecars", context.scan_row.get("unusable_sidecars_n"), "no_image")
     yield found("hounsfield_units", float(looks_like_ct(context.image.array)))
+    yield found("empty_planes", float(_empty_planes(context)))
+
+
+def _empty_planes(context: QualityContext) -> int:
+    """Planes of one value inside the field of view: slices or rows that were lost."""
+    fov = context.fov
+    box = tuple(slice(a, b) for a, b in zip(fov.start, fov.stop, strict=True))
+    inside = context.upright_image.array[box]
+    others = [(1, 2), (0, 2), (0, 1)]
+    return sum(int((inside.max(axis=a) == inside.min(axis=a)).sum()) for a in others)
 
 
 def _shrunk(mask: np.ndarray) -> np.ndarray:

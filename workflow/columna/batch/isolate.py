@@ -33,7 +33,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Postponed:
-    """A scan that has no answer yet, because of the machine; its job has to be repeated."""
+    """A scan that has no answer yet: the machine failed, or files changed; its job is repeated."""
 
     scan_id: str
     reason: str
@@ -52,7 +52,7 @@ def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:
         return step(*arguments)
     except ScanRefused as refusal:
         return Ending("refused", refusal.code, refusal.reason)
-    except UnavailableError as error:
+    except (UnavailableError, StaleError) as error:
         return Postponed(scan_id, str(error))
     except Exception as error:
         if ends_job(error):
@@ -65,8 +65,8 @@ def guarded(scan_id: str, step: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def ends_job(error: BaseException) -> bool:
-    """Whether `error` speaks of a machine, or of files in motion, on which no scan can go on."""
-    if isinstance(error, MemoryError | StaleError):
+    """Whether `error` speaks of a machine on which no scan can go on."""
+    if isinstance(error, MemoryError):
         return True
     if isinstance(error, OSError):
         return error.errno in _NO_USE_GOING_ON

@@ -6,7 +6,7 @@ from typing import Any
 
 from columna.batch.attempts import MAX_DEATHS, clear, deaths
 from columna.batch.isolate import Postponed
-from columna.errors import ColumnaError, StaleError, UnavailableError
+from columna.errors import StaleError, UnavailableError
 from columna.results.layout import stages_before, stages_of
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
@@ -30,7 +30,10 @@ class ScanTask:
 
 @dataclass
 class BatchPlan:
-    """Records of scans that need nothing, tasks, and scans whose files cannot be read now."""
+    """Records of scans that need nothing, tasks, and scans that have to wait.
+
+    A scan waits whose files cannot be read now, or are not what the stages before saw.
+    """
 
     records: dict[str, Record] = field(default_factory=dict)
     tasks: list[ScanTask] = field(default_factory=list)
@@ -45,29 +48,32 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> BatchPlan:
     """
     plan = BatchPlan()
     for scan in scans:
-        records = stage.store.read_all(scan.scan_id)
-        upstream = _upstream(stage, scan, records)
-        if upstream is not None and (
-            upstream.status != "done" or stage.name not in stages_of(scan)
-        ):
-            plan.records[scan.scan_id] = upstream
-            continue
         try:
-            dependencies = stage.dependencies(scan)
-        except (UnavailableError, OSError) as error:
+            found = _record_or_task(stage, scan)
+        except (UnavailableError, StaleError, OSError) as error:
             plan.postponed.append(Postponed(scan.scan_id, str(error)))
             continue
-        fingerprint = stage.fingerprint(dependencies, upstream)
-        known = records.get(stage.name)
-        if known is not None and stage.store.is_current(known, fingerprint):
-            plan.records[scan.scan_id] = stage.store.refreshed(known)
-            clear(stage, scan.scan_id)  # a process may have died between record and mark
+        if isinstance(found, ScanTask):
+            plan.tasks.append(found)
         else:
-            _check_upstream(stage, scan, records)
-            times = known.computations_n if known else 0
-            died = _deaths(stage, scan, known)
-            plan.tasks.append(ScanTask(scan, fingerprint, dependencies, times + 1, died))
+            plan.records[scan.scan_id] = found
     return plan
+
+
+def _record_or_task(stage: Stage, scan: ScanEntry) -> Record | ScanTask:
+    records = stage.store.read_all(scan.scan_id)
+    upstream = _upstream(stage, scan, records)
+    if upstream is not None and not (stage.takes(upstream) and stage.name in stages_of(scan)):
+        return upstream
+    dependencies = stage.dependencies(scan)
+    fingerprint = stage.fingerprint(dependencies, upstream)
+    known = records.get(stage.name)
+    if known is not None and stage.store.is_current(known, fingerprint):
+        clear(stage, scan.scan_id)  # a process may have died between record and mark
+        return stage.store.refreshed(known)
+    _check_upstream(stage, scan, records)
+    times = known.computations_n if known else 0
+    return ScanTask(scan, fingerprint, dependencies, times + 1, _deaths(stage, scan, known))
 
 
 def _deaths(stage: Stage, scan: ScanEntry, known: Record | None) -> int | None:
@@ -83,9 +89,9 @@ def _upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]) -> R
     for earlier in stages_before(stage.name, scan):
         record = records.get(earlier)
         if record is None:
-            raise ColumnaError(
-                f"{scan.scan_id}: no result of stage '{earlier}' in the store. Run "
-                f"`columna {earlier}` for this batch, or `snakemake --forcerun {earlier}`"
+            raise StaleError(
+                f"no result of stage '{earlier}' in the store. Start `snakemake` again, or run "
+                f"`columna {earlier}` for this batch"
             )
         if record.status != "done":
             return record
@@ -98,6 +104,8 @@ def _check_upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]
         record = records.get(earlier)
         if record is not None and not stage.store.is_whole(record):
             raise StaleError(
-                f"{scan.scan_id}: results of stage '{earlier}' are missing or were changed. Start "
-                f"`snakemake` again, or `columna {earlier}` for this batch"
+                f"results of stage '{earlier}' are missing or were changed. Start `snakemake` "
+                f"again, or run `columna {earlier}` for this batch"
             )
+        if record is not None and record.status != "done":
+            return  # records of later stages are of an earlier run

@@ -43,7 +43,8 @@ def run_batch(stage: Stage, batch: str, scans: list[ScanEntry], workers: int) ->
     Raises
     ------
     UnfinishedError
-        After all other scans are through, if the machine kept some from getting an answer.
+        After all other scans are through, if some got no answer: the machine kept them from it,
+        or their files changed meanwhile.
     """
     plan = plan_batch(stage, scans)
     log.info("%s %s: %d scans, %d to compute", stage.name, batch, len(scans), len(plan.tasks))
@@ -92,6 +93,6 @@ def _unfinished(stage: Stage, batch: str, scans_n: int, postponed: list[Postpone
         lines.append(f"and {len(postponed) - TOLD} more")
     return (
         f"{stage.name} {batch}: {len(postponed)} of {scans_n} scans have no answer yet. That is "
-        "no verdict on them: they are tried again with the next try of this job.\n  "
+        "no verdict on them: the next try of this job, or the next run, computes them.\n  "
         + "\n  ".join(lines)
     )

@@ -1,16 +1,24 @@
-"""Commands about a whole cohort: index, status, check, forget, summary."""
+"""Commands about a whole cohort: index, status, check, forget, summary, report, path."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, read_config
+from columna.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    Results,
+    SettingsJson,
+    Threads,
+    read_config,
+    read_run,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the cohort commands to `app`."""
-    for command in (index, status, check, forget, summary):
+    for command in (index, status, check, forget, summary, report, path):
         app.command(rich_help_panel="Cohort")(command)
 
 
@@ -30,7 +38,8 @@ def index(
     from columna.results.layout import Layout
 
     config = read_config(configfile, None, results, cohort)
-    found = build_index(config.cohort, Layout(config.results).index, config.batch_size)
+    index_folder = Layout(config.results).index
+    found = build_index(config.cohort, index_folder, config.batch_size, config.select)
     typer.echo(str(found))
 
 
@@ -45,11 +54,12 @@ def status(
 
     Stale: something that the result depends on has changed since. `snakemake` sees to it.
     """
-    from columna.results.layout import Layout
     from columna.upkeep.status import cohort_status, print_status
 
-    config = read_config(configfile, None, results)
-    print_status(cohort_status(Layout(config.results), config), failures)
+    layout, config = read_run(configfile, results)
+    print_status(cohort_status(layout, config), failures)
+    if config is None:
+        typer.echo(f"There is no {configfile}: settings, models and versions were not compared.")
 
 
 def check(
@@ -64,18 +74,18 @@ def check(
     By size and time of all files that were read or written, as `snakemake` itself does when it
     plans; with --content by their SHA-256. Exits with 1 if anything differs.
     """
-    from columna.results.layout import Layout
     from columna.upkeep.check import check_run
 
-    config = read_config(configfile, None, results)
+    layout, config = read_run(configfile, results)
     found = 0
-    for name, problem in check_run(Layout(config.results), config, content):
+    for name, problem in check_run(layout, config, content):
         typer.echo(f"{name}\t{problem}")
         found += 1
     if found:
         typer.echo("`snakemake` computes these again.", err=True)
         raise typer.Exit(1)
-    typer.echo("All results are those of the present inputs, settings and models.")
+    what = "inputs" if config is None else "inputs, settings and models"
+    typer.echo(f"All results are those of the present {what}.")
 
 
 def forget(
@@ -85,11 +95,10 @@ def forget(
     results: Results = None,
 ) -> None:
     """Drop what is stored of scans, so that the next `snakemake` computes them anew."""
-    from columna.results.layout import Layout
     from columna.upkeep.check import failed_scans
     from columna.upkeep.check import forget as drop
 
-    layout = Layout(read_config(configfile, None, results).results)
+    layout, _ = read_run(configfile, results)
     chosen = [*(scans or []), *(failed_scans(layout) if failed else [])]
     drop(layout, chosen)
     typer.echo(f"{len(chosen)} scans are computed anew by the next `snakemake`")
@@ -97,8 +106,34 @@ def forget(
 
 def summary(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> None:
     """Print what a finished run delivered."""
-    from columna.results.layout import Layout
-    from columna.upkeep.summary import print_summary
+    from columna.upkeep.summary import summary as tell
 
-    config = read_config(configfile, None, results)
-    print_summary(Layout(config.results))
+    layout, _ = read_run(configfile, results)
+    for line in tell(layout):
+        typer.echo(line)
+
+
+def report(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+    threads: Threads = 2,
+) -> None:
+    """Write pages to look at: the cohort, its scans, and every scan with its picture."""
+    from columna.report import write_report
+    from columna.results.layout import Layout
+
+    config = read_config(configfile, settings, results)
+    start = write_report(Layout(config.results), config, threads)
+    typer.echo(f"Report: {start.resolve()}")
+
+
+def path(
+    scan: Annotated[str, typer.Argument(help="Name of the scan (scan_id).")],
+    results: Annotated[Path, typer.Option("--results", help="Results folder.")] = Path("results"),
+) -> None:
+    """Print where the file of a scan lies, for other programs."""
+    from columna.results.layout import Layout
+    from columna.results.manifest import find_scan
+
+    typer.echo(str(find_scan(Layout(results).index, scan).path))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, read_config
+from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, read_run
 
 
 class Format(str, Enum):
@@ -34,10 +34,9 @@ def export(
 ) -> None:
     """Export the tables of a finished run to CSV or Stata."""
     from columna.collect.export import export_csv, export_stata
-    from columna.results.layout import Layout
     from columna.tables.catalogue import TABLES
 
-    tables = Layout(read_config(configfile, None, results).results).tables
+    layout, _ = read_run(configfile, results)
     write = {Format.CSV: export_csv, Format.STATA: export_stata}[kind]
-    for path in write(tables, out, table or list(TABLES)):
+    for path in write(layout.tables, out, table or list(TABLES)):
         typer.echo(path)

@@ -1,8 +1,10 @@
 """`columna`: the commands and how their errors are shown."""
 
+import io
 import os
 import re
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import typer
 from columna import __version__
 from columna.cli import (
     agreement,
+    bids,
     cohort,
     compare,
     evaluate,
@@ -20,9 +23,10 @@ from columna.cli import (
     segment,
     stages,
     train,
+    workflow,
 )
-from columna.errors import ColumnaError
 from columna.logs import configure_logging
+from columna.sentences import PREFIX, sentence_of
 
 app = typer.Typer(
     name="columna",
@@ -31,6 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 segment.register(app)
+workflow.register(app)
+bids.register(app)
 cohort.register(app)
 stages.register(app)
 export.register(app)
@@ -68,12 +74,30 @@ def main(
 
 def run() -> None:
     """Entry point: errors meant for people are one sentence, without a traceback."""
+    _speak_any_locale()
     # Threads of torch that wait in a loop take the core that the others need: twenty times slower
     # where a machine runs more threads than it has cores. Read when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.argv[1:] = [_HOME_OF_OPTION.sub(_with_home, argument) for argument in sys.argv[1:]]
     try:
         app()
-    except ColumnaError as error:
-        typer.secho(f"columna: {error}", fg="red", err=True)
+    except Exception as error:
+        told = sentence_of(error)
+        if told is None:
+            traceback.print_exc()
+            told = f"unexpected {type(error).__name__}, a defect: please report it with the above"
+        typer.secho(f"{PREFIX}{told}", fg="red", err=True)
         sys.exit(1)
+
+
+def _speak_any_locale() -> None:
+    """Read and write UTF-8 whatever the locale; what the terminal cannot show is escaped.
+
+    Python decides how names of files are encoded when it starts, so it is started again.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very command
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -47,11 +47,16 @@ def make(
 
 
 @app.command()
-def demo(out: Annotated[Path, typer.Option(help="Folder for scans and cohort sheet.")]) -> None:
-    """Write the demo cohort: phantoms, real scans, and files that must be refused."""
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for scans and cohort sheet.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of NIfTI files of your own that join the cohort.")
+    ] = None,
+) -> None:
+    """Write the demo cohort: phantoms, and files that must be refused."""
     from columna.phantom.demo import write_demo_cohort
 
-    typer.echo(write_demo_cohort(out))
+    typer.echo(write_demo_cohort(out, data))
 
 
 @app.command()

@@ -23,6 +23,7 @@ _HELP = {
     "label": "Phase 3: name vertebrae, write the final masks of a batch.",
     "measure": "Measure the scans of a batch and write the batch's table rows.",
     "assess": "Assess the quality of the scans, masks and measures of a batch.",
+    "picture": "Draw a picture of every scan of a batch.",
 }
 
 Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]

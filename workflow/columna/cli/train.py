@@ -95,7 +95,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
     semantic: Annotated[str, typer.Option(help="Phase-1 model.")] = "bundled_semantic",
     instance: Annotated[str, typer.Option(help="Phase-2 model.")] = "bundled_instance",
-    data: Annotated[Path | None, typer.Option(help="Folder of real scans.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real scans; default: COLUMNA_DATA, if it is set.")
+    ] = None,
     per_view: Annotated[int, typer.Option(min=1, help="Phantoms of every field of view.")] = 2,
     n4: Annotated[bool, typer.Option(help="Correct the bias field.")] = True,
     threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
@@ -108,6 +110,7 @@ def evaluate(
     from columna.models.instance_network import load_instance_model
     from columna.models.registry import find_model
     from columna.models.semantic_network import load_semantic_model
+    from columna.real_data import data_folder
 
     torch.set_num_threads(threads)
     judge = Judge(
@@ -116,7 +119,7 @@ def evaluate(
         PrepareSettings(n4=n4),
         out,
     )
-    scores = [*score_phantoms(judge, per_view), *score_real(judge, data)]
+    scores = [*score_phantoms(judge, per_view), *score_real(judge, data or data_folder())]
     write_tables(scores, out)
     _print(scores)
 

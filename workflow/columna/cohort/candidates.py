@@ -20,8 +20,6 @@ OTHER_IMAGES = frozenset(
     {"wrong_modality", "wrong_acquisition", "wrong_orientation", "derived_image"}
 )
 """Codes of inputs that are no sagittal T2w scans, which is no fault of theirs."""
-MISSING = frozenset({"", "n/a", "na", "nan", "none", "<na>", "null", "#n/a"})
-"""Words for no value, in lower case: of BIDS, R, pandas, SQL and spreadsheets."""
 
 
 def accepted(rows: pd.DataFrame) -> pd.Series:

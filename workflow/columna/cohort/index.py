@@ -5,6 +5,7 @@ The same cohort gives the same files, byte by byte, and files that stay the same
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,9 @@ from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OK, OTHER_IMAGES
 from columna.cohort.ledger import extend_ledger, locked, read_ledger
 from columna.cohort.left_out_facts import left_out_facts
 from columna.cohort.people import add_people
+from columna.cohort.select import selected
 from columna.cohort.sheet import read_sheet
+from columna.config import Selection
 from columna.errors import CohortError
 from columna.files import json_bytes, sha256_file, write_if_changed
 from columna.prepare.sidecars import read_json_object
@@ -62,7 +65,9 @@ class IndexSummary:
         return "\n".join(lines)
 
 
-def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
+def build_index(
+    cohort: Path, out: Path, batch_size: int, select: Sequence[Selection] = ()
+) -> IndexSummary:
     """Index a cohort into the folder `out`; scans that have a batch keep it.
 
     Writes ``scans.parquet`` (every row, with ``input_status``, ``reason`` and ``batch``),
@@ -77,16 +82,20 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
         The index folder.
     batch_size
         Scans per batch.
+    select
+        Which rows belong to the cohort (`columna.cohort.select`); all where it is empty.
 
     Raises
     ------
     CohortError
-        If the cohort or the ledger cannot be used.
+        If the cohort or the ledger cannot be used, or a selection finds nothing.
     """
     if batch_size < 1:
         raise CohortError(f"batch_size is {batch_size}; a batch holds at least one scan")
     cohort, out = Path(cohort), Path(out)
     place = cohort.absolute()  # so that runs from other folders find the same files
+    if not place.exists():
+        raise CohortError(f"{cohort}: no such cohort sheet or BIDS folder")
     with locked(out):
         is_folder = place.is_dir()
         known = read_ledger(out / "ledger.tsv")
@@ -96,6 +105,7 @@ def build_index(cohort: Path, out: Path, batch_size: int) -> IndexSummary:
         else:
             rows = read_sheet(place, known)
             dictionary = read_json_object(place.with_suffix(".json"))
+        rows = selected(rows, select, place)
         rows.insert(len(NAMES) + len(OUTCOME), FACTS, left_out_facts(rows))
         scans = rows[accepted(rows)]
         ledger = extend_ledger(out / "ledger.tsv", scans["scan_id"], batch_size)
@@ -119,13 +129,9 @@ def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, Sca
     rows = scans.reindex(columns=list(FIELDS)).astype(object)
     rows = rows.where(rows.notna(), None)  # type: ignore[call-overload]  # None fits objects
     return [
-        (ledger[scan], ScanEntry(scan, person, session, Path(path), *map(_path, masks)))
-        for scan, person, session, path, *masks in rows.itertuples(index=False, name=None)
+        (ledger[scan], ScanEntry.of(scan, *values))
+        for scan, *values in rows.itertuples(index=False, name=None)
     ]
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
 
 
 def _parquet(rows: pd.DataFrame, dictionary: dict[str, Any]) -> bytes:

@@ -92,18 +92,17 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:
-        raise CohortError(f"{path}: the ledger is damaged: not UTF-8") from error
+        raise CohortError(f"{path}: the ledger is damaged: {_REMEDY}") from error
 
 
 def _parse(text: str, path: Path) -> dict[str, str]:
     if not text:
         return {}
-    header, *lines, end = text.split("\n")
-    if header + "\n" != HEADER or end:
+    if not text.startswith(HEADER) or not text.endswith("\n"):
         raise CohortError(f"{path}: the ledger is damaged: {_REMEDY}")
     ledger: dict[str, str] = {}
     last = 0
-    for number, line in enumerate(lines, start=2):
+    for number, line in enumerate(text.split("\n")[1:-1], start=2):
         scan_id, _, batch = line.partition("\t")
         is_next = BATCH.fullmatch(batch) and 0 <= batch_number(batch) - max(last, 1) <= 1
         if not is_next or not SCAN_ID.fullmatch(scan_id) or scan_id in ledger:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from columna.cohort.candidates import FACTS, MISSING, OUTCOME, plain_name
+from columna.cohort.candidates import FACTS, OUTCOME, plain_name
 from columna.cohort.delimited import read_delimited
 from columna.errors import CohortError
 from columna.prepare.sidecars import read_json_object
 from columna.results.manifest import FIELDS
+from columna.results.names import MISSING
 
 THREADS = 16
 NOT_TAKEN = {*FIELDS, *OUTCOME, "batch", FACTS}

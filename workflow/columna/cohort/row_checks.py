@@ -13,8 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from columna.cohort.candidates import OUTCOME, accepted, leave_out
-from columna.cohort.owned import DATASET_DESCRIPTION, owned_paths
+from columna.cohort.owned import owned_paths
 from columna.prepare.modality import name_verdict
+from columna.results.given_levels import LEVEL_COLUMNS, problem_of
 from columna.results.manifest import MASKS
 from columna.results.names import CONTROL, PERSON, SCAN_ID
 
@@ -31,6 +32,7 @@ def check_rows(
     """
     check_values(rows)
     check_masks(rows, paired=paired_masks)
+    check_given_levels(rows)
     check_file_names(rows)
     check_duplicates(rows, known)
     check_files(rows, "path")
@@ -86,6 +88,16 @@ def check_masks(rows: pd.DataFrame, *, paired: bool = True) -> None:
         )
 
 
+def check_given_levels(rows: pd.DataFrame) -> None:
+    """Leave out rows whose given levels are none: a name counted from them would be wrong."""
+    given = rows.reindex(columns=list(LEVEL_COLUMNS)).dropna(how="all")
+    for index, row in given.iterrows():
+        texts = zip(LEVEL_COLUMNS, row, strict=True)
+        problem = problem_of({name: text for name, text in texts if isinstance(text, str)})
+        if problem:
+            leave_out(rows, rows.index == index, "bad_row", problem)
+
+
 def check_file_names(rows: pd.DataFrame) -> None:
     """Leave out files whose name says that they are something else than a T2w scan."""
     candidates = rows.loc[accepted(rows), "path"]
@@ -110,7 +122,7 @@ def check_duplicates(rows: pd.DataFrame, known: Collection[str] = ()) -> None:
     known = set(known)
     candidates = rows.loc[accepted(rows), "scan_id"]
     in_order = sorted(candidates.items(), key=lambda item: item[1] not in known)
-    owners: dict[str, str] = {DATASET_DESCRIPTION: "the dataset"}
+    owners: dict[str, str] = {}
     for index, scan_id in in_order:
         paths = owned_paths(scan_id)
         owner = next((owners[path] for path in paths if path in owners), None)

@@ -11,13 +11,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from columna.cohort.candidates import FACTS, MISSING, NAMES, OK, OUTCOME, leave_out
+from columna.cohort.candidates import FACTS, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
 from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.files import open_regular
 from columna.paths import expanded
+from columna.prepare.pointers import POINTER_BYTES, pointer_reason
+from columna.results.given_levels import LEVEL_COLUMNS
 from columna.results.manifest import MASKS
+from columna.results.names import MISSING
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -37,7 +40,9 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
+        ``lowest_level``, ``highest_level`` and ``anchor`` give levels
+        (`columna.results.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -84,7 +89,10 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
     """
     suffix = path.suffix.lower()
     try:
-        open_regular(path).close()  # reading a pipe would wait for ever
+        with open_regular(path) as stream:  # reading a pipe would wait for ever
+            pointer = pointer_reason(stream.read(POINTER_BYTES))
+        if pointer is not None:
+            raise CohortError(f"{path}: {pointer}")
         if suffix == ".parquet":
             return _read_parquet(path), {}
         if suffix in DELIMITERS:
@@ -159,9 +167,12 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    for column in (*NAMES, *_mask_columns(rows)):
+    given = [column for column in LEVEL_COLUMNS if column in rows]
+    for column in (*NAMES, *_mask_columns(rows), *given):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
+    for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two
+        rows[column] = rows[column].str.normalize("NFC")
     names = rows["path"].str.rsplit("/", n=1).str[-1].str.replace(ENDING, "", regex=True)
     rows["scan_id"] = rows["scan_id"].where(rows["scan_id"].notna(), names)
     for position, column in enumerate(OUTCOME):

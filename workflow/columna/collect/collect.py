@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from columna import __version__
 from columna.assess.cohort_rules import ALL_QUALITY, compare_with_cohort, scans_query
+from columna.cohort.inputs import read_inputs
 from columna.collect.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.collect.dictionary import data_package, dictionary_rows, sidecar
 from columna.collect.left_out import left_out_rows
@@ -19,8 +20,9 @@ from columna.collect.own_columns import collect_participants, own_entries
 from columna.collect.views import VIEWS_FILE, views_sql
 from columna.errors import TableError
 from columna.files import write_json, write_text
+from columna.parquet import reading
 from columna.results.layout import Layout
-from columna.results.manifest import list_batches
+from columna.results.manifest import check_indexed, list_batches
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
@@ -42,7 +44,10 @@ ROW_GROUP = 122_880
 MEMORY_LIMIT = "1500MB"
 """What sorting may hold in memory; the rest goes to temporary files beside the tables."""
 THREADS = 2
-
+UNREADABLE = (
+    "a shard is damaged, or the disk is full; `columna check --content` finds what is damaged, "
+    "and `snakemake` writes it anew"
+)
 
 FILES = (
     *(f"{table}.parquet" for table in TABLES),
@@ -56,6 +61,7 @@ def collect_tables(
     layout: Layout, config_sha256: str, participant_columns: Sequence[str] = ()
 ) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
+    check_indexed(layout.index)
     batches = list_batches(layout.index)
     index = index_stamp(layout)
     receipts = {batch: read_receipt(layout, batch) for batch in batches}
@@ -63,7 +69,7 @@ def collect_tables(
     check_delivered(layout, receipts.values())
     counts = collect(
         {table: [layout.shard(table, batch) for batch in batches] for table in SHARDED},
-        pq.read_table(layout.index / "scans.parquet"),
+        read_inputs(layout.index),
         layout.tables,
         config_sha256,
         participant_columns,
@@ -115,7 +121,10 @@ def collect(
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".tmp-collect-", dir=out) as folder:
         work = Path(folder)
-        with _database(work) as database:
+        with (
+            _database(work) as database,
+            reading(out.parent / "shards", UNREADABLE, what="cannot be read as a whole"),
+        ):
             counts = _collect(database, shards, index, work, config_sha256)
         table, rows = collect_participants(index, participant_columns)
         schema = table.arrow_schema(__version__, config_sha256)
@@ -171,11 +180,10 @@ def _collect(
 
 def _read_schema(file: Path) -> pa.Schema:
     try:
-        return pq.read_schema(file)
+        with reading(file, "start `snakemake` again, which writes it anew"):
+            return pq.read_schema(file)
     except FileNotFoundError as error:
         raise TableError(f"{file}: no such shard; have measure and assess ended?") from error
-    except pa.ArrowInvalid as error:
-        raise TableError(f"{file}: not a Parquet file; let its stage write it again") from error
 
 
 def _open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:

@@ -1,6 +1,7 @@
 """Tables in formats for programs without Parquet: CSV (gzip) and Stata."""
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
 
@@ -9,10 +10,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from columna.collect.dictionary import data_package
-from columna.collect.own_columns import as_delivered
 from columna.errors import TableError
 from columna.files import atomic_path, write_json
+from columna.parquet import reading
 from columna.tables.catalogue import TABLES
+from columna.tables.delivered import REMEDY, delivered_table
 from columna.tables.schema import Column, Table
 
 LABEL_LENGTH = 80
@@ -38,20 +40,21 @@ def export_csv(tables: Path, out: Path, names: Iterable[str] = TABLES) -> list[P
     Raises
     ------
     TableError
-        If a table is unknown or has not been collected.
+        If a table is unknown, has not been collected or is damaged, or `out` is `tables`.
     """
-    chosen = _chosen(tables, names)
+    chosen = _chosen(tables, out, names)
     written = []
-    for table in chosen:
-        source = str(_source(tables, table)).replace("'", "''")
-        with atomic_path(out / f"{table.name}.csv.gz") as temporary:
+    for table, file in chosen:
+        source = str(file).replace("'", "''")
+        target_file = out / f"{table.name}.csv.gz"
+        with atomic_path(target_file) as temporary, _exporting(file, target_file):
             target = str(temporary).replace("'", "''")
             duckdb.connect(config={"threads": 1}).execute(
                 f"COPY (FROM read_parquet('{source}')) TO '{target}' "
                 "(FORMAT csv, HEADER, COMPRESSION gzip)"
             )
-        written.append(out / f"{table.name}.csv.gz")
-    package = data_package(chosen, _provenance(tables, chosen[0]), "csv.gz")
+        written.append(target_file)
+    package = data_package([table for table, _ in chosen], _provenance(chosen[0][1]), "csv.gz")
     write_json(out / "datapackage.json", package)
     return written
 
@@ -65,8 +68,9 @@ def export_stata(tables: Path, out: Path, names: Iterable[str] = TABLES) -> list
     Parameters, errors: as `export_csv`.
     """
     written = []
-    for table in _chosen(tables, names):
-        frame = pq.read_table(_source(tables, table)).to_pandas(strings_to_categorical=False)
+    for table, file in _chosen(tables, out, names):
+        with _exporting(file, out / f"{table.name}.dta"):
+            frame = pq.read_table(file).to_pandas(strings_to_categorical=False)
         frame = pd.DataFrame({c.name: _stata_values(c, frame[c.name]) for c in table})
         with atomic_path(out / f"{table.name}.dta") as temporary:
             frame.to_stata(
@@ -82,25 +86,25 @@ def export_stata(tables: Path, out: Path, names: Iterable[str] = TABLES) -> list
     return written
 
 
-def _chosen(tables: Path, names: Iterable[str]) -> list[Table]:
-    chosen = []
-    for name in names:
-        if name not in TABLES:
-            raise TableError(f"no table is called {name!r}; there are {', '.join(TABLES)}")
-        if not _source(tables, TABLES[name]).exists():
-            raise TableError(f"{_source(tables, TABLES[name])} does not exist: collect first")
-        chosen.append(as_delivered(TABLES[name], _source(tables, TABLES[name])))
+def _chosen(tables: Path, out: Path, names: Iterable[str]) -> list[tuple[Table, Path]]:
+    chosen = [delivered_table(tables, name) for name in names]
+    if tables.resolve() == out.resolve():
+        raise TableError(f"{out} holds the tables themselves: export to another folder")
     return chosen
 
 
-def _source(tables: Path, table: Table) -> Path:
-    return tables / f"{table.name}.parquet"
+def _exporting(file: Path, target: Path) -> AbstractContextManager[None]:
+    return reading(file, REMEDY, what=f"cannot be exported to {target}")
 
 
-def _provenance(tables: Path, table: Table) -> dict[str, str]:
-    metadata = pq.read_schema(_source(tables, table)).metadata or {}
+def _provenance(file: Path) -> dict[str, str]:
+    metadata = pq.read_schema(file).metadata or {}
     known = ("pipeline_version", "config_sha256")
-    return {key: metadata[key.encode()].decode() for key in known if key.encode() in metadata}
+    return {
+        key: metadata[key.encode()].decode(errors="replace")
+        for key in known
+        if key.encode() in metadata
+    }
 
 
 def _stata_values(column: Column, values: pd.Series) -> pd.Series:

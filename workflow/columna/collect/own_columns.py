@@ -5,24 +5,25 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from columna.cohort.candidates import DICTIONARY, FACTS, MISSING, NAMES, OUTCOME, plain_name
+from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OUTCOME, plain_name
 from columna.collect.left_out import if_usable, row_names
+from columna.results.given_levels import LEVEL_COLUMNS
 from columna.results.manifest import MASKS
+from columna.results.names import MISSING
+from columna.tables.delivered import own_column
 from columna.tables.participants import PARTICIPANTS
-from columna.tables.schema import Column, Table
+from columna.tables.schema import Table
 
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?")
 """A number that a float holds. Codes such as 007 and long identifiers are no numbers."""
 _TEXTS = ("LongName", "Description", "Units", "TermURL")
 """Entries of a BIDS dictionary that are texts."""
 
-NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, "batch", FACTS})
+NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, *LEVEL_COLUMNS, "batch", FACTS})
 """Columns of the index that are no further columns of the cohort; above all paths."""
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def collect_participants(index: pa.Table, wanted: Iterable[str]) -> tuple[Table,
         is_numeric = any(values) and all(v is None or _NUMBER.fullmatch(v) for v in values)
         columns[name] = [v and float(v) for v in values] if is_numeric else values
         kind = "float64" if is_numeric else "string"
-        declared.append(_column(name, kind, _description(source, dictionary.get(source, {}))))
+        declared.append(own_column(name, kind, _description(source, dictionary.get(source, {}))))
     table = replace(PARTICIPANTS, columns=(*PARTICIPANTS.columns, *declared))
     arrays = [pa.array(columns[c.name], c.arrow_type) for c in table]
     rows = pa.table(arrays, names=list(table.names))
@@ -80,18 +81,6 @@ def described(index: pa.Table) -> dict[str, dict[str, Any]]:
     return {name: entry for name, entry in entries.items() if entry}
 
 
-def as_delivered(table: Table, file: Path) -> Table:
-    """The declaration of `table` with all columns of its delivered `file`."""
-    if table.name != PARTICIPANTS.name:
-        return table
-    own = [
-        _column(f.name, "float64" if f.type == pa.float64() else "string", _text_of(f))
-        for f in pq.read_schema(file)
-        if f.name not in table.names
-    ]
-    return replace(table, columns=(*table.columns, *own))
-
-
 def _chosen(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
     """Name in the table -> column of the index."""
     by_name: dict[str, str] = {}
@@ -108,17 +97,6 @@ def _chosen(columns: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
 def _value(text: str | None) -> str | None:
     text = (text or "").strip()
     return None if text.lower() in MISSING else text
-
-
-def _column(name: str, kind: Any, description: str) -> Column:
-    return Column(
-        name,
-        kind,
-        description,
-        null_rule="the cohort does not say",
-        source="cohort",
-        since_version="1.2.0",
-    )
 
 
 def _description(source: str, entry: Mapping[str, Any]) -> str:
@@ -147,7 +125,3 @@ def _level_text(meaning: Any) -> str:
     if isinstance(meaning, dict):
         meaning = meaning.get("Description", "")
     return meaning if isinstance(meaning, str) else str(meaning)
-
-
-def _text_of(field: pa.Field) -> str:
-    return (field.metadata or {}).get(b"description", b"").decode()

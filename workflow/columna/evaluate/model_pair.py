@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from columna.anatomy import RESOURCES, SACRUM, Semantic, levels
+from columna.anatomy import SACRUM, Semantic, levels
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import (
@@ -27,6 +27,7 @@ from columna.images.volume import load_volume, resample_mask_like
 from columna.models.instance_network import InstanceModel
 from columna.models.semantic_network import SemanticModel
 from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
+from columna.real_data import VARIABLE
 
 FIRST_SEED = 3_000_000_000
 """Training draws its seeds below 2^31."""
@@ -53,8 +54,6 @@ REAL: dict[str, dict[str, str]] = {
     },
 }
 """Real scan -> its files below the folder of real data; those that are absent are skipped."""
-DEMO = {"sct_lumbar": "sct-lumbar_T2w.nii.gz", "tptbox_mri": "tptbox-lumbar_T2w.nii.gz"}
-"""Real scans of the repository, without masks, where no folder of real data is given."""
 
 _log = logging.getLogger(__name__)
 
@@ -148,13 +147,12 @@ def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
 
 
 def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
-    """Score the real scans of `data`, or show those of the repository."""
-    cases = (
-        {name: {kind: data / file for kind, file in files.items()} for name, files in REAL.items()}
-        if data
-        else {name: {"image": RESOURCES / "demo" / file} for name, file in DEMO.items()}
-    )
-    for name, files in cases.items():
+    """Score the real scans of the folder `data`; without one, say that there are none."""
+    if data is None:
+        _log.warning("no real scans: name a folder (--data, or %s)", VARIABLE)
+        return
+    for name, below in REAL.items():
+        files = {kind: data / file for kind, file in below.items()}
         if not files["image"].exists():
             _log.warning("%s: not in the folder of real data, skipped", name)
             continue

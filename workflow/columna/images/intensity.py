@@ -23,6 +23,14 @@ FEW = 0.05
 FAINT = 0.05
 """Negative values are artefacts (MR has none) where the quantile `FEW` lies above minus this part
 of the upper limit: undershoot of an interpolation, overflow, or several fill values."""
+BLOCK_SHARE = 0.01
+"""The least or largest value is that of a block, and no signal, if it takes at least this share of
+the content and lies far from all other values."""
+MANY = 0.03
+WIDE = 3.0
+"""The order statistics lie at most `WIDE` times the distance of the quantiles `FEW` and 1 - `MANY`
+beyond these: up to 1.5 times in scans (phantoms, SPIDER, Spinal Cord Toolbox), so that a row or a
+block of voxels that are farther away belongs to no signal."""
 FAR = 1.0
 """Values farther from the order statistics than this many times their range are outliers."""
 FEW_IN_PLANE = 1e-4
@@ -67,7 +75,8 @@ def signal_range(array: np.ndarray) -> SignalRange:
     The upper one is the maximum without outliers. The lower one is 0 where the content begins near
     0 (all MR does, unless a tool has shifted it) or where all but a few voxels are positive; else
     the value around the scan, if it is just below the content; else an order statistic of the
-    content: one voxel in 10,000, and one at least, may be darker.
+    content: one voxel in 10,000, and one at least, may be darker. Rows and scattered voxels, up to
+    3 % of the content, and blocks of one value do not count if they are far from all others.
 
     Parameters
     ----------
@@ -75,7 +84,7 @@ def signal_range(array: np.ndarray) -> SignalRange:
         Finite numbers of any type, three axes.
     """
     common = common_on_faces(array)
-    content = array.ravel() if common is None else array[array != common]
+    content = _without_blocks(array.ravel() if common is None else array[array != common])
     low, few, high = _ordered(content) if content.size > 2 else [np.longdouble(0)] * 3
     if low == high:
         least, most = np.longdouble(array.min()), np.longdouble(array.max())
@@ -104,11 +113,34 @@ def common_on_faces(array: np.ndarray) -> np.generic | None:
     return values[most] if counts[most] >= FACE_SHARE * counts.sum() else None
 
 
+def _without_blocks(values: np.ndarray) -> np.ndarray:
+    for end in (np.min, np.max):
+        if values.size <= 2:
+            break
+        value = end(values)
+        rest = values[values != value]
+        if rest.size <= 2 or values.size - rest.size < BLOCK_SHARE * values.size:
+            continue
+        low, _, high = _ordered(rest)
+        if value < low - NEAR * (high - low) or value > high + FAR * (high - low):
+            values = rest
+    return values
+
+
 def _ordered(values: np.ndarray) -> list[np.longdouble]:
     """Lower limit, quantile `FEW` and upper limit of `values`, as order statistics."""
+    low, few, many, high = _statistics(values)
+    reach = WIDE * (many - few)
+    if reach > 0 and (low < few - reach or high > many + reach):
+        low, few, _, high = _statistics(values[(values >= few - reach) & (values <= many + reach)])
+    return [low, few, high]
+
+
+def _statistics(values: np.ndarray) -> list[np.longdouble]:
     last = values.size - 1
     beyond = min(max(int(TAIL * values.size), 1), last // 2)
-    places = [beyond, max(int(FEW * last), beyond), last - beyond]
+    many = min(last - int(MANY * last), last - beyond)
+    places = [beyond, max(int(FEW * last), beyond), many, last - beyond]
     ordered = np.partition(values, places)
     return [np.longdouble(ordered[place]) for place in places]
 

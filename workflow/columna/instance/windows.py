@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from columna.errors import ModelError
 from columna.images.triple import three
 from columna.instance.centres import INFERIOR
 from columna.instance.window_parts import Part
@@ -103,10 +104,19 @@ def classify(windows: np.ndarray, model: "InstanceModel") -> np.ndarray:
     codes = torch.from_numpy(windows).to(model.device)
     with inference(model.device, model.compute):
         if can_run(model.network, model.device, model.compute):
-            answers = [window_logits(model.network, window).argmax(dim=0) for window in codes]
-            return torch.stack(answers).to(torch.uint8).numpy()
+            answers = [_winners(window_logits(model.network, window), 0) for window in codes]
+            return torch.stack(answers).numpy()
         logits = model.network(network_input(codes, model.network.channels))
-    return logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+    return _winners(logits, 1).cpu().numpy()
+
+
+def _winners(logits: torch.Tensor, axis: int) -> torch.Tensor:
+    """The class of the largest logit along `axis`, uint8; ModelError if one is not finite."""
+    if not torch.isfinite(logits.amax(dim=axis)).all():
+        raise ModelError(
+            "the instance network's answer is not finite; set compute to float32 if it was float16"
+        )
+    return logits.argmax(dim=axis).to(torch.uint8)
 
 
 def _parts(window: int, answer: np.ndarray, start: np.ndarray, shape: Sequence[int]) -> list[Part]:

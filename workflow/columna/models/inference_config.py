@@ -86,6 +86,7 @@ def _resolve_keys(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 AxisCode = Literal["L", "R", "A", "P", "S", "I"]
+AXIS_PAIRS = ("LR", "AP", "SI")
 Fold = Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")]
 """The rest of a folder's name, so that it must not lead elsewhere."""
 Sizes = tuple[Size, Size, Size]
@@ -126,6 +127,15 @@ class InferenceConfig(BaseModel):
     vert_size_threshold: Voxels = 250
     metal: tuple[int, ...] = (80,)
     mapping: Annotated[dict[Code, Code], BeforeValidator(_resolve_keys)] = _DEFAULT_MAPPING
+
+    @model_validator(mode="after")
+    def _is_usable(self) -> Self:
+        pairs = [p for axis in self.model_expected_orientation for p in AXIS_PAIRS if axis in p]
+        if set(pairs) != set(AXIS_PAIRS):
+            raise ValueError("model_expected_orientation: names an axis twice")
+        if {name.upper() for name in self.modality} == {"CT"}:
+            raise ValueError("modality: the model is for CT; columna takes T2w MRI")
+        return self
 
     @model_validator(mode="after")
     def _is_affordable(self) -> Self:

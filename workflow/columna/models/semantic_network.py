@@ -212,6 +212,9 @@ def _class_labels(folder: ModelFolder, classes: int) -> np.ndarray:
     unnamed = [number for number in range(1, classes) if number not in labels]
     if unnamed:
         _log.warning("%s: classes %s have no label and become background", folder.name, unnamed)
+    surplus = sorted(set(labels) - set(range(classes)))
+    if surplus:
+        _log.warning("%s: the network has no classes %s, which have labels", folder.name, surplus)
     unusable = {k: v for k, v in labels.items() if not 0 <= v < 256}
     if unusable:
         raise ModelError(f"{folder.path}: labels outside 0 to 255: {shown(unusable)}")

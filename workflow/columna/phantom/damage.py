@@ -45,10 +45,9 @@ def write_full_range(image: Volume, path: Path) -> None:
     save_volume(image.with_array(np.round(stretched).astype(np.int16)), path)
 
 
-def write_as_ct(image: Volume, path: Path) -> None:
-    """Write an image that is named T2w but whose sidecar says CT."""
-    save_volume(image.with_array(image.array - np.int16(1000)), path)
-    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), {"Modality": "CT"})
+def write_sidecar(path: Path, content: dict[str, str]) -> None:
+    """Write the JSON sidecar of an image."""
+    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), content)
 
 
 def write_constant(image: Volume, path: Path) -> None:

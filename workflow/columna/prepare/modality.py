@@ -74,6 +74,8 @@ SIDECAR_NUMBERS: Mapping[str, tuple[str, float]] = {
     "EchoTime": ("echo_time_s", 2.0),
 }
 """Sidecar key -> fact and the value (in T, s) from which it cannot be in the unit of BIDS."""
+NO_VALUE = frozenset({"n/a", "na", "nan", "none", "null", "unknown", "anonymous", "anonymized"})
+"""Texts of a sidecar that say nothing, in lower case."""
 SIDECAR_TEXTS: Mapping[str, str] = {
     "Manufacturer": "manufacturer",
     "ManufacturersModelName": "model_name",
@@ -215,6 +217,7 @@ def sidecar_facts(sidecar: Mapping[str, Any]) -> dict[str, str | float | None]:
     for key, fact in SIDECAR_TEXTS.items():
         value = sidecar.get(key)
         text = value.strip() if isinstance(value, str) else ""
+        text = "" if text.lower() in NO_VALUE else text
         facts[fact] = text if 0 < len(text) <= 64 and text.isprintable() else None
     return facts
 

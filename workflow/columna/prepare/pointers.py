@@ -34,5 +34,7 @@ def pointer_reason(head: bytes) -> str | None:
     """
     for pattern, name, command in _POINTERS:
         if pattern.match(head):
-            return f"The file is a {name}, not the scan itself; get the content first ({command})."
+            return (
+                f"The file is a {name}, not the content itself; get the content first ({command})."
+            )
     return None

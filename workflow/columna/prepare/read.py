@@ -27,7 +27,7 @@ from columna.prepare.modality import name_verdict, says_mr, sidecar_verdict
 from columna.prepare.pointers import POINTER_BYTES, pointer_reason
 from columna.prepare.repair import repaired
 from columna.prepare.scan_checks import check_header, check_voxels, is_scaled
-from columna.prepare.sidecars import read_sidecar
+from columna.prepare.sidecars import read_sidecar, unusable_sidecars
 
 SLACK = 4096
 """Bytes tolerated after the last voxel (some writers fill up blocks)."""
@@ -87,7 +87,12 @@ def read_scan(path: Path, settings: PrepareSettings) -> Scan:
     array, n_outliers = repaired(volume.array)
     volume = volume.with_array(array)
     facts = scan_facts(volume, header, path, sidecar)
-    return Scan(volume, facts | {"input_sha256": digest, "outlier_voxels_n": n_outliers})
+    found = {
+        "input_sha256": digest,
+        "outlier_voxels_n": n_outliers,
+        "unusable_sidecars_n": len(unusable_sidecars(path)),
+    }
+    return Scan(volume, facts | found)
 
 
 def read_volume(path: Path, settings: PrepareSettings) -> Volume:

@@ -78,13 +78,22 @@ def read_sidecar(path: Path, names_in: Callable[[str], FileNames] | None = None)
     return merged
 
 
+def unusable_sidecars(path: Path) -> list[Path]:
+    """Sidecars of a scan that say nothing: damaged ones, and pointers of git-annex and Git LFS."""
+    return [file for file in sidecar_paths(path) if _json_object(file) is None]
+
+
 def read_json_object(file: Path) -> dict[str, Any]:
     """Content of a JSON file; empty where it cannot be read or is no object."""
+    return _json_object(file) or {}
+
+
+def _json_object(file: Path) -> dict[str, Any] | None:
     try:
         content = read_json(file)
     except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _sha256(file: Path) -> str | None:

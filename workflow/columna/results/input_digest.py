@@ -56,7 +56,7 @@ def check_unchanged(
     expected = expected or store.sources(scan_id).get(name, {}).get("sha256")
     if source_sha256(path, store, scan_id, name) != expected:
         raise StaleError(
-            f"{path.name}: the file was replaced while the run was going on; start it again"
+            f"{path.name} was replaced while the run was going on: the next run computes the scan"
         )
 
 

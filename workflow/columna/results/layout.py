@@ -5,8 +5,10 @@ from pathlib import Path
 
 from columna.results.manifest import ScanEntry, manifest_path
 
-STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess")
+STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess", "picture")
 """The stages that run over batches, in order."""
+MEASURED_STAGES = STAGES[:-1]
+"""Those that decide what becomes of a scan: a picture that fails takes nothing from it."""
 NETWORK_STAGES = ("semantic", "instance")
 
 
@@ -25,6 +27,11 @@ class Layout:
     """Paths below the results folder `root`."""
 
     root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration that `columna run` works with."""
+        return self.root / "config.yaml"
 
     @property
     def index(self) -> Path:
@@ -60,6 +67,15 @@ class Layout:
     def record(self, scan_id: str) -> Path:
         """Archive of everything that is kept of one scan between stages."""
         return self.root / "store" / f"{scan_id}.zip"
+
+    def picture(self, scan_id: str) -> Path:
+        """The picture of one scan."""
+        return self.root / "pictures" / f"{scan_id}.webp"
+
+    @property
+    def report(self) -> Path:
+        """Pages for people; `index.html` is the first one."""
+        return self.root / "report"
 
     def work(self, scan_id: str) -> Path:
         """Folder of what is kept of one scan only while it is being computed."""

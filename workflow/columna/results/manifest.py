@@ -6,14 +6,18 @@ Light on purpose: Snakefiles import this module while they are parsed.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from columna.errors import CohortError
 from columna.files import write_if_changed
-from columna.results.names import SCAN_ID, batch_name, batch_number
+from columna.results.given_levels import LEVEL_COLUMNS
+from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 
-FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
+IDENTITY = ("scan_id", "participant_id", "session_id")
 MASKS = ("semantic", "instance")
 """Fields with masks that exist already; a scan that has them needs no network."""
+FILES = ("path", *MASKS)
+FIELDS = (*IDENTITY, *FILES, *LEVEL_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class ScanEntry:
         The image; absolute, as those of masks: runs may be started from several folders.
     semantic, instance
         Masks that the cohort gives for the image: both, or None.
+    lowest_level, highest_level, anchor
+        Levels that the cohort gives (`columna.results.given_levels`), or None.
     """
 
     scan_id: str
@@ -38,6 +44,24 @@ class ScanEntry:
     path: Path
     semantic: Path | None = None
     instance: Path | None = None
+    lowest_level: str | None = None
+    highest_level: str | None = None
+    anchor: str | None = None
+
+    @classmethod
+    def of(cls, *values: str | None) -> "ScanEntry":
+        """A scan from the text of all `FIELDS`; empty is None."""
+        row: dict[str, Any] = {
+            name: value or None for name, value in zip(FIELDS, values, strict=True)
+        }
+        row |= {name: Path(str(row[name])) for name in FILES if row[name]}
+        return cls(**row)
+
+    @property
+    def given_levels(self) -> dict[str, str]:
+        """Levels that the cohort gives, by column."""
+        values = {name: getattr(self, name) for name in LEVEL_COLUMNS}
+        return {name: value for name, value in values.items() if value}
 
     @property
     def has_masks(self) -> bool:
@@ -45,15 +69,36 @@ class ScanEntry:
         return self.semantic is not None
 
 
+def check_indexed(index: Path) -> None:
+    """Raise CohortError if the folder `index` holds no cohort index."""
+    if not (index / "scans.parquet").exists():
+        raise CohortError(
+            f"{index} holds no cohort index yet: run `columna index` first, or name the results "
+            "folder of a run with --results"
+        )
+
+
 def list_batches(index: Path) -> list[str]:
-    """Names of all batches of the index folder `index`, in order; empty before the first index."""
+    """Names of all batches of the index folder `index`, in order; empty before the first index.
+
+    Raises
+    ------
+    CohortError
+        If the last line of the ledger is not as columna wrote it.
+    """
+    path = index / "ledger.tsv"
     try:
-        *_, last_line, _ = (index / "ledger.tsv").read_text(encoding="utf-8").rsplit("\n", 2)
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
-    last = last_line.rpartition("\t")[2]
     # batches are numbered without gaps, so the last line tells them all
-    return [batch_name(n) for n in range(1, batch_number(last) + 1)] if last != "batch" else []
+    *_, last_line, end = (b"\n\n" + content).rsplit(b"\n", 2)
+    last = last_line.rpartition(b"\t")[2].decode(errors="replace")
+    if last == "batch" and not end:
+        return []
+    if end or not BATCH.fullmatch(last):
+        raise CohortError(f"{path}: the ledger is damaged; `columna index` says what to do")
+    return [batch_name(n) for n in range(1, batch_number(last) + 1)]
 
 
 def manifest_path(index: Path, batch: str) -> Path:
@@ -78,6 +123,21 @@ def read_manifest(path: Path) -> list[ScanEntry]:
     except (ValueError, TypeError):
         pass  # told below, as a wrong header is
     raise CohortError(f"{path}: the manifest is damaged; run `columna index`")
+
+
+def find_scan(index: Path, scan_id: str) -> ScanEntry:
+    """The scan of this name.
+
+    Raises
+    ------
+    CohortError
+        If the cohort has no such scan.
+    """
+    for batch in list_batches(index):
+        for entry in read_manifest(manifest_path(index, batch)):
+            if entry.scan_id == scan_id:
+                return entry
+    raise CohortError(f"{scan_id}: the cohort index has no scan of this name")
 
 
 def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list[str]:
@@ -117,10 +177,7 @@ def _text(entries: list[ScanEntry]) -> str:
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(
-    scan_id: str, participant_id: str, session_id: str, path: str, semantic: str, instance: str
-) -> ScanEntry:
-    if not SCAN_ID.fullmatch(scan_id) or not path:  # the scan becomes the name of a folder
+def _entry(scan_id: str, *values: str) -> ScanEntry:
+    if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
         raise ValueError(scan_id)
-    masks = (Path(file) if file else None for file in (semantic, instance))
-    return ScanEntry(scan_id, participant_id, session_id or None, Path(path), *masks)
+    return ScanEntry.of(scan_id, *values)

@@ -24,7 +24,13 @@ def write_stage_table(path: Path, records: list[Record]) -> None:
             writer.writerow(row)
 
 
-def read_stage_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a stage table, all text."""
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+def read_stage_table(path: Path) -> list[dict[str, str]] | None:
+    """Rows of a stage table, all text; None if it is absent or damaged: its job runs again."""
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            header, *rows = csv.reader(stream, delimiter="\t")
+    except (FileNotFoundError, ValueError, csv.Error):
+        return None
+    if tuple(header) != COLUMNS or any(len(row) != len(COLUMNS) for row in rows):
+        return None
+    return [dict(zip(COLUMNS, row, strict=True)) for row in rows]

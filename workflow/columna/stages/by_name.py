@@ -13,6 +13,7 @@ _CLASSES = {
     "label": "LabelStage",
     "measure": "MeasureStage",
     "assess": "AssessStage",
+    "picture": "PictureStage",
 }
 
 

@@ -27,7 +27,7 @@ class MeasureStage(Stage):
     """Count, locate and describe; the rows wait in the record until the batch is complete."""
 
     name = "measure"
-    version = 3
+    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Who was scanned (it is in every row), settings, and the definitions of the measures."""
@@ -58,6 +58,7 @@ class MeasureStage(Stage):
             instance=load_volume(names.instance),
             image=image,
             levels=records["label"].values["levels"],
+            variants=records["label"].values["naming"].get("variants", {}),
             confidence=self._confidence(records.get("semantic")),
             provenance=self._provenance(scan, records),
         )

@@ -23,7 +23,7 @@ class PrepareStage(Stage):
     """Check, correct, normalise, reorient and resample; with masks at hand, check only."""
 
     name = "prepare"
-    version = 6
+    version = 7
 
     @cached_property
     def grid(self) -> "ModelGrid":

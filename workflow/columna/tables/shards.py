@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from columna.errors import TableError
 from columna.files import atomic_path
+from columna.parquet import reading
 from columna.tables.catalogue import SHARDED
 from columna.tables.schema import SCHEMA_VERSION, Table
 from columna.tables.validate import check_unique, conform
@@ -53,7 +54,8 @@ def write_shard(path: Path, table: str, rows: Iterable[Mapping[str, Any]]) -> No
 
 def read_shard(path: Path, table: str) -> pa.Table:
     """Read a shard and check that it belongs to this version of the table called `table`."""
-    data = pq.read_table(path)
+    with reading(path, "start `snakemake` again, which writes it anew"):
+        data = pq.read_table(path)
     check_origin(SHARDED[table].shard, data.schema, path)
     return conform(SHARDED[table].shard, data)
 
@@ -61,7 +63,9 @@ def read_shard(path: Path, table: str) -> pa.Table:
 def check_origin(table: Table, schema: pa.Schema, path: Path) -> None:
     """Raise TableError unless `schema`, read from `path`, names `table` in this version."""
     metadata = schema.metadata or {}
-    found = (metadata.get(b"table", b"").decode(), metadata.get(b"schema_version", b"").decode())
+    found = tuple(
+        metadata.get(key, b"").decode(errors="replace") for key in (b"table", b"schema_version")
+    )
     if found != (table.name, SCHEMA_VERSION):
         raise TableError(
             f"{path}: holds table {found[0] or '(none)'} of schema version {found[1] or '(none)'}, "

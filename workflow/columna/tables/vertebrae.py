@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from columna.tables.common import (
+    NAME_CODES,
     REGION_CODES,
     VERTEBRA_CODES,
     confidence_columns,
@@ -47,7 +48,9 @@ ANCHORS = {
     "sacrum": "the sacrum",
     "both": "C2 and the sacrum",
     "given": "taken from the numbers of the mask that the cohort sheet names",
+    "sheet": "what the cohort sheet says of the levels",
     "labeller": "no landmark: a labeller of one's own looked at each vertebra",
+    "shape": "no landmark: sizes, shapes and distances of the vertebrae, and the end of the cord",
     "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",
 }
 
@@ -98,19 +101,30 @@ def _level_columns() -> tuple[Column, ...]:
         *with_status(
             "found_status",
             "no vertebra",
-            category("level_anchor", "What the name was counted from.", ANCHORS),
+            category("level_anchor", "What the name rests on.", ANCHORS),
             count("spineps_label", "Label in the instance mask."),
         ),
-        *with_status(
-            "level_confidence_status",
-            "no vertebra, no name, or given with the mask",
-            measure(
-                "level_confidence_ratio",
-                "How sure the name is, 0 to 1, by the rules of naming (not a calibrated "
-                "probability).",
-                (0, 1),
+        *since(
+            "1.3.0",
+            *with_status(
+                "level_p_status",
+                "no vertebra, no name, or no probability was computed (given with the mask, or "
+                "assumed)",
+                measure("level_p_ratio", "Probability of the name (docs/levels.md).", (0, 1)),
+                within="found_status",
             ),
-            within="found_status",
+            *with_status(
+                "level_second_status",
+                "no vertebra, or no probability was computed",
+                category(
+                    "level_second",
+                    "Second most probable name, of a vertebra without a name too; the table "
+                    "level_posterior has all.",
+                    NAME_CODES,
+                ),
+                measure("level_second_p_ratio", "Its probability.", (0, 0.5)),
+                within="found_status",
+            ),
         ),
         *with_status(
             "index_status",

@@ -153,7 +153,7 @@ class TrainConfig(Settings):
         "0: no pool, every sample makes its own.",
     )
     left_out_maps: tuple[str, ...] = Field(
-        (), description="Real label maps (resources/training) that are not trained on."
+        (), description="Real label maps (docs/training-data.md) that are not trained on."
     )
     datasets: dict[Name, DatasetSettings] = Field(
         default_factory=dict, description="Name -> scans with masks of your own."

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from columna.config import Config
 from columna.errors import CohortError
-from columna.files import has_identity, read_json
+from columna.files import has_identity
 from columna.prepare.sidecars import sidecar_sha256
 from columna.results.input_digest import digest_of
 from columna.results.layout import Layout, stages_of
-from columna.results.manifest import MASKS, ScanEntry, list_batches, read_manifest
+from columna.results.manifest import MASKS, ScanEntry, check_indexed, list_batches, read_manifest
 from columna.results.store import Record, Store
-from columna.upkeep.receipts import COLLECT, Files, read_receipt
+from columna.upkeep.receipts import COLLECT, Files, read_collected, read_receipt
 from columna.upkeep.stale import look
 
 THREADS = 4
@@ -21,13 +21,13 @@ CheckResult = tuple[str, str]
 """A scan, a batch or ``tables``, and what is wrong with it."""
 
 
-def check_run(layout: Layout, config: Config, content: bool) -> Iterator[CheckResult]:
+def check_run(layout: Layout, config: Config | None, content: bool) -> Iterator[CheckResult]:
     """Tell what is no longer true of a run; the next `snakemake` computes it again.
 
     Parameters
     ----------
     layout, config
-        The run.
+        The run; without settings, those are not compared.
     content
         Also read every file that was read or written, and compare digests. A scan with a file
         that differs in content alone is forgotten (`forget`).
@@ -42,6 +42,7 @@ def check_run(layout: Layout, config: Config, content: bool) -> Iterator[CheckRe
     UnavailableError
         If a file of the cohort cannot be read now: its scan is not forgotten for that.
     """
+    check_indexed(layout.index)
     if content:
         for name in MODELS:  # their digests are computed anew
             layout.receipt(name).unlink(missing_ok=True)
@@ -63,6 +64,7 @@ def forget(layout: Layout, scan_ids: Iterable[str]) -> None:
     CohortError
         If the cohort has no such scan.
     """
+    check_indexed(layout.index)
     batches = list_batches(layout.index)
     known = {s.scan_id for b in batches for s in read_manifest(layout.manifest(b))}
     scan_ids = list(scan_ids)
@@ -95,11 +97,8 @@ def _check_contents(layout: Layout) -> Iterator[CheckResult]:
             receipt = read_receipt(layout, batch)
             own = [noted.own for noted in receipt.stages.values()] if receipt else []
             yield from _check_own(layout, batch, own)
-    try:
-        own = [read_json(layout.receipt(COLLECT))["own"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return  # not collected yet
-    yield from _check_own(layout, COLLECT, own)
+    collected = read_collected(layout)
+    yield from _check_own(layout, COLLECT, [collected.own] if collected else [])
 
 
 class _Contents:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
+
+from pydantic import TypeAdapter
 
 from columna import __version__
 from columna.errors import TableError
-from columna.files import has_identity, identity, read_json, sha256_json, write_json, write_text
-from columna.results.layout import STAGES, Layout
+from columna.files import has_identity, identity, open_regular, sha256_json, write_json, write_text
+from columna.results.layout import MEASURED_STAGES, STAGES, Layout
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Stage
@@ -24,7 +26,10 @@ from columna.tables.schema import SCHEMA_VERSION
 
 COLLECT = "collect"
 
-Files = dict[str, list[Any]]
+AnyReceipt = TypeVar("AnyReceipt")
+
+Known = tuple[int, int] | tuple[int, int, str]
+Files = dict[str, Known]
 """`columna.files.identity` by path relative to the results folder; digests may be left out."""
 
 
@@ -72,13 +77,45 @@ class Receipt:
     stages: dict[str, StageReceipt] = field(default_factory=dict)
 
 
+@dataclass
+class CollectReceipt:
+    """The delivered tables.
+
+    Parameters
+    ----------
+    basis, outcome
+        Digests of settings and versions, and of what the batches had.
+    index
+        `index_stamp` before the index was read.
+    own
+        What was written.
+    """
+
+    basis: str
+    outcome: str
+    index: list[int]
+    own: Files
+
+
+_RECEIPT = TypeAdapter(Receipt)
+_COLLECTED = TypeAdapter(CollectReceipt)
+
+
 def read_receipt(layout: Layout, batch: str) -> Receipt | None:
     """The receipt of a batch, or None where there is none that can be used."""
+    return _read(_RECEIPT, layout.receipt(batch))
+
+
+def read_collected(layout: Layout) -> CollectReceipt | None:
+    """The receipt of `collect`, or None where there is none that can be used."""
+    return _read(_COLLECTED, layout.receipt(COLLECT))
+
+
+def _read(kind: TypeAdapter[AnyReceipt], path: Path) -> AnyReceipt | None:
     try:
-        content = read_json(layout.receipt(batch))
-        stages = {name: StageReceipt(**found) for name, found in content["stages"].items()}
-        return Receipt(content["scans"], content["kept"], stages)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        with open_regular(path) as stream:
+            return kind.validate_json(stream.read())
+    except (OSError, ValueError):
         return None
 
 
@@ -111,14 +148,14 @@ def note_stage(
         table=own[layout.relative(table)][2],
         own=own,
         files={
-            record.scan_id: {name: known[:2] for name, known in record.files.items()}
+            record.scan_id: {name: (known[0], known[1]) for name, known in record.files.items()}
             for record in records
             if record.stage == stage.name and record.files
         },
     )
     receipt.kept = {
         scan.scan_id: {
-            layout.relative(path): [path.stat().st_size, path.stat().st_mtime_ns]
+            layout.relative(path): (path.stat().st_size, path.stat().st_mtime_ns)
             for path in stage.store.kept(scan.scan_id)
         }
         for scan in scans
@@ -155,8 +192,8 @@ def check_delivered(layout: Layout, receipts: Iterable[Receipt | None]) -> None:
 
 
 def outcome_of(receipts: Iterable[Receipt | None]) -> str:
-    """Digest of how all batches came out of the last stage, in their order."""
-    last = STAGES[-1]
+    """Digest of how all batches came out of the last stage that tables are made of, in order."""
+    last = MEASURED_STAGES[-1]
     return sha256_json([r.stages[last].table if r and last in r.stages else None for r in receipts])
 
 
@@ -176,13 +213,10 @@ def note_collect(
     tables
         What was written.
     """
-    content = {
-        "basis": _collect_basis(config_sha256),
-        "outcome": outcome,
-        "index": index,
-        "own": _identities(layout, tables),
-    }
-    write_json(layout.receipt(COLLECT), content)
+    noted = CollectReceipt(
+        _collect_basis(config_sha256), outcome, index, _identities(layout, tables)
+    )
+    write_json(layout.receipt(COLLECT), asdict(noted))
 
 
 def index_stamp(layout: Layout) -> list[int]:
@@ -191,18 +225,22 @@ def index_stamp(layout: Layout) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def has_collected(layout: Layout, config_sha256: str, outcome: str) -> bool:
-    """Whether the delivered tables are those of these settings and this `outcome_of` batches."""
+def has_collected(layout: Layout, config_sha256: str | None, outcome: str) -> bool:
+    """Whether the delivered tables are those of these settings and this `outcome_of` batches.
+
+    Without `config_sha256`, the settings are not compared.
+    """
+    noted = read_collected(layout)
+    if noted is None:
+        return False
     try:
-        noted = read_json(layout.receipt(COLLECT))
-        own = noted["own"]
         return (
-            noted["basis"] == _collect_basis(config_sha256)
-            and noted["outcome"] == outcome
-            and noted["index"] == index_stamp(layout)
-            and all(has_identity(layout.root / name, own[name]) for name in own)
+            (config_sha256 is None or noted.basis == _collect_basis(config_sha256))
+            and noted.outcome == outcome
+            and noted.index == index_stamp(layout)
+            and all(has_identity(layout.root / name, noted.own[name]) for name in noted.own)
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except OSError:
         return False
 
 
@@ -211,4 +249,4 @@ def _collect_basis(config_sha256: str) -> str:
 
 
 def _identities(layout: Layout, paths: Sequence[Path]) -> Files:
-    return {layout.relative(path): identity(path) for path in paths}
+    return {layout.relative(path): tuple(identity(path)) for path in paths}

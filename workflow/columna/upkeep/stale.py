@@ -81,7 +81,7 @@ class RunState:
         return sum((found.reasons for found in self.stale.values()), Counter())
 
 
-def look(layout: Layout, config: Config) -> RunState:
+def look(layout: Layout, config: Config | None) -> RunState:
     """Compare the receipts of a run with the disk.
 
     Parameters
@@ -89,7 +89,8 @@ def look(layout: Layout, config: Config) -> RunState:
     layout
         The results folder.
     config
-        The settings that results shall have been made with.
+        The settings that results shall have been made with; without them, neither settings nor
+        models nor versions are compared.
 
     Raises
     ------
@@ -98,7 +99,9 @@ def look(layout: Layout, config: Config) -> RunState:
     """
     batches = list_batches(layout.index)
     has_receipts = layout.receipt("collect").parent.is_dir()
-    bases = {s: make_stage(s, config, layout).basis for s in STAGES} if has_receipts else {}
+    bases = {}
+    if config is not None and has_receipts:
+        bases = {s: make_stage(s, config, layout).basis for s in STAGES}
     names_in = lru_cache(maxsize=FOLDERS)(json_names)
     with ThreadPoolExecutor(THREADS) as pool:  # network file systems are slow to answer
         looked = list(pool.map(partial(_look_at, layout, bases, names_in), batches))
@@ -109,7 +112,8 @@ def look(layout: Layout, config: Config) -> RunState:
         elif waiting is not None:
             pending[batch] = waiting
     outcome = outcome_of([receipt for _, _, receipt in looked])
-    collected = not stale and not pending and has_collected(layout, config_sha256(config), outcome)
+    settings = None if config is None else config_sha256(config)
+    collected = not stale and not pending and has_collected(layout, settings, outcome)
     return RunState(stale, pending, collected)
 
 
@@ -162,7 +166,7 @@ def _compare_stages(
             if not layout.stage_table(stage, batch).exists():
                 return stage
             reason = OPEN
-        elif noted.basis != bases[stage]:
+        elif bases and noted.basis != bases[stage]:
             reason = BASIS
         elif noted.upstream != before:
             reason = OPEN

@@ -3,16 +3,15 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from columna.cohort.inputs import read_inputs
 from columna.config import Config
-from columna.errors import CohortError
 from columna.logs import printable
 from columna.results.layout import STAGES, Layout, stages_of
-from columna.results.manifest import ScanEntry, list_batches, read_manifest
+from columna.results.manifest import ScanEntry, check_indexed, list_batches, read_manifest
 from columna.results.stage_table import read_stage_table
 from columna.results.store import Store
 from columna.upkeep.stale import RunState, Stale, look
@@ -42,16 +41,17 @@ class CohortStatus:
     stopped: list[tuple[str, str, str, str, str]] = field(default_factory=list)
 
 
-def cohort_status(layout: Layout, config: Config) -> CohortStatus:
+def cohort_status(layout: Layout, config: Config | None) -> CohortStatus:
     """Read the state of a run: stage tables of finished jobs, the store for running ones.
+
+    Without `config`, settings, models and versions are not compared.
 
     Raises
     ------
     CohortError
         If there is no index yet, or a damaged one.
     """
-    if not (layout.index / "scans.parquet").exists():
-        raise CohortError(f"{layout.index} holds no cohort index yet: run `columna index` first.")
+    check_indexed(layout.index)
     state = look(layout, config)
     counts: dict[str, Counter[str]] = {stage: Counter() for stage in STAGES}
     status = CohortStatus(state, counts, _left_out(layout))
@@ -76,7 +76,7 @@ def cohort_status(layout: Layout, config: Config) -> CohortStatus:
 
 def _left_out(layout: Layout) -> list[tuple[str, str, str, str, str]]:
     columns = ["scan_id", "path", "input_status", "reason"]
-    rows = pq.read_table(layout.index / "scans.parquet", columns=columns).to_pylist()
+    rows = read_inputs(layout.index, columns).to_pylist()
     return [
         (r["scan_id"] or r["path"] or "?", "index", "left out", r["input_status"], r["reason"])
         for r in rows
@@ -85,12 +85,9 @@ def _left_out(layout: Layout) -> list[tuple[str, str, str, str, str]]:
 
 
 def _table(layout: Layout, stage: str, batch: str) -> dict[str, dict[str, str]] | None:
-    """Rows of a stage table by scan; None where the job has not ended."""
-    try:
-        rows = read_stage_table(layout.stage_table(stage, batch))
-    except FileNotFoundError:
-        return None
-    return {row["scan_id"]: row for row in rows}
+    """Rows of a stage table by scan; None where the job has not ended or has to run again."""
+    rows = read_stage_table(layout.stage_table(stage, batch))
+    return None if rows is None else {row["scan_id"]: row for row in rows}
 
 
 def _ending(

@@ -4,27 +4,53 @@
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 import numpy as np
 
+from columna.logs import configure_logging
+from columna.real_data import VARIABLE, data_folder
 from columna.train.samples.maps import LabelMap, open_map, phantom_map, save_map
-from columna.train.samples.real_maps import REAL_MAPS, real_map
+from columna.train.samples.real_maps import REAL_MAPS, available, real_map
 
 REAL_SHARE = 0.15
 """Share of the samples that come from real label maps, where the pool holds any."""
 REAL_VERSIONS = 6
 """Versions of every real map: other surroundings, other tissues."""
 
+_log = logging.getLogger(__name__)
 
-def fill(folder: Path, maps: int, *, exclude: tuple[str, ...] = ()) -> None:
-    """Add maps to `folder` until it holds `maps` phantoms and all real ones but `exclude`."""
+
+def fill(
+    folder: Path, maps: int, *, data: Path | None = None, exclude: tuple[str, ...] = ()
+) -> None:
+    """Add maps to `folder` until it holds `maps` phantoms and the real ones of `data`.
+
+    Parameters
+    ----------
+    folder
+        The pool.
+    maps
+        Number of phantoms.
+    data
+        Folder of real data (`columna.real_data`); None for phantoms alone.
+    exclude
+        Real maps that are not made.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in REAL_MAPS:
+    names = [name for name in available(data) if name not in exclude]
+    if not names:
+        _log.warning(
+            "The pool gets phantoms alone: %s names no folder with masks of real scans "
+            "(docs/training-data.md).",
+            VARIABLE,
+        )
+    for name in names:
         for version in range(REAL_VERSIONS):
             stem = folder / f"real-{name}-{version}"
-            if name not in exclude and not stem.with_suffix(".npy").exists():
-                save_map(real_map(name, version), stem)
+            if data is not None and not stem.with_suffix(".npy").exists():
+                save_map(real_map(name, version, data), stem)
     for seed in range(1, maps + 1):
         stem = folder / f"phantom-{seed:05d}"
         if not stem.with_suffix(".npy").exists():
@@ -65,7 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--maps", type=int, default=300, help="phantoms to hold")
     parser.add_argument("--exclude", nargs="*", default=(), choices=REAL_MAPS)
     options = parser.parse_args(arguments)
-    fill(options.folder, options.maps, exclude=tuple(options.exclude))
+    configure_logging()
+    fill(options.folder, options.maps, data=data_folder(), exclude=tuple(options.exclude))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Label maps from masks of real scans, completed by synthetic tissues."""
 
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 
-from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, RESOURCES, SACRUM, Semantic
+from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 from columna.images.volume import Volume, bounding_box, load_volume
 from columna.phantom.around.profile import Profile, rank
 from columna.phantom.around.whole_body import paint_body
@@ -22,22 +25,62 @@ from columna.phantom.voxels import VoxelGrid
 from columna.train.samples import maps
 from columna.train.samples.completion import complete
 
-REAL_MAPS: dict[str, int] = {
-    "panoptica-ref": 16,
-    "panoptica-pred": 16,
-    "tptbox-mri": 16,
-    "tptbox-ct": 0,
+
+class RealMasks(NamedTuple):
+    """Masks of a real scan.
+
+    Parameters
+    ----------
+    semantic, instance
+        Files below the folder of real data (`columna.real_data`).
+    shift
+        What is to be added to the instance labels, so that the levels are about right.
+    """
+
+    semantic: str
+    instance: str
+    shift: int
+
+
+REAL_MAPS: dict[str, RealMasks] = {
+    "panoptica-ref": RealMasks(
+        "panoptica_lumbar/semantic_ref.nii.gz", "panoptica_lumbar/instance_ref.nii.gz", 16
+    ),
+    "panoptica-pred": RealMasks(
+        "panoptica_lumbar/semantic_pred.nii.gz", "panoptica_lumbar/instance_pred.nii.gz", 16
+    ),
+    "tptbox-mri": RealMasks(
+        "tptbox_mri/sub-mri_seg-subreg_label-6_msk.nii.gz",
+        "tptbox_mri/sub-mri_seg-vert_label-6_msk.nii.gz",
+        16,
+    ),
+    "tptbox-ct": RealMasks(
+        "tptbox_ct/sub-ct_seg-subreg_label-22_msk.nii.gz",
+        "tptbox_ct/sub-ct_seg-vert_label-22_msk.nii.gz",
+        0,
+    ),
 }
-"""Name -> what is to be added to its instance labels, so that its levels are about right."""
+"""Name -> masks."""
 AHEAD_MM, BEHIND_MM = 170.0, 90.0
 """Room for the body in front of and behind the labelled part."""
 _CANAL = (Semantic.SPINAL_CORD, Semantic.SPINAL_CANAL)
 
 
-def real_map(name: str, version: int) -> "maps.LabelMap":
-    """Map of one real case; every version has other surroundings."""
+def available(data: Path | None) -> list[str]:
+    """Names of the real cases that the folder `data` holds; none without a folder."""
+    if data is None:
+        return []
+    return [
+        name
+        for name, masks in REAL_MAPS.items()
+        if (data / masks.semantic).is_file() and (data / masks.instance).is_file()
+    ]
+
+
+def real_map(name: str, version: int, data: Path) -> "maps.LabelMap":
+    """Map of one real case of the folder `data`; every version has other surroundings."""
     rng = np.random.default_rng([version, 9])
-    semantic, instance, affine = _on_map_grid(*read_masks(name))
+    semantic, instance, affine = _on_map_grid(*read_masks(name, data))
     canvas = PhantomCanvas(
         VoxelGrid(semantic.shape, affine), semantic, instance, _tissues(semantic, instance, rng)
     )
@@ -45,12 +88,11 @@ def real_map(name: str, version: int) -> "maps.LabelMap":
     return maps.make_map(canvas.scene, semantic, instance, maps.SPACING_MM, version)
 
 
-def read_masks(name: str) -> tuple[Volume, Volume]:
+def read_masks(name: str, data: Path) -> tuple[Volume, Volume]:
     """Semantic and instance mask along P, I, R, uint8, with labels that agree with each other."""
-    folder = RESOURCES / "training"
+    files = REAL_MAPS[name]
     semantic, instance = (
-        load_volume(folder / f"{name}_{kind}.nii.gz").reoriented()
-        for kind in ("semantic", "instance")
+        load_volume(data / file).reoriented() for file in (files.semantic, files.instance)
     )
     labels = semantic.array.astype(np.uint8)
     counts = np.bincount(labels.ravel(), minlength=101)
@@ -58,8 +100,7 @@ def read_masks(name: str) -> tuple[Volume, Volume]:
         labels = _swapped(labels, 60, 61)
     labels[labels == Semantic.VERTEBRAL_BODY_INNER] = Semantic.VERTEBRAL_BODY
     ids = instance.array.astype(np.int16)
-    shift = REAL_MAPS[name]
-    ids = np.where((ids > 0) & (ids != SACRUM), ids + shift, ids)
+    ids = np.where((ids > 0) & (ids != SACRUM), ids + files.shift, ids)
     ids[labels == Semantic.SACRUM] = SACRUM
     ids = ids.astype(np.uint8)
     if not np.isin(labels, _CANAL).any():

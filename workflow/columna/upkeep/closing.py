@@ -1,0 +1,55 @@
+"""The last line of a run: how many scans are done, refused, failed, and ask for a look."""
+
+import duckdb
+
+from columna.cohort.candidates import OTHER_IMAGES
+from columna.cohort.inputs import read_inputs
+from columna.config import Config
+from columna.parquet import reading
+from columna.results.layout import STAGES, Layout
+from columna.tables.delivered import REMEDY, delivered_table
+from columna.upkeep.status import cohort_status
+
+_VERDICTS = "SELECT count(*) FROM read_parquet($file) WHERE qc_verdict IN ('review', 'fail')"
+
+
+def closing_line(layout: Layout, config: Config) -> str:
+    """Tell how a run stands, from what is on the disk.
+
+    Parameters
+    ----------
+    layout, config
+        The run, finished or not.
+
+    Returns
+    -------
+    str
+        Counts of inputs, and the command that tells more. What has no answer yet, or none that is
+        still true, is *open*. Other images than sagittal T2w scans are not counted.
+
+    Raises
+    ------
+    ColumnaError
+        If index or tables are damaged.
+    """
+    status = cohort_status(layout, config)
+    stopped = {"refused": 0, "failed": 0}
+    for _, _, ending, code, _ in status.stopped:
+        if code not in OTHER_IMAGES:
+            stopped["refused" if ending == "left out" else ending] += 1
+    done = status.stages[STAGES[-1]]["done"]
+    inputs = read_inputs(layout.index, ["input_status"])["input_status"].to_pylist()
+    scans_n = sum(code not in OTHER_IMAGES for code in inputs)
+    counts = {"done": done, **stopped, "open": scans_n - done - sum(stopped.values())}
+    told = [f"{name} {count}" for name, count in counts.items() if count or name != "open"]
+    is_current = status.state.are_tables_current
+    review = _to_review(layout) if is_current else "not known before the tables are written"
+    command = f"columna {'summary' if is_current else 'status --failures'} --results {layout.root}"
+    return f"{', '.join([*told, f'to review {review}'])} (more: {command})"
+
+
+def _to_review(layout: Layout) -> int:
+    _, file = delivered_table(layout.tables, "scans")
+    with reading(file, REMEDY):
+        [(count,)] = duckdb.execute(_VERDICTS, {"file": str(file)}).fetchall()
+    return count
