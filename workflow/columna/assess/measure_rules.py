@@ -59,7 +59,7 @@ def _lack(row: MeasuredRow, column: str) -> str:
     """Why a vertebra has no value in `column`, or none that can be compared."""
     if row["level"] in NOT_LIKE_OTHERS:
         return "not_applicable"
-    status = row[VERTEBRAE[column].status]
+    status = row[VERTEBRAE.status_of(column)]
     return "partial_fov" if status in SAGITTAL_CODES else status
 
 

@@ -51,10 +51,11 @@ class Rule:
     @property
     def limits(self) -> tuple[float | None, float | None]:
         """Lowest and highest value whose verdict is ``ok``."""
-        return tuple(
+        low, high = (
             fail if review is None else review
             for review, fail in zip(self.review, self.fail, strict=True)
         )
+        return low, high
 
     @property
     def source_column(self) -> tuple[str, str]:

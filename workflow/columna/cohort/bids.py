@@ -131,6 +131,8 @@ def _row(path: str) -> _Row:
     file = Path(path)
     if not path.lower().endswith(IMAGES):
         lost = BELOW_SUBJECT.fullmatch(path)
+        if lost is None:
+            raise ValueError(f"{path}: lies below no subject")
         name = path[lost.start("sub") :].replace("/", "_")
         return _Row(lost["sub"], lost["ses"], name, path, *NOTHING_THERE)
     name = stem(file)

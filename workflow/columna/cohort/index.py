@@ -141,8 +141,8 @@ def build_index(
 
 def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
     rows = scans.reindex(columns=list(WITH_REFERENCES)).astype(object)
-    rows = rows.where(rows.notna(), None).itertuples(index=False, name=None)
-    entries = (ScanEntry.of(dict(zip(WITH_REFERENCES, row, strict=True))) for row in rows)
+    rows = rows.where(rows.notna(), None)  # type: ignore[call-overload]  # None fits objects
+    entries = (ScanEntry.of(row) for row in rows.to_dict("records"))
     return [(ledger[entry.scan_id], entry) for entry in entries]
 
 

@@ -71,7 +71,8 @@ def add_people(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
     dict
         Column -> its entry in ``participants.json`` or ``sessions.json``.
     """
-    people, dictionary = People(), {}
+    people = People()
+    dictionary: dict[str, Any] = {}
     roots = [folder, folder / "rawdata"]
     for name in ("participants", "sessions"):
         for root in roots:

@@ -92,7 +92,8 @@ def check_given_levels(rows: pd.DataFrame) -> None:
     """Leave out rows whose given levels are none: a name counted from them would be wrong."""
     given = rows.reindex(columns=list(LEVEL_COLUMNS)).dropna(how="all")
     for index, row in given.iterrows():
-        problem = problem_of({name: text for name, text in row.items() if isinstance(text, str)})
+        texts = zip(LEVEL_COLUMNS, row, strict=True)
+        problem = problem_of({name: text for name, text in texts if isinstance(text, str)})
         if problem:
             leave_out(rows, rows.index == index, "bad_row", problem)
 

@@ -194,9 +194,8 @@ def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
         rows[column] = rows[column].str.replace(CONTROL, "?", regex=True)
     for column in ("path", *_present(rows, (*MASKS, *REFERENCES))):
         given = rows[column].dropna()
-        for index, text in given[
-            given.str.startswith("~") | given.str.contains("$", regex=False)
-        ].items():
+        special = given[given.str.startswith("~") | given.str.contains("$", regex=False)]
+        for index, text in zip(special.index.tolist(), special, strict=True):
             try:
                 rows.loc[index, column] = _expanded(text, folder)
             except ValueError as error:

@@ -1,7 +1,7 @@
 """From the shards of all batches to one checked, sorted Parquet file per table."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +225,7 @@ def sorted_rows(
 
 
 def write_table(
-    table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], folder: Path
+    table: Table, schema: pa.Schema, batches: Iterable[pa.RecordBatch], folder: Path
 ) -> int:
     """Check and write rows as they come; one row group per batch."""
     rows = 0

@@ -47,7 +47,7 @@ def collect_participants(index: pa.Table, wanted: Iterable[str]) -> tuple[Table,
     """
     chosen = _chosen(index.column_names, wanted)
     dictionary = described(index)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "participant_id": [if_usable(name) for name in index["participant_id"].to_pylist()],
         "session_id": [if_usable(name) for name in index["session_id"].to_pylist()],
         "scan_id": row_names(index),

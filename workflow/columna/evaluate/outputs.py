@@ -62,7 +62,7 @@ def write_comparison(
 
 def write_agreement(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     """Write ``agreement.parquet`` into `folder`; gives its path."""
-    complete = [dict.fromkeys(AGREEMENT.names) | row for row in rows]
+    complete = [{**dict.fromkeys(AGREEMENT.names), **row} for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
     _write(AGREEMENT, complete, folder)
     return folder / f"{AGREEMENT.name}.parquet"

@@ -1,6 +1,6 @@
 """Pairs of masks: read the sheet that names them, bring them to one grid, evaluate each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -111,12 +111,21 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def _pair(row: Mapping[str, Any], folder: Path) -> Pair:
-    text = {name: str(row.get(name, "")).strip() for name in row}
-    files = {name: _file(text.get(name, ""), folder) for name in MASKS}
-    conventions = {name: text.get(name, "") or "columna" for name in CONVENTIONS}
+def _pair(row: Mapping[Hashable, Any], folder: Path) -> Pair:
+    text = {name: str(value).strip() for name, value in row.items()}
     participant = text.get("participant_id", "") or text["scan_id"]
-    return Pair(text["scan_id"], participant, **files, **conventions)
+    masks = {name: _file(text.get(name, ""), folder) for name in MASKS}
+    conventions = {name: text.get(name, "") or "columna" for name in CONVENTIONS}
+    return Pair(
+        scan_id=text["scan_id"],
+        participant_id=participant,
+        prediction_semantic=masks["prediction_semantic"],
+        prediction_instance=masks["prediction_instance"],
+        reference_semantic=masks["reference_semantic"],
+        reference_instance=masks["reference_instance"],
+        prediction_convention=conventions["prediction_convention"],
+        reference_convention=conventions["reference_convention"],
+    )
 
 
 def _file(text: str, folder: Path) -> Path | None:
@@ -219,10 +228,7 @@ def _within(masks: Masks, inside: Any) -> Masks:
     """Masks without what lies where the other one does not reach."""
     if inside.all():
         return masks
-    parts = (
-        None if m is None else np.where(inside, m, 0) for m in (masks.semantic, masks.instance)
-    )
-    return Masks(*parts, convention=masks.convention)
+    return masks.changed(lambda mask: np.where(inside, mask, 0))
 
 
 def value_row(evaluated: Evaluated, value: Value) -> dict[str, Any]:

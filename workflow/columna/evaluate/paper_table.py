@@ -1,7 +1,8 @@
 """The table of a paper from a comparison: structures first, instances after, Markdown and LaTeX."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -48,20 +49,26 @@ def lines(rows: pd.DataFrame, first: str, second: str) -> Iterator[Line]:
         Names of the two programs.
     """
     part = rows[(rows["first"] == first) & (rows["second"] == second) & (rows["group"] == "all")]
-    index = part.set_index(["structure", "unit", "stratum", "metric"])
+    found = part.set_index(["structure", "unit", "stratum", "metric"]).to_dict("index")
     for structure in structure_labels():
         for metric in GLOBAL:
-            yield _line(index, structure, "structure", metric, structure)
+            yield _line(found, structure, "structure", metric, structure)
     for kind in INSTANCES:
         for metric, unit in INSTANCE_METRICS:
-            yield _line(index, kind, unit, metric, f"{kind} instances")
+            yield _line(found, kind, unit, metric, f"{kind} instances")
 
 
-def _line(index: pd.DataFrame, structure: str, unit: str, metric: str, shown: str) -> Line:
+def _line(
+    found: Mapping[Hashable, Mapping[Hashable, Any]],
+    structure: str,
+    unit: str,
+    metric: str,
+    shown: str,
+) -> Line:
     key = (structure, unit, "all", metric)
-    if key not in index.index:
+    if key not in found:
         return Line(shown, metric, NO_REFERENCE, NO_REFERENCE, "", "", "0")
-    row = index.loc[key]
+    row = found[key]
     digits = 2 if metric.endswith("_mm") else 3
     difference = f"{row['shift']:+.{digits}f}"
     if pd.notna(row["shift_low"]):
@@ -77,7 +84,7 @@ def _line(index: pd.DataFrame, structure: str, unit: str, metric: str, shown: st
     )
 
 
-def _p(row: pd.Series) -> str:
+def _p(row: Mapping[Hashable, Any]) -> str:
     is_primary = row["role"] == "primary"
     value = row["p_adjusted"] if is_primary else row["p"]
     text = "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import SimpleITK
 from nibabel.filebasedimages import ImageFileError
@@ -12,7 +11,7 @@ from scipy import ndimage
 
 from columna.errors import ColumnaError
 from columna.evaluate.conventions import LARGEST_LABEL
-from columna.images.volume import Volume
+from columna.images.volume import Volume, open_grid
 
 NIFTI = (".nii", ".nii.gz")
 ITK = (".mha", ".mhd", ".nrrd", ".nhdr")
@@ -42,7 +41,7 @@ def read_mask(path: Path) -> Volume:
     name = path.name.lower()
     try:
         if name.endswith(NIFTI):
-            image = nib.load(path)
+            image = open_grid(path)
             values, affine = np.asanyarray(image.dataobj), np.asarray(image.affine, float)
         elif name.endswith(ITK):
             values, affine = read_itk(path)

@@ -139,13 +139,13 @@ def _overview(path: Path, stems: set[str]) -> dict[str, dict[str, str]]:
     if problems:
         raise CohortError(f"{path}: {next(iter(problems.values()))}")
     rows = rows.fillna("")
-    keys = {name: rows[name].str.strip().str.removesuffix(".mha") for name in rows}
+    keys = {str(name): rows[name].str.strip().str.removesuffix(".mha") for name in rows}
     named = {name: int(key.isin(stems).sum()) for name, key in keys.items()}
     column = max(named, key=lambda name: named[name], default=None)
     if column is None or not named[column]:
         raise CohortError(f"{path}: no column names images such as 1_t2")
     taken = {*OWN, *REFERENCES, "session_id", "semantic", "instance", "input_status", "reason"}
-    kept = {name: plain_name(name) for name in rows if name != column}
+    kept = {name: plain_name(name) for name in keys if name != column}
     kept = {name: plain for name, plain in kept.items() if plain and plain not in taken}
     return {
         key: {plain: " ".join(str(row[name]).split()) for name, plain in kept.items()}

@@ -344,7 +344,7 @@ def _no_sacrum(evidence: Evidence, spines: Spines, missed: np.ndarray) -> np.nda
 def _step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np.ndarray:
     _, constant = parameters()
     step = evidence.centre_mm[upper] - evidence.centre_mm[lower]
-    seen = np.linalg.norm(step)
+    seen = float(np.linalg.norm(step))
     path = np.pad(spines.path_mm(), ((0, 0), (0, MOST_MISSED + 1)), mode="edge")
     ahead = np.stack([path[:, m + 1 : m + 1 + RANKS] for m in range(MOST_MISSED + 1)], axis=2)
     usual = np.maximum(ahead - path[:, :RANKS, None], 1.0)[:, None]

@@ -4,17 +4,18 @@ Topology and state-dict keys are those of SPINEPS (docs/method.md#the-instance-c
 released checkpoints load unchanged. Width, input channels and classes are read from the tensors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from columna.errors import ModelError
 from columna.models.checkpoint import load_checkpoint
-from columna.models.device import choose_compute, choose_device
+from columna.models.device import choose_compute, choose_device, laid_out
 from columna.models.folder import ModelFolder
 from columna.models.grid import ModelGrid
 from columna.models.inference_config import InferenceConfig
@@ -56,6 +57,13 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, ...) -> (N, channels_out, ...)."""
         return self.block2(self.block1(x)) + self.res_conv(x)
+
+
+def levels_of(half: nn.ModuleList) -> Iterator[tuple[ResidualBlock, ResidualBlock, nn.Module]]:
+    """Both blocks of every level of one half of the network, and what changes the size."""
+    for level in half:
+        first, second, resize = cast("Iterable[Any]", level)
+        yield first, second, resize
 
 
 class InstanceUNet(nn.Module):
@@ -114,12 +122,12 @@ class InstanceUNet(nn.Module):
         x = self.init_conv(x)
         first = x
         skips = []
-        for block1, block2, shrink in self.downs:
+        for block1, block2, shrink in levels_of(self.downs):
             x = block2(block1(x))
             skips.append(x)
             x = shrink(x)
         x = self.mid_block2(self.mid_block1(x))
-        for block1, block2, grow in self.ups:
+        for block1, block2, grow in levels_of(self.ups):
             x = grow(block2(block1(0.5 * (x + skips.pop()))))
         return self.final_conv(self.final_res_block(torch.cat((x, first), dim=1)))
 
@@ -155,7 +163,7 @@ def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
     return network.eval()
 
 
-def state_for_checkpoint(network: InstanceUNet) -> dict[str, Tensor]:
+def state_for_checkpoint(network: nn.Module) -> dict[str, Tensor]:
     """Return the 182 tensors under the keys that SPINEPS and `network_from_state` read."""
     return {_PREFIX + key: tensor for key, tensor in network.state_dict().items()}
 
@@ -215,5 +223,5 @@ def load_instance_model(
     chosen = choose_device(device)
     network = network.to(chosen).requires_grad_(requires_grad=False)
     if chosen.type == "cpu":
-        network = network.to(memory_format=torch.channels_last_3d)
+        network = laid_out(network, torch.channels_last_3d)
     return InstanceModel(folder, network, chosen, choose_compute(compute, chosen))

@@ -16,7 +16,7 @@ from columna.errors import ModelError
 from columna.models.architecture import build_network
 from columna.models.checkpoint import load_checkpoint, trained_configuration
 from columna.models.content import shown
-from columna.models.device import choose_compute, choose_device
+from columna.models.device import choose_compute, choose_device, laid_out
 from columna.models.folder import ModelFolder
 from columna.models.fused import fuse
 from columna.models.grid import ModelGrid
@@ -189,7 +189,7 @@ def _place(network: nn.Module, device: torch.device, compute: torch.dtype) -> nn
     network = network.to(device).eval().requires_grad_(requires_grad=False)
     if device.type != "cpu":
         return network
-    network = network.to(memory_format=torch.channels_last_3d)
+    network = laid_out(network, torch.channels_last_3d)
     return fuse(network) if compute == torch.float32 else network
 
 

@@ -152,9 +152,7 @@ def read_manifest(path: Path) -> list[ScanEntry]:
         header, *lines, end = path.read_bytes().decode().split("\n")
         fields = tuple(header.split("\t"))
         if fields in (FIELDS, WITH_REFERENCES) and not end:
-            rows = [line.split("\t") for line in lines]
-            if all(len(row) == len(fields) for row in rows):
-                return [_entry(*row) for row in rows]
+            return [_entry(dict(zip(fields, line.split("\t"), strict=True))) for line in lines]
     except FileNotFoundError as error:
         raise CohortError(f"{path}: no such batch; run `columna index`") from error
     except (ValueError, TypeError):

@@ -62,12 +62,14 @@ class LabelStage(Stage):
         grid = self.done(scan, "prepare").values["grid"]
         nothing = np.broadcast_to(np.uint8(0), grid["shape"])
         if scan.has_masks:
-            masks = [self._given(scan, mask) for mask in MASKS]
+            semantic, instance = (self._given(scan, mask) for mask in MASKS)
         else:
-            masks = [self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)]
+            semantic, instance = (
+                self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)
+            )
         anchor = Anchor.of(scan.given_levels)
         empty = Volume(nothing, np.array(grid["affine"]))
-        return LabelItem(empty, *masks, scan.has_masks, anchor)
+        return LabelItem(empty, semantic, instance, scan.has_masks, anchor)
 
     def compute(self, item: LabelItem) -> LabelResult:
         """Final masks and names."""

@@ -1,5 +1,7 @@
 """The page docs/tables.md, made from the declared tables; ``make docs`` writes it."""
 
+from collections.abc import Mapping
+
 from columna.tables.catalogue import OPTIONAL, TABLES
 from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, VERTEBRA_CODES
 from columna.tables.schema import SCHEMA_VERSION, Column, Range, Table, tiers_text
@@ -113,7 +115,7 @@ def _range_text(limits: Range) -> str:
     return f"{low} to {high}" if high else f">= {low}"
 
 
-def _codes_list(title: str, codes: dict[str, str]) -> str:
+def _codes_list(title: str, codes: Mapping[str, str]) -> str:
     return "\n".join([f"{title}:\n", *(f"* `{code}`: {text}" for code, text in codes.items()), ""])
 
 

@@ -147,10 +147,11 @@ def note_stage(
     before = receipt.stages.get(_stage_before(stage.name))
     table = layout.stage_table(stage.name, batch)
     own = _identities(layout, [table, *stage.delivers(batch)])
+    *_, digest = own[layout.relative(table)]
     receipt.stages[stage.name] = StageReceipt(
         basis=stage.basis,
         upstream=before.table if before and stage.name != STAGES[0] else None,
-        table=own[layout.relative(table)][2],
+        table=str(digest),
         own=own,
         files={
             record.scan_id: {name: (known[0], known[1]) for name, known in record.files.items()}

@@ -13,6 +13,8 @@ ZOOM_SD, SHEAR_SD, TURN_SD_DEG = 0.08, 0.03, 6.0
 
 def bent_masks(scan: RealScan, spacing_mm: Triple, rng: np.random.Generator) -> Masks:
     """Masks of a fully labelled scan on a grid of `spacing_mm`, zoomed, sheared and turned."""
+    if scan.instance is None:
+        raise ValueError("the scan has no instances")
     matrix, start, shape = _bend(scan, np.asarray(spacing_mm), rng)
     codes, instance = (
         ndimage.affine_transform(array, matrix, start, shape, order=0)
