@@ -49,9 +49,11 @@ class ScanEntry:
 
     @classmethod
     def of(cls, *values: str | None) -> "ScanEntry":
-        """A scan from the text of all `FIELDS`; empty is None."""
+        """A scan from the text of its `FIELDS`; empty is None, and levels may be left out."""
+        if not len(FIELDS) - len(LEVEL_COLUMNS) <= len(values) <= len(FIELDS):
+            raise ValueError(f"a scan has {len(FIELDS)} fields, not {len(values)}")
         row: dict[str, str | Path | None] = {
-            name: value or None for name, value in zip(FIELDS, values, strict=True)
+            name: value or None for name, value in zip(FIELDS, values, strict=False)
         }
         row |= {name: Path(str(row[name])) for name in FILES if row[name]}
         return cls(**row)
