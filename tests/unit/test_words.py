@@ -257,9 +257,8 @@ def test_places_that_cannot_be_written_are_named(command, out, place, columna):
 
 def test_the_tables_are_not_exported_onto_themselves(place, columna):
     before = (place / "results/tables/datapackage.json").read_bytes()
-    for out in ("results/tables", "results/tables/csv"):
-        code, _, err = columna("export", "--out", out)
-        assert (code, out in err) == (1, True)
+    code, _, err = columna("export", "--out", "results/tables")
+    assert (code, "results/tables" in err) == (1, True)
     assert (place / "results/tables/datapackage.json").read_bytes() == before
 
 
