@@ -17,7 +17,7 @@ IDENTITY = ("scan_id", "participant_id", "session_id")
 MASKS = ("semantic", "instance")
 """Fields of existing masks; a scan that has them needs no network."""
 REFERENCES = ("reference_semantic", "reference_instance")
-"""Fields with masks that the delivered ones are evaluated against."""
+"""Fields of masks that the delivered ones are evaluated against."""
 FILES = ("path", *MASKS, *REFERENCES)
 FIELDS = (*IDENTITY, "path", *MASKS, *LEVEL_COLUMNS)
 WITH_REFERENCES = (*FIELDS, *REFERENCES, "reference_convention")
