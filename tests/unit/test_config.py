@@ -1,11 +1,12 @@
 """The configuration: strict, with errors that name the key."""
 
+import hashlib
 import json
 
 import pytest
 
+from columna.chain import CHAIN, STAGES
 from columna.config import (
-    STAGE_KEYS,
     Config,
     config_sha256,
     load_config,
@@ -14,7 +15,6 @@ from columna.config import (
 )
 from columna.docs import ROOT
 from columna.errors import ConfigError
-from columna.results.layout import STAGES
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
@@ -47,8 +47,29 @@ def test_stage_settings_read_back_what_the_stage_depends_on(stage):
     )
     text = stage_settings(config, stage)
     again = parse_config(json.loads(text), "test")
-    include = STAGE_KEYS[stage]
+    include = CHAIN[stage].settings
     assert again.model_dump(include=include) == config.model_dump(include=include)
+
+
+@pytest.mark.parametrize(
+    ("stage", "digest"),
+    [
+        ("prepare", "a2379f83a5218545b1e5d43ea19207537d94e10f9f150751f13385004b365d18"),
+        ("semantic", "4fd31e1b9d7f4440b4fd32de6b066f9bbdd85171d8622ae842e0f3f73c8e08db"),
+        ("instance", "828df48eb65d7331d55c842bb32b2732ae45df7ded422f47cab5905b63888ae0"),
+        ("label", "aaa1a0158399a78322895a1e88a74fbe70909316d2c6ba56dbd3f6d63e8e7020"),
+        ("measure", "4498455e6f512bd240b4b40f1566ef4366f17b07be2ea1d3065516d0bf0bb535"),
+        ("assess", "107489bd0499c2a5ee53c3279dad04b8b0b16131c359d30680dca6bcf815468b"),
+        ("collect", "b5c7d34ba3763b6259575c186694b1d5fc743cce279180b705974bd50b1488d2"),
+    ],
+)
+def test_settings_of_a_stage_stay_the_same(stage, digest):
+    """Another text has Snakemake repeat the jobs of every existing result.
+
+    A new key, or another default, changes it on purpose: then put the new digest here.
+    """
+    text = stage_settings(Config(), stage)
+    assert hashlib.sha256(text.encode()).hexdigest() == digest
 
 
 @pytest.fixture

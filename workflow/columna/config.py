@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from columna.chain import CHAIN
 from columna.errors import ConfigError
 from columna.files import sha256_json
 from columna.paths import expanded
@@ -176,23 +177,7 @@ class Config(Settings):
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
 
 
-STAGE_KEYS: dict[str, dict[str, Any]] = {
-    "prepare": {"prepare": True, "models": {"semantic": True}},
-    "semantic": {"semantic": True, "models": {"semantic": True, "device": True}},
-    "instance": {"instance": True, "models": {"instance": True, "device": True}},
-    "label": {"label": True},
-    "measure": {
-        "measure": True,
-        "models": {"semantic": True, "instance": True},
-        "prepare": True,
-        "semantic": True,
-        "instance": True,
-        "label": True,
-    },
-    "assess": {"prepare": True},
-}
-STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
-"""The part of the configuration that each stage depends on: a job is repeated when it changes."""
+_COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True}
 
 
 def load_config(path: Path) -> Config:
@@ -235,10 +220,11 @@ def validated(model: type[AnySettings], content: Any, what: str) -> AnySettings:
 
 
 def stage_settings(config: Config, stage: str) -> str:
-    """The part of `config` that `stage` depends on, as JSON that `parse_config` reads back."""
-    return config.model_dump_json(include=STAGE_KEYS[stage])
+    """The part of `config` that a stage, or ``collect``, depends on, as JSON for `parse_config`."""
+    keys = _COLLECT_KEYS if stage == "collect" else CHAIN[stage].settings
+    return config.model_dump_json(include=keys)
 
 
 def config_sha256(config: Config) -> str:
     """Digest of everything in `config` that results depend on (not paths, batch size, device)."""
-    return sha256_json(config.model_dump(mode="json", include=STAGE_KEYS["measure"]))
+    return sha256_json(config.model_dump(mode="json", include=CHAIN["measure"].settings))

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from columna.batch.job import run_job
+from columna.chain import STAGES
 from columna.cohort.index import build_index
 from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
@@ -14,7 +15,7 @@ from columna.config import Config, config_sha256
 from columna.files import atomic_path
 from columna.results.claim import check_folder
 from columna.results.derivatives import Derivatives
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import list_batches
 from columna.results.names import scan_id_of
 from columna.results.store import Record

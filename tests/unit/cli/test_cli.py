@@ -4,9 +4,9 @@ import nibabel as nib
 import pytest
 from typer.testing import CliRunner
 
+from columna.chain import STAGES
 from columna.cli import app
 from columna.cli.main import run
-from columna.results.layout import STAGES
 
 COMMANDS = [
     *([stage] for stage in STAGES),

@@ -13,13 +13,13 @@ from tiny_models import write_instance
 import columna.collect.collect
 import columna.stages.measure
 import columna.upkeep.receipts
+from columna.chain import STAGES
 from columna.cohort.index import build_index
 from columna.config import Config, config_sha256
 from columna.errors import BusyError, CohortError, TableError, UnavailableError, UnfinishedError
 from columna.files import stamp
 from columna.results.archive import read_members, write_members
 from columna.results.derivatives import Derivatives
-from columna.results.layout import STAGES
 from columna.results.lock import hold_results
 from columna.results.manifest import ScanEntry, read_manifest
 from columna.results.scan_files import scan_state

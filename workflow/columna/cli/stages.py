@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from columna.chain import CHAIN
 from columna.cli.options import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -16,22 +17,13 @@ from columna.cli.options import (
     read_config,
 )
 
-_HELP = {
-    "prepare": "Check, correct, normalise and resample the scans of a batch.",
-    "semantic": "Phase 1: segment 14 structures in the scans of a batch.",
-    "instance": "Phase 2: separate the vertebrae of a batch.",
-    "label": "Phase 3: name vertebrae, write the final masks of a batch.",
-    "measure": "Measure the scans of a batch and write the batch's table rows.",
-    "assess": "Assess the quality of the scans, masks and measures of a batch.",
-}
-
 Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the stage commands to `app`."""
-    for stage, text in _HELP.items():
-        app.command(stage, help=text, rich_help_panel="Stages")(_command(stage))
+    for stage, facts in CHAIN.items():
+        app.command(stage, help=facts.help, rich_help_panel="Stages")(_command(stage))
     app.command(rich_help_panel="Stages")(collect)
 
 

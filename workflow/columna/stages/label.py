@@ -33,11 +33,8 @@ class LabelItem:
     are_given: bool
 
 
-class LabelStage(Stage):
+class LabelStage(Stage, name="label"):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
-
-    name = "label"
-    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings, and masks that the cohort gives."""

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from columna.models.grid import ModelGrid
 
 
-class PrepareStage(Stage):
+class PrepareStage(Stage, name="prepare"):
     """Check, correct, normalise, reorient and resample; with masks at hand, check only."""
-
-    name = "prepare"
-    version = 7
 
     @cached_property
     def grid(self) -> "ModelGrid":

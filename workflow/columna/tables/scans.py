@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from columna.chain import STAGES
 from columna.prepare.modality import MODALITIES
-from columna.results.layout import STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import since, with_status
 from columna.tables.quality import QC_VERDICTS

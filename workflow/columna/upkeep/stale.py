@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
+from columna.chain import STAGES
 from columna.config import Config, config_sha256
 from columna.files import has_identity
 from columna.prepare.sidecars import FileNames, json_names
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import list_batches, read_manifest
 from columna.results.scan_files import scan_state
 from columna.stages.by_name import make_stage
