@@ -35,7 +35,7 @@ class StageFacts:
 
 CHAIN: dict[str, StageFacts] = {
     "prepare": StageFacts(
-        version=7,
+        version=8,
         help="Check, correct, normalise and resample the scans of a batch.",
         settings={"prepare": True, "models": {"semantic": True}},
     ),

@@ -33,8 +33,12 @@ def transform_facts(header: Header) -> dict[str, Any]:
     dict
         Columns of the table ``scans``; None where only one of the two is valid.
     """
-    facts: dict[str, Any] = {"affine_source": "qform" if header.sform is None else "sform"}
-    if header.sform is None or header.qform is None or not _is_invertible(header.qform):
+    is_usable = header.qform is not None and _is_invertible(header.qform)
+    facts: dict[str, Any] = {
+        "affine_source": "qform" if header.sform is None else "sform",
+        "is_qform_broken": header.is_qform_set and not is_usable,
+    }
+    if header.sform is None or header.qform is None or not is_usable:
         return facts
     change = header.sform[:3, :3] @ np.linalg.inv(header.qform[:3, :3])
     left, scales, right = np.linalg.svd(change)

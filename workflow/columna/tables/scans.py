@@ -215,6 +215,15 @@ def _transform_columns() -> tuple[Column, ...]:
             codes=AFFINE_SOURCES,
             **accepted,
         ),
+        *since(
+            "1.2.0",
+            Column(
+                "is_qform_broken",
+                "bool",
+                "Whether the header has a qform that is no transform, beside a valid sform.",
+                **accepted,
+            ),
+        ),
         *with_status(
             "qform_status",
             "sform and qform are not both valid, or the input was not accepted",
