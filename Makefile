@@ -35,6 +35,7 @@ demo: env demo/cohort/cohort.tsv ## Run the whole workflow over a small syntheti
 	snakemake --configfile config/demo.yaml --cores all --quiet rules host
 	columna summary --configfile config/demo.yaml
 	columna phantom score --configfile config/demo.yaml
+	@echo "Report, opens in a browser: $$(realpath demo/results/report/index.html)"
 	@printf '%s\n' '' 'Three things to do next (first: source .venv/bin/activate):' \
 		'  1. See what the tables in demo/results/tables hold: docs/reading-tables.md' \
 		'  2. Segment a scan of yours: columna segment scan.nii.gz --out result' \

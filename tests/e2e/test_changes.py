@@ -70,7 +70,7 @@ def test_snakemake_alone_makes_a_run_true_again(computed):
     computed.configure(**CONFIG, measure={"fov_margin_mm": 5.0})
     assert "settings" in computed.columna("status").stdout
     planned = computed.planned()
-    assert {line.split()[1] for line in planned} == {"measure", "collect"}
+    assert {line.split()[1] for line in planned} == {"measure", "collect", "report"}
 
 
 def test_runs_from_two_folders(computed, tmp_path_factory):

@@ -22,6 +22,7 @@ def test_masks_points_and_tables_of_one_scan(workspace, cohort, finished):
     assert mask.shape == image.shape
     np.testing.assert_allclose(mask.affine, image.affine, atol=1e-5)
     assert (out / "sub-02_seg-spine_ctd.json").exists()
+    assert (out / "sub-02_T2w.webp").read_bytes().startswith(b"RIFF")
     # the same answer as inside a cohort
     cohort_mask = (
         finished.folder / "results/derivatives/sub-02/anat" / mask.get_filename().split("/")[-1]
@@ -63,10 +64,10 @@ def test_other_settings_repeat_only_what_they_concern(workspace, cohort):
     segment("out")
     late = {"label": {"naming": "top_down"}}
     computed, masks = segment("out", **late)
-    assert computed == {"label", "measure", "assess"}
+    assert computed == {"label", "measure", "assess", "picture"}
     early = late | {"semantic": {"mirroring": True}}
     computed, masks = segment("out", **early)
-    assert computed == {"semantic", "instance", "label", "measure", "assess"}
+    assert computed == {"semantic", "instance", "label", "measure", "assess", "picture"}
     assert masks == segment("fresh", **early)[1]
 
 

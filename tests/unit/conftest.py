@@ -15,3 +15,11 @@ def lumbar_map():
     )
     scene = make_scene(settings)
     return maps.make_map(scene.tissues, scene.semantic, scene.instance, maps.SPACING_MM, 5)
+
+
+@pytest.fixture(scope="session")
+def reported(tmp_path_factory):
+    """A small run with its report."""
+    from reported import reported_run
+
+    return reported_run(tmp_path_factory.mktemp("reported"))

@@ -49,7 +49,7 @@ class SmallRun:
                 run_job(make_stage(stage, self.config, self.layout), batch, 1)
                 jobs.append(f"{stage} {batch}")
         if not self.look().are_tables_current:
-            collect_tables(self.layout, config_sha256(self.config))
+            collect_tables(self.layout, config_sha256(self.config), self.config.participant_columns)
             jobs.append("collect")
         return jobs
 

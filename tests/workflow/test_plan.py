@@ -20,7 +20,8 @@ def test_every_stage_runs_once_per_batch(workspace):
     planned = workspace.planned()
     for stage in STAGES:
         assert jobs(planned, stage) == ["b00001", "b00002", "b00003"]
-    assert sum("columna collect" in line for line in planned) == 1
+    for last in ("collect", "report"):
+        assert sum(f"columna {last}" in line for line in planned) == 1
 
 
 def test_root_and_workflow_snakefile_plan_the_same_jobs(workspace):
@@ -61,7 +62,7 @@ def test_settings_reach_only_the_stages_they_concern(workspace, key, value, stag
     workspace.configure(cohort="cohort.tsv", **{key: value})
     after = workspace.planned()
     changed = {line.split()[1] for line in set(after) ^ set(before)}
-    assert changed == stages | {"collect"}
+    assert changed == stages | {"collect", "report"}
 
 
 def test_odd_settings_stay_text_in_the_shell(workspace):

@@ -25,12 +25,15 @@ class StageFacts:
     uses_network
         Whether it needs a network, and thus a GPU where there is one. Scans that come with masks
         skip such stages.
+    decides
+        Whether it has a say in what becomes of a scan: a picture that fails takes nothing from it.
     """
 
     version: int
     help: str
     settings: dict[str, Any]
     uses_network: bool = False
+    decides: bool = True
 
 
 CHAIN: dict[str, StageFacts] = {
@@ -52,7 +55,7 @@ CHAIN: dict[str, StageFacts] = {
         uses_network=True,
     ),
     "label": StageFacts(
-        version=4,
+        version=5,
         help="Phase 3: name vertebrae, write the final masks of a batch.",
         settings={"label": True},
     ),
@@ -73,6 +76,13 @@ CHAIN: dict[str, StageFacts] = {
         help="Assess the quality of the scans, masks and measures of a batch.",
         settings={"prepare": True},
     ),
+    "picture": StageFacts(
+        version=1,
+        help="Draw a picture of every scan of a batch.",
+        settings={"prepare": True, "pictures": True},
+        decides=False,
+    ),
 }
 
 STAGES = tuple(CHAIN)
+MEASURED_STAGES = tuple(stage for stage, facts in CHAIN.items() if facts.decides)

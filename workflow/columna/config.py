@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from columna.chain import CHAIN
 from columna.errors import ConfigError
@@ -92,13 +99,51 @@ class InstanceSettings(Settings):
     batch_size: int = Field(1, ge=1, description="Windows per forward pass.")
 
 
+class VariantPriors(Settings):
+    """How many spines have another number of vertebrae (docs/levels.md has the sources)."""
+
+    t11: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with 11 thoracic vertebrae (Tins 2016)."
+    )
+    t13: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with 13 thoracic vertebrae (Tins 2016)."
+    )
+    l4: float = Field(
+        0.05,
+        gt=0,
+        lt=0.4,
+        description="Share of spines with four lumbar vertebrae, sacralised L5 included (Tins "
+        "2016, Tokgoz 2014).",
+    )
+    l6: float = Field(
+        0.06,
+        gt=0,
+        lt=0.4,
+        description="Share of spines with six lumbar vertebrae, lumbarised S1 included (Tins "
+        "2016, Tokgoz 2014).",
+    )
+    transitional: float = Field(
+        0.05, gt=0, lt=0.4, description="Share of spines with a transitional lumbosacral vertebra."
+    )
+
+
 class LabelSettings(Settings):
     """Phase 3: final masks and level names."""
 
-    naming: Literal["anchored", "top_down"] = Field(
-        "anchored",
-        description="anchored: name levels from the sacrum or C2, else leave them unnamed; "
-        "top_down: number from C2 downwards as SPINEPS does.",
+    naming: Literal["chain", "top_down"] = Field(
+        "chain",
+        description="chain: the most probable level of every vertebra, by all that the masks show "
+        "(docs/levels.md); top_down: number from C2 downwards as SPINEPS does.",
+    )
+    least_name_p: float = Field(
+        0.6,
+        gt=0.5,
+        le=1,
+        description="A vertebra whose best name is less probable than this has none; the table "
+        "`level_posterior` keeps the probabilities.",
+    )
+    variants: VariantPriors = Field(
+        default_factory=VariantPriors, description="Prior probabilities of unusual spines."
     )
     borders: Literal["smooth", "nearest"] = Field(
         "smooth",
@@ -110,6 +155,16 @@ class LabelSettings(Settings):
         description="Levels of masks that the cohort sheet gives. keep: their instance numbers "
         "are right; rename: name them by `naming`.",
     )
+
+    @field_validator("naming", mode="before")
+    @classmethod
+    def _renamed(cls, value: object) -> object:
+        if value == "anchored":
+            raise ValueError(
+                "'anchored', which counted from the sacrum or C2, is gone: write 'chain' (the "
+                "default), which weighs all evidence; `least_name_p` says how sure a name must be"
+            )
+        return value
 
 
 class MeasureSettings(Settings):
@@ -126,6 +181,16 @@ class MeasureSettings(Settings):
     )
     mesh_volume: bool = Field(
         False, description="Also measure volumes within surface meshes (structures); slower."
+    )
+
+
+class PictureSettings(Settings):
+    """The picture of every scan."""
+
+    enabled: bool = Field(True, description="Draw a picture of every scan (docs/report.md).")
+    whole_plane: bool = Field(
+        False,
+        description="Show the whole plane, not the spine alone; then a head scan may show a face.",
     )
 
 
@@ -175,9 +240,16 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
 _COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True}
+_JOB_KEYS: dict[str, dict[str, Any]] = {
+    **{stage: facts.settings for stage, facts in CHAIN.items()},
+    "collect": _COLLECT_KEYS,
+    "report": {**_COLLECT_KEYS, "pictures": True},
+}
+"""The part of the configuration that each job depends on: it is repeated when that changes."""
 
 
 def load_config(path: Path) -> Config:
@@ -220,9 +292,8 @@ def validated(model: type[AnySettings], content: Any, what: str) -> AnySettings:
 
 
 def stage_settings(config: Config, stage: str) -> str:
-    """The part of `config` that a stage, or ``collect``, depends on, as JSON for `parse_config`."""
-    keys = _COLLECT_KEYS if stage == "collect" else CHAIN[stage].settings
-    return config.model_dump_json(include=keys)
+    """The part of `config` that a stage depends on, as JSON that `parse_config` reads back."""
+    return config.model_dump_json(include=_JOB_KEYS[stage])
 
 
 def config_sha256(config: Config) -> str:

@@ -113,6 +113,8 @@ scan.
 | `scan_id` | no | unique name: letters, digits, `.`, `_`, `+`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
 | `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
+| `lowest_level`, `highest_level` | no | of the vertebrae found, such as `L5` |
+| `anchor` | no | `3=T12`: the third from the top is T12 ([docs/levels.md](../docs/levels.md)) |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
 
 * Text is UTF-8. Empty fields, `n/a`, `NA`, `N/A`, `NaN`, `None`, `NULL`, `<NA>` and `#N/A` count

@@ -3,10 +3,11 @@
 import csv
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from columna.batch.job import run_job
-from columna.chain import STAGES
+from columna.chain import MEASURED_STAGES
 from columna.cohort.index import build_index
 from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
@@ -25,7 +26,13 @@ WORK = "work"
 """Folder of intermediate results below the output folder; safe to delete."""
 
 
-def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
+def segment_scan(
+    scan: Path,
+    out: Path,
+    config: Config,
+    threads: int,
+    levels: Mapping[str, str | None] | None = None,
+) -> Record:
     """Segment and measure one scan.
 
     Parameters
@@ -33,12 +40,14 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     scan
         NIfTI file.
     out
-        Gets the masks, their sidecar and the points of the scan, and ``tables/``. Intermediate
+        Gets the masks, their sidecar, points and picture of the scan, and ``tables/``. Intermediate
         results stay in ``work/``, so that a second run repeats only what has changed.
     config
         Settings; its cohort and results are not used.
     threads
         Cores to use.
+    levels
+        Levels that are known, by column of a cohort sheet (`columna.results.given_levels`).
 
     Returns
     -------
@@ -55,21 +64,22 @@ def segment_scan(scan: Path, out: Path, config: Config, threads: int) -> Record:
     sheet = layout.root / "scan.tsv"
     with locked(layout.root):
         check_folder(scan, scan_id, sheet, out)
-        _write_sheet(scan, scan_id, sheet)
+        _write_sheet(scan, scan_id, sheet, levels or {})
     ended = _index(scan_id, sheet, layout) or _run(config, layout, threads)
     collect_tables(layout, config_sha256(config))
     _deliver(layout, scan_id, out, ended.status == "done")
     return ended
 
 
-def _write_sheet(scan: Path, scan_id: str, sheet: Path) -> None:
+def _write_sheet(scan: Path, scan_id: str, sheet: Path, levels: Mapping[str, str | None]) -> None:
+    known = {column: level for column, level in levels.items() if level}
     with (
         atomic_path(sheet) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.writer(stream, delimiter="\t")
-        writer.writerow(["participant_id", "scan_id", "path"])
-        writer.writerow([scan_id, scan_id, scan.resolve()])
+        writer.writerow(["participant_id", "scan_id", "path", *known])
+        writer.writerow([scan_id, scan_id, scan.resolve(), *known.values()])
 
 
 def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
@@ -83,8 +93,9 @@ def _index(scan_id: str, sheet: Path, layout: Layout) -> Record | None:
 
 def _run(config: Config, layout: Layout, threads: int) -> Record:
     [batch] = list_batches(layout.index)
-    for name in STAGES:
+    for name in MEASURED_STAGES:
         [ended] = run_job(make_stage(name, config, layout), batch, threads)
+    run_job(make_stage("picture", config, layout), batch, threads)
     return ended
 
 
@@ -93,9 +104,10 @@ def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     names = Derivatives(layout.derivatives, scan_id)
     for former in names.former_files:
         (out / former.name).unlink(missing_ok=True)
-    for file in names.files:
+    masks = names.files if is_done else []
+    for file in [*names.files, layout.picture(scan_id)]:
         target = out / file.name
         target.unlink(missing_ok=True)
-        if is_done:
+        if file in masks or (file == layout.picture(scan_id) and file.exists()):
             os.link(file, target)
     shutil.copytree(layout.tables, out / "tables", dirs_exist_ok=True)

@@ -171,7 +171,7 @@ def test_more_vertebrae_than_a_spine_has_survive(settings, sacrum):
         instance[drawn.instance > 0], np.array([0, *labels])[drawn.instance[drawn.instance > 0]]
     )
     assert all((e["level"] is None) == (e["label"] not in levels()) for e in result.levels) or (
-        result.naming["status"] == "no_anchor"
+        result.naming["status"] == "unnamed"
     )
 
 

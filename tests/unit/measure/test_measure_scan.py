@@ -391,7 +391,7 @@ def test_vertebrae_without_names_keep_rows():
     assert len(others) == 24
     assert {r["presence"] for r in others} == {"undetermined"}
     assert {r["level_anchor"] for r in unnamed} == {"none"}
-    assert {r["level_confidence_ratio"] for r in unnamed} == {None}, "0 is no missing code"
+    assert {r["level_p_ratio"] for r in unnamed} == {None}, "0 is no missing code"
     [scan] = rows["scans"]
     assert (scan["n_vertebrae_n"], scan["level_first"], scan["n_lumbar_n"]) == (3, None, None)
     discs = [r for r in rows["structures"] if r["structure"] == "disc"]

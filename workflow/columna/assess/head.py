@@ -18,7 +18,7 @@ from scipy import ndimage, stats
 
 from columna.anatomy import Semantic
 from columna.assess.quality_context import ScanCrop
-from columna.label.anchors import MIN_SACRUM_MM3
+from columna.label.evidence import MIN_SACRUM_MM3
 
 UPPER = (Semantic.SUPERIOR_ARTICULAR_LEFT, Semantic.SUPERIOR_ARTICULAR_RIGHT)
 LOWER = (Semantic.INFERIOR_ARTICULAR_LEFT, Semantic.INFERIOR_ARTICULAR_RIGHT)

@@ -62,7 +62,7 @@ def _inversions(named: list[MeasuredRow]) -> int:
 
 
 def _confidence(named: list[MeasuredRow]) -> Finding:
-    known = [row["level_confidence_ratio"] for row in named]
+    known = [row["level_p_ratio"] for row in named]
     known = [value for value in known if value is not None]
     if known:
         return found("label_shift_suspect", min(known))

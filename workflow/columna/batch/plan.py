@@ -63,7 +63,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> BatchPlan:
 def _record_or_task(stage: Stage, scan: ScanEntry) -> Record | ScanTask:
     records = stage.store.read_all(scan.scan_id)
     upstream = _upstream(stage, scan, records)
-    if upstream is not None and (upstream.status != "done" or stage.name not in stages_of(scan)):
+    if upstream is not None and not (stage.takes(upstream) and stage.name in stages_of(scan)):
         return upstream
     dependencies = stage.dependencies(scan)
     fingerprint = stage.fingerprint(dependencies, upstream)
@@ -107,3 +107,5 @@ def _check_upstream(stage: Stage, scan: ScanEntry, records: Mapping[str, Record]
                 f"results of stage '{earlier}' are missing or were changed. Start `snakemake` "
                 f"again, or run `columna {earlier}` for this batch"
             )
+        if record is not None and record.status != "done":
+            return  # records of later stages are of an earlier run

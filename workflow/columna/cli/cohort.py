@@ -1,16 +1,24 @@
-"""Commands about a whole cohort: index, status, check, forget, summary."""
+"""Commands about a whole cohort: index, status, check, forget, summary, report, path."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from columna.cli.options import DEFAULT_CONFIG, ConfigFile, Results, read_config, read_run
+from columna.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigFile,
+    Results,
+    SettingsJson,
+    Threads,
+    read_config,
+    read_run,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the cohort commands to `app`."""
-    for command in (index, status, check, forget, summary):
+    for command in (index, status, check, forget, summary, report, path):
         app.command(rich_help_panel="Cohort")(command)
 
 
@@ -103,3 +111,29 @@ def summary(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) ->
     layout, _ = read_run(configfile, results)
     for line in tell(layout):
         typer.echo(line)
+
+
+def report(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+    threads: Threads = 2,
+) -> None:
+    """Write pages to look at: the cohort, its scans, and every scan with its picture."""
+    from columna.report import write_report
+    from columna.results.layout import Layout
+
+    config = read_config(configfile, settings, results)
+    start = write_report(Layout(config.results), config, threads)
+    typer.echo(f"Report: {start.resolve()}")
+
+
+def path(
+    scan: Annotated[str, typer.Argument(help="Name of the scan (scan_id).")],
+    results: Annotated[Path, typer.Option("--results", help="Results folder.")] = Path("results"),
+) -> None:
+    """Print where the file of a scan lies, for other programs."""
+    from columna.results.layout import Layout
+    from columna.results.manifest import find_scan
+
+    typer.echo(str(find_scan(Layout(results).index, scan).path))

@@ -10,6 +10,7 @@ from columna.errors import ColumnaError, ConfigError
 from columna.results.layout import Layout
 
 DEFAULT_CONFIG: Path | None = None
+USUAL_CONFIG = Path("config/config.yaml")
 
 ConfigFile = Annotated[
     Path | None,
@@ -29,7 +30,7 @@ Results = Annotated[
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Cores to use.")]
 
 
-def read_run(configfile: Path, results: Path | None) -> tuple[Layout, Config | None]:
+def read_run(configfile: Path | None, results: Path | None) -> tuple[Layout, Config | None]:
     """The results folder that a command looks into, and the settings of its run.
 
     Returns
@@ -46,7 +47,7 @@ def read_run(configfile: Path, results: Path | None) -> tuple[Layout, Config | N
     ColumnaError
         If there is no such results folder.
     """
-    if configfile == DEFAULT_CONFIG and not configfile.exists():
+    if configfile is None and not (_kept_config(results) or USUAL_CONFIG).exists():
         given = {} if results is None else {"results": results}
         config, root = None, parse_config(given, "the command line").results
     else:
@@ -64,7 +65,7 @@ def read_config(
 ) -> Config:
     """Configuration of a command: `settings` where given, else the file; paths given on top."""
     if settings is None:
-        config = load_config(configfile or _kept_config(results) or Path("config/config.yaml"))
+        config = load_config(configfile or _kept_config(results) or USUAL_CONFIG)
     else:
         import json
 

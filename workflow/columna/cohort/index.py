@@ -128,10 +128,7 @@ def build_index(
 def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
     rows = scans.reindex(columns=list(FIELDS)).astype(object)
     rows = rows.where(rows.notna(), None).itertuples(index=False, name=None)
-    return [
-        (ledger[scan], ScanEntry(scan, person, session, *(Path(f) if f else None for f in files)))
-        for scan, person, session, *files in rows
-    ]
+    return [(ledger[scan], ScanEntry.of(scan, *values)) for scan, *values in rows]
 
 
 def _parquet(rows: pd.DataFrame, dictionary: dict[str, Any]) -> bytes:

@@ -15,7 +15,7 @@ def owned_paths(scan_id: str) -> tuple[str, ...]:
     are named after batches.
     """
     names = Derivatives(_LAYOUT.derivatives, scan_id)
-    paths = [_LAYOUT.record(scan_id), _LAYOUT.work(scan_id), *names.files]
+    paths = [_LAYOUT.record(scan_id), _LAYOUT.work(scan_id), _LAYOUT.picture(scan_id), *names.files]
     if names.folder.name == scan_id:
         paths.append(names.folder)
     return tuple(path.as_posix().lower() for path in paths)

@@ -15,6 +15,7 @@ import pandas as pd
 from columna.cohort.candidates import OUTCOME, accepted, leave_out
 from columna.cohort.owned import owned_paths
 from columna.prepare.modality import name_verdict
+from columna.results.given_levels import LEVEL_COLUMNS, problem_of
 from columna.results.manifest import MASKS
 from columna.results.names import CONTROL, PERSON, SCAN_ID
 
@@ -31,6 +32,7 @@ def check_rows(
     """
     check_values(rows)
     check_masks(rows, paired=paired_masks)
+    check_given_levels(rows)
     check_file_names(rows)
     check_duplicates(rows, known)
     check_files(rows, "path")
@@ -84,6 +86,15 @@ def check_masks(rows: pd.DataFrame, *, paired: bool = True) -> None:
         leave_out(
             rows, unusable.astype(bool), "bad_row", f"The path of the {mask} mask cannot be used."
         )
+
+
+def check_given_levels(rows: pd.DataFrame) -> None:
+    """Leave out rows whose given levels are none: a name counted from them would be wrong."""
+    given = rows.reindex(columns=list(LEVEL_COLUMNS)).dropna(how="all")
+    for index, row in given.iterrows():
+        problem = problem_of({name: text for name, text in row.items() if isinstance(text, str)})
+        if problem:
+            leave_out(rows, rows.index == index, "bad_row", problem)
 
 
 def check_file_names(rows: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.paths import expanded
 from columna.prepare.pointers import file_pointer_reason
+from columna.results.given_levels import LEVEL_COLUMNS
 from columna.results.manifest import MASKS
 from columna.results.names import MISSING
 
@@ -38,7 +39,9 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name masks of the scan that exist already.
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
+        ``lowest_level``, ``highest_level`` and ``anchor`` give levels
+        (`columna.results.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -162,7 +165,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    for column in (*NAMES, *_mask_columns(rows)):
+    given = [column for column in LEVEL_COLUMNS if column in rows]
+    for column in (*NAMES, *_mask_columns(rows), *given):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two

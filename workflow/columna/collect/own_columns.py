@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OUTCOME, plain_name
 from columna.collect.left_out import if_usable, row_names
+from columna.results.given_levels import LEVEL_COLUMNS
 from columna.results.manifest import MASKS
 from columna.results.names import MISSING
 from columna.tables.delivered import own_column
@@ -22,7 +23,7 @@ _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?")
 _TEXTS = ("LongName", "Description", "Units", "TermURL")
 """Entries of a BIDS dictionary that are texts."""
 
-NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, "batch", FACTS})
+NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, *LEVEL_COLUMNS, "batch", FACTS})
 """Columns of the index that are no further columns of the cohort; above all paths."""
 
 log = logging.getLogger(__name__)

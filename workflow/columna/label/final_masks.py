@@ -19,8 +19,9 @@ from columna.label.articular import settle_articular
 from columna.label.c2 import merge_split_c2
 from columna.label.components import INFERIOR, find_components
 from columna.label.derived import LabelColumn, add_derived
+from columna.label.given_anchor import Anchor
 from columna.label.missing import assign_missing
-from columna.label.naming import NAMERS, Namer, Naming
+from columna.label.naming import Namer, Naming, namer_of
 from columna.label.order import order_instances
 from columna.label.result import LabelResult
 from columna.label.seen_spine import SeenSpine
@@ -37,6 +38,7 @@ def label_masks(
     instance_raw: Volume,
     settings: LabelSettings,
     namer: Namer | None = None,
+    anchor: Anchor | None = None,
 ) -> LabelResult:
     """Clean, name and complete both masks (spineps-behaviour 5).
 
@@ -53,6 +55,13 @@ def label_masks(
         How levels are named.
     namer
         A labeller of one's own, for example a learned one, in place of that of `settings`.
+    anchor
+        What the cohort sheet says of the levels.
+
+    Raises
+    ------
+    ScanRefused
+        ``bad_anchor``, if the vertebrae found cannot be named as the sheet says.
     """
     upright = grid.reoriented(PIR)
     resample = RESAMPLERS[settings.borders]
@@ -68,14 +77,14 @@ def label_masks(
     instance = merge_split_c2(semantic, instance, spaces, voxel_mm3)
     instance = order_instances(move_posterior_elements(semantic, instance))
     spine = SeenSpine(semantic, instance, spaces, upright, box)
-    naming = (namer or NAMERS[settings.naming])(spine)
+    naming = (namer or namer_of(settings, anchor))(spine)
     column = _column(spine, naming)
     instance = _relabelled(instance, naming)
     add_derived(semantic, instance, spaces, column)
     return LabelResult(
         _placed(semantic, box, upright, grid),
         _placed(instance, box, upright, grid),
-        level_entries(naming, spine),
+        level_entries(naming),
         naming.facts,
     )
 
@@ -94,8 +103,11 @@ def _working_masks(
 
 
 def _column(spine: SeenSpine, naming: Naming) -> LabelColumn | None:
-    labels = {named.instance: named.label for named in naming.instances}
-    vertebrae = [(labels[i], float(spine.centres[i, INFERIOR])) for i in spine.levels]
+    vertebrae = [
+        (named.label, float(spine.centres[named.instance, INFERIOR]))
+        for named in naming.instances
+        if not named.is_piece and spine.levels
+    ]
     rows = (spine.semantic == Semantic.SACRUM).sum(axis=(0, 2))
     sacrum = float(np.average(np.arange(len(rows)), weights=rows)) if rows.any() else None
     return LabelColumn.of(vertebrae, sacrum)
@@ -117,16 +129,17 @@ def _placed(array: np.ndarray, box: Box, upright: Volume, grid: Volume) -> Volum
     return Volume(restored.array, grid.affine)
 
 
-def level_entries(naming: Naming, spine: SeenSpine) -> list[dict[str, Any]]:
+def level_entries(naming: Naming) -> list[dict[str, Any]]:
     """Names as `LabelResult.levels` holds them."""
     return [
         {
             "label": named.label,
             "level": named.level,
             "level_anchor": named.anchor,
-            "level_confidence": named.confidence,
+            "level_confidence": named.p,
+            "posterior": dict(named.posterior),
             "index": index,
-            "is_fragment": named.level is None and named.instance in spine.pieces,
+            "is_fragment": named.is_piece,
         }
         for index, named in enumerate(naming.instances, 1)
     ]

@@ -14,8 +14,9 @@ from columna.images.volume import PIR, Volume, bounding_box, resample_mask_like,
 from columna.label.components import find_components
 from columna.label.derived import level_above
 from columna.label.final_masks import SPACES, level_entries
+from columna.label.given_anchor import Anchor
 from columna.label.kinds import instance_kind
-from columna.label.naming import NAMERS, Naming
+from columna.label.naming import Naming, namer_of
 from columna.label.order import MAX_INSTANCES, order_instances
 from columna.label.result import LabelResult
 from columna.label.seen_spine import SeenSpine
@@ -25,7 +26,11 @@ GIVEN = "given"
 
 
 def take_masks(
-    grid: Volume, semantic: Volume, instance: Volume, settings: LabelSettings
+    grid: Volume,
+    semantic: Volume,
+    instance: Volume,
+    settings: LabelSettings,
+    anchor: Anchor | None = None,
 ) -> LabelResult:
     """Check given masks and bring them to the grid of the scan; no structure is changed.
 
@@ -39,11 +44,13 @@ def take_masks(
         of view (nearest voxels are taken then).
     settings
         Whether levels are what the instance numbers say, or named anew.
+    anchor
+        What the cohort sheet says of the levels; then they are named anew in any case.
 
     Raises
     ------
     ScanRefused
-        ``mask_labels`` or ``mask_grid``.
+        ``mask_labels``, ``mask_grid`` or ``bad_anchor``.
     """
     check_labels(semantic.array, instance.array)
     if semantic.array.any() and np.array_equal(semantic.array, instance.array):
@@ -53,12 +60,12 @@ def take_masks(
     semantic = on_grid(semantic, grid, "semantic")
     instance = on_grid(instance, grid, "instance")
     spine, labels = _spine(grid, semantic, instance)
-    if settings.given_levels == "keep":
+    naming = namer_of(settings, anchor)(spine)
+    if settings.given_levels == "keep" and anchor is None:
         facts = {"method": GIVEN, "status": GIVEN}
-        return LabelResult(semantic, instance, _kept_entries(labels, spine), facts)
-    naming = NAMERS[settings.naming](spine)
-    renumbered = instance.with_array(_renumbered(instance.array, labels, naming, spine))
-    return LabelResult(semantic, renumbered, level_entries(naming, spine), naming.facts)
+        return LabelResult(semantic, instance, _kept_entries(labels, naming), facts)
+    renumbered = instance.with_array(_renumbered(instance.array, labels, naming))
+    return LabelResult(semantic, renumbered, level_entries(naming), naming.facts)
 
 
 def check_labels(semantic: np.ndarray, instance: np.ndarray) -> None:
@@ -129,29 +136,28 @@ def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[SeenSpine,
     return SeenSpine(structures, ordered, spaces, upright, box), labels
 
 
-def _kept_entries(labels: Sequence[int], spine: SeenSpine) -> list[dict[str, Any]]:
+def _kept_entries(labels: Sequence[int], naming: Naming) -> list[dict[str, Any]]:
     """Levels by the numbers of the mask; numbers that stand for no level have none."""
-    named = {label: level.name for label, level in levels().items()}
+    known = {label: level.name for label, level in levels().items()}
     return [
         {
             "label": label,
-            "level": named.get(label),
-            "level_anchor": GIVEN if label in named else "none",
+            "level": known.get(label),
+            "level_anchor": GIVEN if label in known else "none",
             "level_confidence": None,
+            "posterior": {},
             "index": index,
-            "is_fragment": label not in named and index in spine.pieces,
+            "is_fragment": label not in known and named.is_piece,
         }
-        for index, label in enumerate(labels, 1)
+        for index, (label, named) in enumerate(zip(labels, naming.instances, strict=True), 1)
     ]
 
 
-def _renumbered(
-    instance: np.ndarray, labels: Sequence[int], naming: Naming, spine: SeenSpine
-) -> np.ndarray:
+def _renumbered(instance: np.ndarray, labels: Sequence[int], naming: Naming) -> np.ndarray:
     """Give vertebrae the numbers of `naming`, and discs and endplates those of their vertebrae."""
     new = {labels[named.instance - 1]: named.label for named in naming.instances}
     spaces = dict(new)
-    vertebrae = [old for place, old in enumerate(labels, 1) if place not in spine.pieces]
+    vertebrae = [labels[n.instance - 1] for n in naming.instances if not n.is_piece]
     if vertebrae:  # disc and plates above the topmost one bear the number of the level above
         spaces.setdefault(level_above(vertebrae[0]), level_above(new[vertebrae[0]]))
     table = np.arange(max(int(instance.max(initial=0)), ENDPLATE_OFFSET + 100) + 1)

@@ -1,18 +1,23 @@
-"""Which vertebra is which: on-disk numbers and level names.
+"""Which vertebra is which: on-disk numbers, level names, and how probable they are.
 
-A namer is any callable that takes a `SeenSpine` and returns a `Naming`. A learned labeller
-(VERIDAH) can take the place of those below: it finds bodies, sacrum and image voxels in the
-`SeenSpine`, holds its network itself, and is handed to `label_masks` or joins `NAMERS`.
+A namer is any callable that takes a `SeenSpine` and returns a `Naming`. The default one weighs all
+that the masks show in one model (`columna.label.model`); what a labeller thinks of every vertebra
+for itself joins it as one more kind of evidence (`ChainNamer.scores`).
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from columna.anatomy import C2, L1, L5, L6, T12, T13, levels
-from columna.label.anchors import is_c2, look_for_sacrum
+from columna.anatomy import C2, L6, SACRUM, levels
+from columna.config import LabelSettings
+from columna.errors import ScanRefused
+from columna.label.evidence import Evidence, evidence_of
+from columna.label.given_anchor import Anchor
+from columna.label.model import LABELS, Spines, likelihoods, parameters
+from columna.label.path import Posterior, infer
 from columna.label.seen_spine import SeenSpine
 
 FIRST_LABEL = C2
@@ -20,31 +25,42 @@ FIRST_LABEL = C2
 EXTRA_LABELS = range(34, 80)
 """Numbers for instances that are no known level: outside the tables of levels (1 to 33), metal
 (80), discs and endplates (from 100), whatever their count."""
+FALSE_PIECE = "false_piece"
+"""The name, in posteriors, of what is no vertebra."""
+LEAST_P = 0.001
+"""Less probable names are not listed."""
+LIKELY = 0.5
 
-COUNT_C2_TO_L5 = 23
-BASE_CONFIDENCE = {"both": 0.98, "c2": 0.95, "sacrum": 0.90, "none": 0.0}
-PER_LEVEL = 0.99
-"""Factor for every level between anchor and vertebra: each could have been miscounted."""
-PER_GAP = 0.5
-"""Factor for every suspiciously wide step in between: a vertebra may have been missed."""
-VARIANT_CONFIDENCE = 0.5
-"""Levels counted from the sacrum in a spine with one vertebra too many or too few."""
-DISAGREEMENT_CONFIDENCE = 0.3
+Scores = Callable[[SeenSpine], np.ndarray]
+"""Log probability of each level, in the order of `columna.anatomy.vertebra_labels`, for each of
+`SeenSpine.levels` from top to bottom, shape (n, 26); they need not be normalised."""
 
 
 @dataclass(frozen=True)
 class NamedInstance:
     """How one instance (1..n from top to bottom) is called.
 
-    `confidence` is a documented score from 0 to 1 that orders levels by how far they can be
-    trusted; it is not a calibrated probability.
+    Parameters
+    ----------
+    instance, label, level
+        Its number in the raw and in the delivered mask, and its name, if it has one.
+    anchor
+        What the name rests on.
+    p
+        Probability of the name; None where none was computed.
+    posterior
+        Probability of each level, from `LEAST_P`, the most probable first.
+    is_piece
+        Whether it is no vertebra.
     """
 
     instance: int
     label: int
     level: str | None
     anchor: str = "none"
-    confidence: float = 0.0
+    p: float | None = None
+    posterior: Mapping[str, float] = field(default_factory=dict)
+    is_piece: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,11 +74,14 @@ class Naming:
     def of(
         cls, spine: SeenSpine, named: Iterable[NamedInstance], facts: dict[str, Any]
     ) -> "Naming":
-        """All instances from top to bottom; those not among `named` get spare numbers."""
+        """All instances from top to bottom; those not among `named` are pieces."""
         known = {n.instance: n for n in named}
-        spare = iter(EXTRA_LABELS)
+        taken = {n.label for n in known.values()}
+        spare = (label for label in EXTRA_LABELS if label not in taken)
         everyone = [
-            known[i] if i in known else NamedInstance(i, next(spare), None)
+            known[i]
+            if i in known
+            else NamedInstance(i, next(spare), None, posterior={FALSE_PIECE: 1.0}, is_piece=True)
             for i in range(1, spine.count + 1)
         ]
         return cls(everyone, facts)
@@ -77,104 +96,179 @@ class Namer(Protocol):
 
 def name_top_down(spine: SeenSpine) -> Naming:
     """Number from C2 downwards whatever the field of view, as SPINEPS does without labeller."""
+    labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
     named = [
-        NamedInstance(instance, label, _level_name(label))
-        for instance, label in _numbered_down(spine)
+        NamedInstance(instance, label, _level_name(label), is_piece=instance in spine.specks)
+        for instance, label in zip(range(1, spine.count + 1), labels, strict=False)
     ]
     return Naming(named, {"method": "top_down", "status": "assumed", "anchors": []})
 
 
-def name_anchored(spine: SeenSpine) -> Naming:
-    """Count from the sacrum, from C2, or from both; without them levels stay unnamed.
+def namer_of(settings: LabelSettings, anchor: Anchor | None = None) -> Namer:
+    """The namer that the settings ask for."""
+    return name_top_down if settings.naming == "top_down" else ChainNamer(settings, anchor=anchor)
 
-    With both anchors in view and 23 vertebrae from C2 to the sacrum everything is settled. With
-    22 or 24 the upper part is counted from C2, the five lowest from the sacrum, and T12 is
-    missing or followed by T13; `facts` names the hypotheses, which the numbers cannot tell
-    apart. Any other count means that vertebrae were missed or split.
+
+@dataclass(frozen=True)
+class ChainNamer:
+    """Names by the posterior of the chain of all bodies (docs/levels.md).
+
+    Parameters
+    ----------
+    settings
+        Priors, and how probable a name must be.
+    scores
+        A labeller, for example a network that looks at `SeenSpine.image`.
+    anchor
+        What the cohort sheet says of the levels; it is obeyed.
     """
-    sacrum, c2 = look_for_sacrum(spine), is_c2(spine)
-    anchors = [name for name, found in (("c2", c2), ("sacrum", sacrum.is_anchor)) if found]
-    facts: dict[str, Any] = {
-        "method": "anchored",
-        "status": "named",
-        "anchors": anchors,
-        "sacrum": asdict(sacrum),
-        "vertebrae": len(spine.levels),
-    }
-    if not anchors:
-        numbered = _numbered_down(spine)
-        facts["status"] = "no_anchor"
-        return Naming([NamedInstance(i, label, None) for i, label in numbered], facts)
-    if len(anchors) == 1:
-        named = _from_one_anchor(spine, anchors[0])
-    else:
-        named = _from_both_anchors(spine, facts)
-    return Naming.of(spine, named, facts)
 
+    settings: LabelSettings
+    scores: Scores | None = None
+    anchor: Anchor | None = None
 
-NAMERS: dict[str, Namer] = {"anchored": name_anchored, "top_down": name_top_down}
+    def __call__(self, spine: SeenSpine) -> Naming:
+        """Name every vertebra; raise ScanRefused (``bad_anchor``) if the anchor cannot hold."""
+        facts: dict[str, Any] = {"method": "chain", "status": "unnamed", "anchors": []}
+        if not spine.levels:
+            return Naming.of(spine, _numbered_down(spine, {}), facts)
+        evidence = evidence_of(spine)
+        scores = self.scores(spine) if self.scores else None
+        found = self.posterior(evidence, scores)
+        listed = dict(zip(spine.levels, listed_names(found), strict=True))
+        anchors = _landmarks(evidence, found)
+        named = self._named(spine, listed, self._rests_on(anchors))
+        facts |= {
+            "anchors": anchors,
+            "vertebrae": len(named),
+            "sacrum_mm3": round(evidence.sacrum_mm3, 1),
+            "variants": _variants(evidence, found, self.settings),
+        }
+        if any(n.level for n in named):
+            facts["status"] = "named" if all(n.level for n in named) else "partly_named"
+        pieces = _pieces(spine, listed, named)
+        return Naming.of(spine, [*named, *pieces], facts)
 
+    def posterior(self, evidence: Evidence, scores: np.ndarray | None = None) -> Posterior:
+        """Probabilities of all names, for these measures."""
+        spines = Spines.of(self.settings.variants)
+        seen = likelihoods(evidence, spines, scores)
+        sums = infer(seen)
+        found = sums.posterior()
+        is_counted = scores is not None or self._is_counted(_landmarks(evidence, found))
+        if self.anchor is None:
+            return sums.posterior(is_counted=is_counted)
+        is_true = found.false + found.level[:, LABELS.index(SACRUM)] < LIKELY
+        obeyed = infer(self.anchor.constrained(seen, is_true)).posterior(is_counted=is_counted)
+        still = obeyed.false + obeyed.level[:, LABELS.index(SACRUM)] < LIKELY
+        if not np.isfinite(obeyed.log_evidence) or still.sum() < is_true.sum():
+            raise ScanRefused(
+                "bad_anchor",
+                f"The cohort sheet says {self.anchor}, but {is_true.sum()} vertebrae were found, "
+                "which cannot be named so; correct or remove it.",
+            )
+        return obeyed
 
-def _numbered_down(spine: SeenSpine) -> list[tuple[int, int]]:
-    labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
-    return list(zip(range(1, spine.count + 1), labels, strict=False))
+    def _is_counted(self, landmarks: list[str]) -> bool:
+        """Whether both ends of the chain are known: by landmarks, or from the sheet."""
+        given = self.anchor or Anchor()
+        top = "c2" in landmarks or given.highest_level is not None
+        return top and ("sacrum" in landmarks or given.lowest_level is not None)
 
+    def _rests_on(self, anchors: list[str]) -> str:
+        if self.anchor is not None:
+            return "sheet"
+        if self.scores and not anchors:
+            return "labeller"
+        return "both" if len(anchors) == 2 else (*anchors, "shape")[0]
 
-def _from_one_anchor(spine: SeenSpine, anchor: str) -> list[NamedInstance]:
-    last = len(spine.levels) - 1
-    named = []
-    for place, instance in enumerate(spine.levels):
-        from_c2 = anchor == "c2"
-        label = FIRST_LABEL + place if from_c2 else L5 - (last - place)
-        between = spine.gaps[:place] if from_c2 else spine.gaps[place:]
-        confidence = BASE_CONFIDENCE[anchor] * PER_LEVEL ** len(between) * PER_GAP ** between.sum()
-        if 1 <= label <= L6:
-            named.append(_named(instance, label, anchor, confidence))
-    return named
-
-
-def _from_both_anchors(spine: SeenSpine, facts: dict[str, Any]) -> list[NamedInstance]:
-    """Number so that C2 is the first and L5 the last; `facts` gets status and hypotheses."""
-    surplus = len(spine.levels) - COUNT_C2_TO_L5
-    if surplus == 0:
-        labels = range(FIRST_LABEL, L5 + 1)
-        confidence = BASE_CONFIDENCE["both"]
+    def _named(
+        self, spine: SeenSpine, listed: Mapping[int, dict[str, float]], anchor: str
+    ) -> list[NamedInstance]:
+        """The vertebrae, with a name where it is probable enough."""
+        numbers = {level.name: label for label, level in levels().items()}
+        true = {i: p for i, p in listed.items() if p.get(FALSE_PIECE, 0) + p.get("S1", 0) < LIKELY}
+        best = {i: next(iter(p.items())) for i, p in true.items()}
+        sure = {i: (n, p) for i, (n, p) in best.items() if p >= self.settings.least_name_p}
+        sure = {i: (n, p) for i, (n, p) in sure.items() if n in numbers and n != "S1"}
+        if not sure:
+            return _numbered_down(spine, true)
+        spare = iter(EXTRA_LABELS)
         return [
-            _named(i, label, "both", confidence)
-            for i, label in zip(spine.levels, labels, strict=True)
+            NamedInstance(i, numbers[sure[i][0]], sure[i][0], anchor, sure[i][1], p)
+            if i in sure
+            else NamedInstance(i, next(spare), None, "none", None, p)
+            for i, p in true.items()
         ]
-    upper = _from_one_anchor(spine, "c2")
-    lower = _from_one_anchor(spine, "sacrum")
-    if abs(surplus) == 1:
-        facts["status"] = "count_variant"
-        facts["hypotheses"] = ["T13", "L6"] if surplus > 0 else ["T11", "L4"]
-        top = [n for n in upper if n.label < T12 + min(surplus, 0) + 1]
-        bottom = [_less_sure(n, VARIANT_CONFIDENCE) for n in lower if n.label >= L1]
-        extra = spine.levels[len(top) : len(spine.levels) - len(bottom)]
-        return [*top, *(_named(i, T13, "both", VARIANT_CONFIDENCE) for i in extra), *bottom]
-    facts["status"] = "anchors_disagree"
-    if surplus > 0:
-        return [_less_sure(n, DISAGREEMENT_CONFIDENCE) for n in lower]
-    split = _widest_step(spine)
-    both = [*upper[:split], *lower[split:]]
-    return [_less_sure(n, DISAGREEMENT_CONFIDENCE) for n in both]
 
 
-def _widest_step(spine: SeenSpine) -> int:
-    """Place of the first level below the step that is widest against the steps around it."""
-    steps = np.pad(spine.steps_mm, 1, mode="edge")
-    ratios = steps[1:-1] / ((steps[:-2] + steps[2:]) / 2)
-    return int(ratios.argmax()) + 1
+def _numbered_down(spine: SeenSpine, true: Mapping[int, dict[str, float]]) -> list[NamedInstance]:
+    """Vertebrae without names, numbered as SPINEPS does; all instances where none has a body."""
+    labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
+    instances = true or {i: {} for i in range(1, spine.count + 1) if not spine.levels}
+    return [
+        NamedInstance(i, label, None, posterior=p)
+        for (i, p), label in zip(instances.items(), labels, strict=False)
+    ]
 
 
-def _named(instance: int, label: int, anchor: str, confidence: float) -> NamedInstance:
-    return NamedInstance(instance, label, _level_name(label), anchor, round(float(confidence), 3))
+def _pieces(
+    spine: SeenSpine, listed: Mapping[int, dict[str, float]], named: list[NamedInstance]
+) -> list[NamedInstance]:
+    """Bodies that are no vertebrae, with spare numbers."""
+    taken = {n.label for n in named}
+    spare = (label for label in EXTRA_LABELS if label not in taken)
+    others = set(spine.levels) - {n.instance for n in named}
+    return [
+        NamedInstance(i, next(spare), None, posterior=listed[i], is_piece=True)
+        for i in sorted(others)
+    ]
 
 
-def _less_sure(named: NamedInstance, limit: float) -> NamedInstance:
-    return _named(named.instance, named.label, named.anchor, min(named.confidence, limit))
+def listed_names(found: Posterior) -> list[dict[str, float]]:
+    """Probability of every name of each body, the most probable first."""
+    names = [*(levels()[label].name for label in LABELS), FALSE_PIECE]
+    rows = np.column_stack([found.level, found.false])
+    return [
+        {
+            names[k]: round(float(row[k]), 4)
+            for k in np.argsort(-row, kind="stable")
+            if row[k] >= LEAST_P
+        }
+        for row in rows
+    ]
+
+
+def _landmarks(evidence: Evidence, found: Posterior) -> list[str]:
+    """The landmarks that are seen, and taken for what they look like."""
+    c2 = found.level[:, LABELS.index(C2)]
+    anchors = ["c2"] if ((evidence.dens == 1) & (c2 >= LIKELY)).any() else []
+    return [*anchors, *(["sacrum"] if found.ends_in_sacrum >= LIKELY else [])]
+
+
+def _variants(evidence: Evidence, found: Posterior, settings: LabelSettings) -> dict[str, float]:
+    """Probability of each variant of the spine."""
+    counts = Spines.of(settings.variants).counts
+    share = {
+        name: float(found.variant[counts[:, column] == number].sum())
+        for name, column, number in (("t11", 0, 11), ("t13", 0, 13), ("l4", 1, 4), ("l6", 1, 6))
+    }
+    share["transitional"] = _transitional(evidence, found, settings.variants.transitional)
+    return {name: round(p, 4) for name, p in share.items()}
+
+
+def _transitional(evidence: Evidence, found: Posterior, prior: float) -> float:
+    """A transitional vertebra often has no proper disc below it."""
+    _, constant = parameters()
+    place = int(np.argmax(found.last))
+    disc = evidence.sacrum_disc[place]
+    if np.isnan(disc) or found.ends_in_sacrum < LIKELY:
+        return prior
+    chance = np.array([constant["p_disc_transitional"], constant["p_disc_sacrum"]])
+    weight = np.array([prior, 1 - prior]) * (chance if disc else 1 - chance)
+    return float(weight[0] / weight.sum())
 
 
 def _level_name(label: int) -> str | None:
     level = levels().get(label)
-    return level.name if level else None
+    return level.name if level and label != SACRUM else None

@@ -16,11 +16,11 @@ class LabelResult:
         Masks in the smallest unsigned type, numbers as SPINEPS writes them.
     levels
         One entry per vertebra instance from top to bottom: ``label`` (number in `instance`),
-        ``level`` (name or None), ``level_anchor`` (sacrum, c2, both, none),
-        ``level_confidence`` (0 to 1), ``index`` (1 = topmost), ``is_fragment`` (a piece of bone
-        that is no vertebra of its own).
+        ``level`` (name or None), ``level_anchor`` (what it rests on), ``level_confidence`` (its
+        probability), ``posterior`` (probability of every name), ``index`` (1 = topmost),
+        ``is_fragment`` (a piece of bone that is no vertebra of its own).
     naming
-        Method, status, anchors and, where the count is unusual, hypotheses.
+        Method, status, anchors, and the probabilities of unusual spines.
     """
 
     semantic: Volume

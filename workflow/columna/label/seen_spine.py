@@ -11,17 +11,7 @@ from columna.images.volume import Box, Volume
 from columna.label.components import INFERIOR, Components, centres_of
 
 MIN_BODY_RATIO = 0.05
-"""An instance whose body is smaller than this times the median body is no level of its own."""
-FRAGMENT_RATIO = 0.35
-"""A body without processes that is smaller than this times its neighbours' is a piece of something
-else: of S1 where the network calls the upper sacrum a body, or the tip of a dens."""
-BARE_RATIO = 1.5
-"""An instance up to this much larger than its body has no processes, but a stray voxel or two of
-those of a neighbour. Vertebrae are at least twice as large as their bodies."""
-EDGE_MM = 2.0
-"""A body nearer to the upper image edge than this is cut."""
-DISTANT = 1.6
-"""Steps from body to body this much longer than their neighbours hint at a missed vertebra."""
+"""An instance whose body is smaller than this times the median body is a speck, no vertebra."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +41,6 @@ class SeenSpine:
     def spacing_mm(self) -> np.ndarray:
         """Voxel size, shape (3,)."""
         return self.scan.spacing_mm
-
-    @property
-    def rows_above(self) -> int:
-        """Image rows above the first row of the masks (-1 where the frame lies outside)."""
-        return self.box[INFERIOR].start - 1
 
     @cached_property
     def image(self) -> np.ndarray:
@@ -92,25 +77,7 @@ class SeenSpine:
 
     @cached_property
     def levels(self) -> list[int]:
-        """The instances that count as vertebrae, from top to bottom: those with a real body."""
-        return [i for i in self._with_body if i not in self.fragments]
-
-    @cached_property
-    def fragments(self) -> list[int]:
-        """Instances with a body that are pieces of something else, from top to bottom."""
-        ordered = self._with_body
-        return [i for place, i in enumerate(ordered) if self._is_fragment(ordered, place)]
-
-    @cached_property
-    def pieces(self) -> set[int]:
-        """The instances that count as no vertebrae: fragments, specks, and those without a body.
-
-        None in masks that hold no bodies at all: there nothing can be told apart.
-        """
-        return set(range(1, self.count + 1)) - set(self.levels) if self.levels else set()
-
-    @cached_property
-    def _with_body(self) -> list[int]:
+        """The instances that may be vertebrae, from top to bottom: those with a real body."""
         sizes = self.body_voxels[1:]
         if not sizes.any():
             return []
@@ -118,37 +85,31 @@ class SeenSpine:
         found = [i for i in range(1, self.count + 1) if self.body_voxels[i] >= max(least, 1)]
         return sorted(found, key=lambda i: self.centres[i, INFERIOR])
 
-    def is_cut_above(self, instance: int) -> bool:
-        """Whether the upper image edge cuts the body of an instance."""
-        first_row = self.rows_above + self.body_boxes[instance][INFERIOR].start
-        return bool(first_row * self.spacing_mm[INFERIOR] < EDGE_MM)
-
-    def _is_fragment(self, ordered: list[int], place: int) -> bool:
-        """Whether a body is too small beside its neighbours, bare, and not cut by the image."""
-        instance, others = ordered[place], ordered[max(place - 2, 0) : place + 3]
-        beside = [self.body_voxels[i] for i in others if i != instance]
-        if not beside or self.body_voxels[instance] >= FRAGMENT_RATIO * np.median(beside):
-            return False
-        if np.count_nonzero(self.instance == instance) > BARE_RATIO * self.body_voxels[instance]:
-            return False  # it has processes
-        is_lowest = place == len(ordered) - 1
-        # an island of the sacrum's label proves nothing
-        sacrum = np.count_nonzero(self.semantic == Semantic.SACRUM)
-        ends_in_sacrum = bool(sacrum > self.body_voxels[instance])
-        return ends_in_sacrum if is_lowest else not self.is_cut_above(instance)
-
     @cached_property
-    def steps_mm(self) -> np.ndarray:
-        """Distance between the centres of each level and the next, shape (levels - 1,)."""
-        centres = self.centres[self.levels] * self.spacing_mm
-        return np.linalg.norm(np.diff(centres, axis=0), axis=1)
+    def specks(self) -> set[int]:
+        """The instances that can be no vertebrae: specks, and those without a body.
 
-    @cached_property
-    def gaps(self) -> np.ndarray:
-        """Whether a vertebra may be missing between each level and the next."""
-        steps = self.steps_mm
-        wide = np.zeros(len(steps), bool)
-        for place in range(len(steps)):
-            others = np.delete(steps[max(place - 2, 0) : place + 3], min(place, 2))
-            wide[place] = len(others) > 0 and steps[place] > DISTANT * np.median(others)
-        return wide
+        None in masks that hold no bodies at all: there nothing can be told apart.
+        """
+        return set(range(1, self.count + 1)) - set(self.levels) if self.levels else set()
+
+    @property
+    def voxel_volume_mm3(self) -> float:
+        """Volume of a voxel, also of a sheared grid."""
+        return self.scan.voxel_volume_mm3
+
+    def to_mm(self, place: np.ndarray) -> np.ndarray:
+        """RAS+ mm of voxels of the masks, both of shape (3, n)."""
+        start = np.array([[s.start - 1] for s in self.box])
+        affine = self.scan.affine
+        return affine[:3, :3] @ (place + start) + affine[:3, 3:]
+
+    def edges_mm(self, instance: int) -> np.ndarray:
+        """Image before and behind the body of an instance along each axis, mm, shape (3, 2)."""
+        room = [
+            (inside.start + part.start - 1, size - (inside.start + part.stop - 1))
+            for part, inside, size in zip(
+                self.body_boxes[instance], self.box, self.scan.shape, strict=True
+            )
+        ]
+        return np.array(room) * self.spacing_mm[:, None]

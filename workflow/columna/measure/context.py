@@ -23,14 +23,15 @@ class Vertebra:
     level
         Name, or None where it could not be named.
     anchor
-        What the name was counted from: ``sacrum``, ``c2``, ``both``, ``given`` or ``none``.
+        What the name rests on: a code of `columna.tables.vertebrae.ANCHORS`.
     confidence
-        0 to 1; None without a name.
+        Probability of the name; None without a name, or where none was computed.
     position
         1 = topmost.
     is_fragment
-        Whether it is a piece of bone that is no vertebra of its own (see
-        `columna.label.seen_spine.SeenSpine.pieces`).
+        Whether it is a piece of bone that is no vertebra of its own.
+    posterior
+        Probability of every name, the most probable first; empty where none was computed.
     """
 
     label: int
@@ -39,11 +40,12 @@ class Vertebra:
     confidence: float | None
     position: int
     is_fragment: bool = False
+    posterior: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def is_c2(self) -> bool:
         """Whether it was recognised as C2 (or given as it), and not just counted to be it."""
-        return self.level == "C2" and self.anchor in ("c2", "both", "given")
+        return self.level == "C2" and self.anchor in ("c2", "both", "given", "sheet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,9 @@ class MeasureContext:
         whole grid.
     levels
         One entry per vertebra: label, level, level_anchor, level_confidence, index, and
-        is_fragment (false where it is not said).
+        is_fragment and posterior (false, or empty, where it is not said).
+    variants
+        Probability of unusual numbers of vertebrae, by the names of `VariantPriors`.
     confidence
         Semantic label -> confidence_mean_ratio, confidence_p05_ratio, entropy_mean_ratio.
     provenance
@@ -78,6 +82,7 @@ class MeasureContext:
     instance: Volume
     image: Volume | None = None
     levels: Sequence[Mapping[str, Any]] = ()
+    variants: Mapping[str, float] = field(default_factory=dict)
     confidence: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -103,6 +108,7 @@ class MeasureContext:
                 confidence=e["level_confidence"] if e["level"] else None,
                 position=place,
                 is_fragment=bool(e.get("is_fragment")) and not e["level"],
+                posterior=e.get("posterior", {}),
             )
             for place, e in enumerate(ordered, start=1)
         )

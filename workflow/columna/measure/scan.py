@@ -9,7 +9,7 @@ import numpy as np
 from columna.anatomy import SACRUM
 from columna.config import MeasureSettings
 from columna.images.volume import Volume, smallest_unsigned
-from columna.label.anchors import MIN_SACRUM_MM3
+from columna.label.evidence import MIN_SACRUM_MM3
 from columna.measure.anatomy.fov import FieldOfView
 from columna.measure.anatomy.geometry import scan_geometry
 from columna.measure.anatomy.parts import vertebra_parts
@@ -17,6 +17,7 @@ from columna.measure.anatomy.tissue import Tissue
 from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
 from columna.measure.rows.endplates import endplate_rows
+from columna.measure.rows.posterior import posterior_rows
 from columna.measure.rows.scans import measured_scan_row
 from columna.measure.rows.structures import structure_rows
 from columna.measure.rows.vertebrae import vertebra_rows
@@ -71,6 +72,7 @@ def measure_scan(
         "vertebrae": vertebrae,
         "endplates": endplate_rows(context, geometry, vertebrae),
         **joined,
+        "level_posterior": posterior_rows(context, vertebrae),
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from columna.errors import ColumnaError
 from columna.files import read_json, sha256_file
 from columna.results.derivatives import Derivatives
+from columna.results.layout import Layout
 
 
 def check_folder(scan: Path, scan_id: str, sheet: Path, out: Path) -> None:
@@ -46,6 +47,7 @@ def _last_scan(sheet: Path) -> Path | None:
 def _holds_results(out: Path, scan_id: str) -> bool:
     """Whether something that would be written is there already, or a whole cohort is."""
     names = [file.name for file in Derivatives(out, scan_id).files]
+    names.append(Layout(out).picture(scan_id).name)
     return any((out / name).exists() for name in ("tables", "index", *names))
 
 

@@ -63,6 +63,15 @@ class Layout:
         """Archive of everything that is kept of one scan between stages."""
         return self.root / "store" / f"{scan_id}.zip"
 
+    def picture(self, scan_id: str) -> Path:
+        """The picture of one scan."""
+        return self.root / "pictures" / f"{scan_id}.webp"
+
+    @property
+    def report(self) -> Path:
+        """Pages for people; `index.html` is the first one."""
+        return self.root / "report"
+
     def work(self, scan_id: str) -> Path:
         """Folder of what is kept of one scan only while it is being computed."""
         return self.root / "work" / scan_id

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from columna.errors import CohortError
 from columna.files import write_if_changed
+from columna.results.given_levels import LEVEL_COLUMNS
 from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 
-FIELDS = ("scan_id", "participant_id", "session_id", "path", "semantic", "instance")
+IDENTITY = ("scan_id", "participant_id", "session_id")
 MASKS = ("semantic", "instance")
 """Fields with masks that exist already; a scan that has them needs no network."""
+FILES = ("path", *MASKS)
+FIELDS = (*IDENTITY, *FILES, *LEVEL_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class ScanEntry:
         The image; absolute, as those of masks: runs may be started from several folders.
     semantic, instance
         Masks that the cohort gives for the image: both, or None.
+    lowest_level, highest_level, anchor
+        Levels that the cohort gives (`columna.results.given_levels`), or None.
     """
 
     scan_id: str
@@ -38,6 +43,24 @@ class ScanEntry:
     path: Path
     semantic: Path | None = None
     instance: Path | None = None
+    lowest_level: str | None = None
+    highest_level: str | None = None
+    anchor: str | None = None
+
+    @classmethod
+    def of(cls, *values: str | None) -> "ScanEntry":
+        """A scan from the text of all `FIELDS`; empty is None."""
+        row: dict[str, str | Path | None] = {
+            name: value or None for name, value in zip(FIELDS, values, strict=True)
+        }
+        row |= {name: Path(str(row[name])) for name in FILES if row[name]}
+        return cls(**row)
+
+    @property
+    def given_levels(self) -> dict[str, str]:
+        """Levels that the cohort gives, by column."""
+        values = {name: getattr(self, name) for name in LEVEL_COLUMNS}
+        return {name: value for name, value in values.items() if value}
 
     @property
     def has_masks(self) -> bool:
@@ -101,6 +124,21 @@ def read_manifest(path: Path) -> list[ScanEntry]:
     raise CohortError(f"{path}: the manifest is damaged; run `columna index`")
 
 
+def find_scan(index: Path, scan_id: str) -> ScanEntry:
+    """The scan of this name.
+
+    Raises
+    ------
+    CohortError
+        If the cohort has no such scan.
+    """
+    for batch in list_batches(index):
+        for entry in read_manifest(manifest_path(index, batch)):
+            if entry.scan_id == scan_id:
+                return entry
+    raise CohortError(f"{scan_id}: the cohort index has no scan of this name")
+
+
 def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list[str]:
     """Write one manifest for every batch of the ledger in `index`.
 
@@ -138,8 +176,7 @@ def _text(entries: list[ScanEntry]) -> str:
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(scan_id: str, participant_id: str, session_id: str, *files: str) -> ScanEntry:
+def _entry(scan_id: str, *values: str) -> ScanEntry:
     if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
         raise ValueError(scan_id)
-    path, semantic, instance = (Path(file) if file else None for file in files)
-    return ScanEntry(scan_id, participant_id, session_id or None, path, semantic, instance)
+    return ScanEntry.of(scan_id, *values)

@@ -93,6 +93,10 @@ class Stage(ABC):
             }
         )
 
+    def takes(self, upstream: Record) -> bool:
+        """Whether a scan that came out of the stages before like this goes through this one."""
+        return upstream.status == "done"
+
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:  # noqa: B027
         """Write what the batch as a whole delivers, after its last scan."""
 

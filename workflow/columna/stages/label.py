@@ -9,6 +9,7 @@ from columna.errors import ScanRefused
 from columna.files import remove_empty, write_json, write_text
 from columna.images.volume import Volume, save_volume
 from columna.label import LabelResult, label_masks, take_masks
+from columna.label.given_anchor import Anchor
 from columna.label.lookup import vertebrae_table
 from columna.label.points import poi_json
 from columna.prepare import read_mask
@@ -31,21 +32,23 @@ class LabelItem:
     semantic: Volume
     instance: Volume
     are_given: bool
+    anchor: Anchor | None = None
 
 
 class LabelStage(Stage, name="label"):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Settings, and masks that the cohort gives."""
+        """Settings, and masks and levels that the cohort gives."""
         if not scan.has_masks:
             settings = self.config.label.model_dump(mode="json", exclude={"given_levels"})
-            return {"settings": settings}
+            return {"settings": settings, **_levels(scan)}
         digests = {
             mask: source_sha256(getattr(scan, mask), self.store, scan.scan_id, mask)
             for mask in MASKS
         }
-        return {"settings": self.config.label.model_dump(mode="json"), "masks": digests}
+        settings = self.config.label.model_dump(mode="json")
+        return {"settings": settings, "masks": digests, **_levels(scan)}
 
     def shared(self) -> dict[str, Any]:
         """Settings."""
@@ -59,12 +62,15 @@ class LabelStage(Stage, name="label"):
             masks = [self._given(scan, mask) for mask in MASKS]
         else:
             masks = [self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)]
-        return LabelItem(Volume(nothing, np.array(grid["affine"])), *masks, scan.has_masks)
+        anchor = Anchor.of(scan.given_levels)
+        empty = Volume(nothing, np.array(grid["affine"]))
+        return LabelItem(empty, *masks, scan.has_masks, anchor)
 
     def compute(self, item: LabelItem) -> LabelResult:
         """Final masks and names."""
         take = take_masks if item.are_given else label_masks
-        return take(item.grid, item.semantic, item.instance, self.config.label)
+        masks = (item.grid, item.semantic, item.instance)
+        return take(*masks, self.config.label, anchor=item.anchor)
 
     def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
         """Write masks, their sidecar, label table and points below the derivatives folder."""
@@ -97,3 +103,8 @@ class LabelStage(Stage, name="label"):
             raise ScanRefused("bad_mask", f"The {mask} mask: {refusal.reason}") from refusal
         check_unchanged(path, self.store, scan.scan_id, mask)
         return found
+
+
+def _levels(scan: ScanEntry) -> dict[str, Any]:
+    """Levels that the cohort gives; nothing where it gives none."""
+    return {"levels": scan.given_levels} if scan.given_levels else {}

@@ -55,6 +55,7 @@ class MeasureStage(Stage, name="measure"):
             instance=load_volume(names.instance),
             image=image,
             levels=records["label"].values["levels"],
+            variants=records["label"].values["naming"].get("variants", {}),
             confidence=self._confidence(records.get("semantic")),
             provenance=self._provenance(scan, records),
         )

@@ -4,6 +4,7 @@ from columna.tables.columns import COLUMNS
 from columna.tables.cord_canal import CORD_CANAL
 from columna.tables.discs import DISCS
 from columna.tables.endplates import ENDPLATES
+from columna.tables.level_posterior import LEVEL_POSTERIOR
 from columna.tables.participants import PARTICIPANTS
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.scans import SCANS
@@ -13,7 +14,17 @@ from columna.tables.structures import STRUCTURES
 from columna.tables.vertebrae import VERTEBRAE
 
 MEASURED: dict[str, Table] = {
-    t.name: t for t in (SCANS, STRUCTURES, VERTEBRAE, ENDPLATES, DISCS, CORD_CANAL, SPINE)
+    t.name: t
+    for t in (
+        SCANS,
+        STRUCTURES,
+        VERTEBRAE,
+        ENDPLATES,
+        DISCS,
+        CORD_CANAL,
+        SPINE,
+        LEVEL_POSTERIOR,
+    )
 }
 """Tables that the measure stage makes the rows of."""
 

@@ -13,6 +13,8 @@ SAGITTAL_CODES = ("ok", LATERAL_CUT)
 REGION_CODES = {region: f"{region} spine" for region in REGIONS}
 LEVEL_CODES = {v.name: f"level {v.name}" for v in levels().values()}
 """All levels from C1 to S1, in anatomical order."""
+NAME_CODES = LEVEL_CODES | {"false_piece": "no vertebra, or a piece of another one"}
+"""All that an instance may turn out to be."""
 VERTEBRA_CODES = {v.name: f"vertebra {v.name}" for n, v in levels().items() if n != SACRUM}
 
 FACES = {

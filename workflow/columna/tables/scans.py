@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from columna.chain import STAGES
+from columna.chain import MEASURED_STAGES
 from columna.prepare.modality import MODALITIES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import since, with_status
@@ -18,12 +18,19 @@ PROCESSING_CODES = {
     "done": "all stages ended; the other tables hold the scan",
     **{code: reason_table()[code]["meaning"] for code in ("refused", "failed")},
 }
-STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in STAGES}}
+STAGE_CODES = {"index": "stage index", **{stage: f"stage {stage}" for stage in MEASURED_STAGES}}
 VARIANTS = {
     "none": "23 vertebrae from C2 to the sacrum, as 12 thoracic and 5 lumbar ones make",
     "one_less": "22 of them: 11 thoracic or 4 lumbar, which counting cannot tell apart",
     "one_more": "24 of them: 13 thoracic or 6 lumbar, which counting cannot tell apart",
     "indeterminate": "C2 or the sacrum is not seen, a level is missing, or another count",
+}
+VARIANT_NAMES = {
+    "t11": "11 thoracic vertebrae",
+    "t13": "13 thoracic vertebrae",
+    "l4": "four lumbar vertebrae",
+    "l6": "six lumbar vertebrae",
+    "transitional": "a transitional lumbosacral vertebra",
 }
 AXES = (("lr", "left-right"), ("ap", "anterior-posterior"), ("si", "superior-inferior"))
 
@@ -369,6 +376,24 @@ def _count_columns() -> tuple[Column, ...]:
             codes=VARIANTS,
             nullable=False,
         ),
+        *since(
+            "1.3.0",
+            *with_status(
+                "variant_p_status",
+                "not done, or no probability was computed",
+                *(
+                    Column(
+                        f"p_{name}_ratio",
+                        "float64",
+                        f"Probability of {what} (docs/levels.md); close to what is usual where "
+                        "the scan does not tell.",
+                        plausible=(0, 1),
+                    )
+                    for name, what in VARIANT_NAMES.items()
+                ),
+                within="processing_status",
+            ),
+        ),
         Column("has_sacrum", "bool", "Whether the sacrum was found (2 cm3 or more of it).", **done),
         Column("has_c2", "bool", "Whether C2 was recognised as such.", **done),
     )
@@ -445,7 +470,7 @@ def _provenance_columns() -> tuple[Column, ...]:
         ("model_instance_sha256", "Digest of the phase-2 model.", no_model),
         (
             "model_labeling",
-            "What named the levels: the rules anchored or top_down, given (numbers of the mask).",
+            "What named the levels: chain (docs/levels.md), top_down, given (numbers of the mask).",
             "not labelled",
         ),
         (

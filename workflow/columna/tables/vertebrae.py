@@ -3,6 +3,7 @@
 from typing import Any
 
 from columna.tables.common import (
+    NAME_CODES,
     REGION_CODES,
     SAGITTAL_CODES,
     STATUS,
@@ -12,7 +13,7 @@ from columna.tables.common import (
     identity_columns,
     implausible_count_column,
 )
-from columna.tables.measures import sagittal, with_status
+from columna.tables.measures import sagittal, since, with_status
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -36,7 +37,9 @@ ANCHORS = {
     "sacrum": "the sacrum",
     "both": "C2 and the sacrum",
     "given": "taken from the numbers of the mask that the cohort sheet names",
+    "sheet": "what the cohort sheet says of the levels",
     "labeller": "no landmark: a labeller of one's own looked at each vertebra",
+    "shape": "no landmark: sizes, shapes and distances of the vertebrae, and the end of the cord",
     "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",
 }
 
@@ -82,20 +85,41 @@ def _level_columns() -> tuple[Column, ...]:
         *with_status(
             "found_status",
             "no vertebra",
-            Column("level_anchor", "category", "What the name was counted from.", codes=ANCHORS),
+            Column("level_anchor", "category", "What the name rests on.", codes=ANCHORS),
             Column("spineps_label", "int32", "Label in the instance mask."),
         ),
-        *with_status(
-            "level_confidence_status",
-            "no vertebra, no name, or given with the mask",
-            Column(
-                "level_confidence_ratio",
-                "float64",
-                "How sure the name is, 0 to 1, by the rules of naming (not a calibrated "
-                "probability).",
-                plausible=(0, 1),
+        *since(
+            "1.3.0",
+            *with_status(
+                "level_p_status",
+                "no vertebra, no name, or no probability was computed (given with the mask, or "
+                "assumed)",
+                Column(
+                    "level_p_ratio",
+                    "float64",
+                    "Probability of the name (docs/levels.md).",
+                    plausible=(0, 1),
+                ),
+                within="found_status",
             ),
-            within="found_status",
+            *with_status(
+                "level_second_status",
+                "no vertebra, or no probability was computed",
+                Column(
+                    "level_second",
+                    "category",
+                    "Second most probable name, of a vertebra without a name too; the table "
+                    "level_posterior has all.",
+                    codes=NAME_CODES,
+                ),
+                Column(
+                    "level_second_p_ratio",
+                    "float64",
+                    "Its probability.",
+                    plausible=(0, 0.5),
+                ),
+                within="found_status",
+            ),
         ),
         *with_status(
             "index_status",

@@ -16,7 +16,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from columna import __version__
-from columna.chain import STAGES
+from columna.chain import MEASURED_STAGES, STAGES
 from columna.errors import TableError
 from columna.files import has_identity, identity, open_regular, sha256_json, write_json, write_text
 from columna.results.layout import Layout
@@ -193,8 +193,8 @@ def check_delivered(layout: Layout, receipts: Iterable[Receipt | None]) -> None:
 
 
 def outcome_of(receipts: Iterable[Receipt | None]) -> str:
-    """Digest of how all batches came out of the last stage, in their order."""
-    last = STAGES[-1]
+    """Digest of how all batches came out of the last stage that tables are made of, in order."""
+    last = MEASURED_STAGES[-1]
     return sha256_json([r.stages[last].table if r and last in r.stages else None for r in receipts])
 
 

@@ -7,7 +7,7 @@ from columna.measure.context import MeasureContext
 from columna.measure.rows.unmeasured import UNKNOWN_COUNTS, input_facts, known_facts
 from columna.tables.common import LATERAL_CUT
 from columna.tables.finish import finish_row
-from columna.tables.scans import SCANS
+from columna.tables.scans import SCANS, VARIANT_NAMES
 from columna.tables.schema import REGIONS, Row
 
 VARIANTS = {
@@ -52,8 +52,15 @@ def measured_scan_row(
         | known_facts(context.provenance)
         | {"is_excluded_input": False, "input_status": "ok", "processing_status": "done"}
         | {"has_sacrum": has_sacrum, "n_discs_n": len(discs)}
+        | _variants(context)
         | _counts(vertebrae),
     )
+
+
+def _variants(context: MeasureContext) -> Row:
+    if not context.variants:
+        return {"variant_p_status": "not_recorded"}
+    return {f"p_{name}_ratio": context.variants[name] for name in VARIANT_NAMES}
 
 
 def _counts(vertebrae: list[Row]) -> Row:

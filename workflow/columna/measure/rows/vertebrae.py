@@ -98,7 +98,7 @@ def vertebra_rows(
 def is_sacrum_anchor(seen: Iterable[Vertebra], has_sacrum: bool) -> bool:
     """Whether the sacrum is seen well enough to count from it, or given with the levels."""
     anchors = {v.anchor for v in seen}
-    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and "given" in anchors)
+    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and bool(anchors & {"given", "sheet"}))
 
 
 def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
@@ -110,18 +110,33 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
     name = vertebra.level or f"unnamed_{place + 1:02d}"
     if vertebra.level and same.index(vertebra):
         name += f"_{same.index(vertebra) + 1}"
-    return {
-        "vertebra": name,
-        "level_status": "ok" if vertebra.level else "no_anchor",
-        "level_anchor": vertebra.anchor,
-        "level_confidence_ratio": or_missing(
-            vertebra.confidence, "not_recorded" if vertebra.level else "no_anchor"
-        ),
-        "index_from_top": place + 1,
-        "index_from_c2": _index_from_c2(place, c2),
-        "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
-        "spineps_label": vertebra.label,
-    } | _level_columns(vertebra.level)
+    return (
+        {
+            "vertebra": name,
+            "level_status": "ok" if vertebra.level else "no_anchor",
+            "level_anchor": vertebra.anchor,
+            "level_p_ratio": or_missing(
+                vertebra.confidence, "not_recorded" if vertebra.level else "no_anchor"
+            ),
+            "index_from_top": place + 1,
+            "index_from_c2": _index_from_c2(place, c2),
+            "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
+            "spineps_label": vertebra.label,
+        }
+        | _second(vertebra)
+        | _level_columns(vertebra.level)
+    )
+
+
+def _second(vertebra: Vertebra) -> Row:
+    """The best name but the one that it has, or but the best where it has none."""
+    if not vertebra.posterior:
+        return {"level_second_status": "not_recorded"}
+    taken = vertebra.level or next(iter(vertebra.posterior))
+    others = [(name, p) for name, p in vertebra.posterior.items() if name != taken]
+    if not others:
+        return {"level_second_status": "not_applicable"}
+    return {"level_second": others[0][0], "level_second_p_ratio": others[0][1]}
 
 
 def _index_from_c2(place: int, c2: int | None) -> int | Missing:
@@ -136,10 +151,10 @@ def _fragment_naming(piece: Vertebra, number: int) -> Row:
         "vertebra": f"fragment_{number:02d}",
         "level_status": "fragment",
         "level_anchor": piece.anchor,
-        "level_confidence_status": "fragment",
+        "level_p_status": "fragment",
         "index_status": "fragment",
         "spineps_label": piece.label,
-    }
+    } | _second(piece)
 
 
 def _level_columns(name: str | None) -> Row:
