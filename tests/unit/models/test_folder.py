@@ -216,6 +216,6 @@ def test_pointers_in_place_of_a_models_files_say_what_to_get(tmp_path, name, tex
 
 def read_whole_model(path):
     folder = ModelFolder.read(path)
-    folder.read_plan("3d_fullres")
+    folder.read_plan("3d_custom")
     folder.count_classes()
     load_checkpoint(folder.fold_checkpoints[0])

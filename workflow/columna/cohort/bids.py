@@ -23,7 +23,8 @@ from columna.errors import CohortError
 from columna.prepare.modality import T2W_SUFFIXES, Verdict, name_verdict, stem
 
 IMAGES = re.compile(
-    r".*\.(nii(\.(gz|bz2|xz|zst|zip|7z|z))*|img|mgh|mgz|mha|mhd|nhdr|nrrd)", re.IGNORECASE
+    r".*\.(nii(\.(gz|bz2|xz|zst|zip|7z|z))*|img|mgh|mgz|mha|mhd|nhdr|nrrd)",
+    re.IGNORECASE | re.DOTALL,
 )
 """Names of images, also of those that columna does not read; ``.nii.gz.gz`` is packed twice."""
 SKIPPED = re.compile(r"\..*|derivatives.*|sourcedata|code", re.IGNORECASE)
