@@ -133,8 +133,8 @@ class _Place(NamedTuple):
 def _row(path: str) -> _Row:
     """Take from place and name of an image what they say."""
     file = Path(path)
-    if not IMAGES.fullmatch(path):
-        lost = BELOW_SUBJECT.fullmatch(path)
+    lost = None if IMAGES.fullmatch(path) else BELOW_SUBJECT.fullmatch(path)
+    if lost is not None:
         name = path[lost.start("sub") :].replace("/", "_")
         return _Row(lost["sub"], lost["ses"], name, path, *NOTHING_THERE)
     name = stem(file)
