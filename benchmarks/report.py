@@ -84,12 +84,12 @@ def multiply(base, layout, scans_n):
         connection.execute(
             f"COPY (SELECT * REPLACE ({', '.join(replaced)}) FROM '{source}', range({scans_n}) "
             f"r(k)) TO '{target}'"
-        )
+        ).fetchall()
     connection.execute(
         "COPY (SELECT printf('sub-%07d_T2w', k) AS scan_id, 'ok' AS input_status, "
         f"printf('b%05d', k // {BATCH} + 1) AS batch FROM range({scans_n}) r(k)) "
         f"TO '{layout.index / 'scans.parquet'}'"
-    )
+    ).fetchall()
 
 
 def size_of(folder):

@@ -46,8 +46,8 @@ class NumberedTables:
         self.scans_n: int = self.rows("SELECT count(*) FROM numbered")[0][0]
 
     def run(self, query: str) -> None:
-        """Execute a statement."""
-        self._connection.execute(query)
+        """Execute a statement to its end."""
+        self._connection.execute(query).fetchall()
 
     def rows(self, query: str, *values: Any) -> list[tuple]:
         """All rows of a query; ask for few."""
@@ -81,7 +81,7 @@ class NumberedTables:
             f"CREATE TABLE batches AS SELECT scan_id, {batch} AS batch "  # noqa: S608
             "FROM read_parquet($1) WHERE input_status = 'ok' GROUP BY scan_id",
             [path],
-        )
+        ).fetchall()
 
 
 def quoted(name: str) -> str:
