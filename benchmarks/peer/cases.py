@@ -84,7 +84,7 @@ def make_case(name: str) -> Case:
 
 
 def in_model_grid(mask: Volume) -> Volume:
-    """Pad, reorient and resample as the package does with images (spineps-behaviour 1.6, 1.7)."""
+    """Pad, reorient and resample as the package does with images (docs/method.md#preparation)."""
     upright = mask.padded(PADDING).reoriented(PIR)
     resampled = resample_mask(upright, MODEL_SPACING_MM)
     return resampled.with_array(np.ascontiguousarray(resampled.array))

@@ -100,7 +100,7 @@ def spine_row_of(context):
 
 
 def poses(n, seed=0):
-    """Random poses and grid offsets, as in the phantom study (morphometrics, section 2)."""
+    """Random poses and grid offsets, as in docs/accuracy.md."""
     rng = np.random.default_rng(seed)
     for _ in range(n):
         forward = float(rng.uniform(-25, 25))

@@ -71,6 +71,33 @@ def test_links_in_the_docs_lead_somewhere():
             assert ((REPOSITORY / path).parent / target).exists(), f"{path}: {target}"
 
 
+def broken_tables(page):
+    """Lines of Markdown tables that have another number of cells than the line before."""
+    code, before = False, 0
+    for number, line in enumerate(page.splitlines(), start=1):
+        code ^= line.lstrip().startswith("```")
+        is_row = line.startswith("|") and not code
+        cells = len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line))) if is_row else 0
+        if cells and before and cells != before:
+            yield number
+        before = cells
+
+
+def test_rows_of_tables_have_all_their_cells():
+    pages = [path for path in tracked() if path.endswith(".md")]
+    found = [f"{path}:{number}" for path in pages for number in broken_tables(text(path))]
+    assert not found, "\n".join(found)
+    assert list(broken_tables("| a | b |\n|---|---|\n| c |\n")) == [3]
+
+
+def test_tables_of_pages_have_heads():
+    """A row after an empty line is no part of the table before it."""
+    for path in tracked():
+        if path.endswith(".md"):
+            lone = re.search(r"(?:^|\n\n)(\|.*)\n(?!\|[ :-]+)", text(path))
+            assert lone is None, f"{path}: {lone.group(1)}"
+
+
 # --- environment ---
 
 

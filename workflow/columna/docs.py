@@ -92,8 +92,8 @@ _README = """\
 <!-- Generated from workflow/columna/config.py by `make docs`. -->
 
 `config/config.yaml` says what to study; `profiles/` say how and where to run it (cores, memory,
-GPUs, Slurm). Unknown keys are errors. A stage is computed again for exactly those scans whose
-result depends on what was changed. In paths, `~` and variables of the environment (`$STUDY`,
+GPUs, Slurm). Unknown keys are errors. If a setting changes, a stage is recomputed for
+exactly those scans whose result depends on it. In paths, `~` and environment variables (`$STUDY`,
 `${{STUDY}}`) are replaced; a variable that is not set is an error, and so are braces in `results`
 and in the paths of models.
 
@@ -112,7 +112,7 @@ scan.
 | `path` | yes | the NIfTI file, absolute or relative to the folder of the sheet |
 | `scan_id` | no | unique name: letters, digits, `.`, `_`, `+`, `-`; default: the file name |
 | `session_id` | no | session of the participant |
-| `semantic`, `instance` | no | masks that exist ([docs/own-masks.md](../docs/own-masks.md)) |
+| `semantic`, `instance` | no | existing masks ([docs/own-masks.md](../docs/own-masks.md)) |
 | `lowest_level`, `highest_level` | no | of the vertebrae found, such as `L5` |
 | `anchor` | no | `3=T12`: the third from the top is T12 ([docs/levels.md](../docs/levels.md)) |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
@@ -121,9 +121,9 @@ scan.
   as missing, in upper or lower case; blanks around values do not count. Lists and structures of a
   Parquet sheet are kept as JSON.
 * A value in double quotes may hold separators, line breaks and doubled quotes, as spreadsheets
-  write it. Any other quote is a character like all others (`6" coil`). Where a quote could be
-  either and rows are at stake, the sheet is refused with the number of the line.
-* `~` and variables of the environment are replaced in paths, unless there is a file of that very
+  write it. Any other quote is an ordinary character (`6" coil`). Where a quote is ambiguous and
+  rows could be lost, the sheet is refused with the number of the line.
+* `~` and variables of the environment are replaced in paths, unless there is a file of exactly that
   name.
 * A scan_id that is a BIDS name (`sub-01_ses-1_acq-sag_T2w`) puts its masks below
   `derivatives/sub-01/ses-1/anat`, any other one below `derivatives/other/`.
@@ -131,11 +131,11 @@ scan.
   count as the same: the second one is left out, or the one that has no batch yet.
 
 In a BIDS folder every image below it has its row; hidden files and the folders `derivatives`,
-`sourcedata` and `code` are not looked at.
+`sourcedata` and `code` are ignored.
 
 **Some of the scans.** `select` is a list of selections, each with any of `participants`,
 `sessions` and `entities`; a scan belongs to the cohort if one of them takes it. All other files are
-left aside, as if they were not there. A participant or session that the cohort does not have is an
+ignored. A participant or session that the cohort does not have is an
 error.
 
 ```yaml
@@ -152,17 +152,17 @@ a change of any of them counts. Elsewhere only the JSON file beside the scan is 
 
 **Participants.** Age, sex and the like reach the table `participants`: from further columns of
 the sheet, or from `participants.tsv` and `sessions.tsv` (also `sub-<label>_sessions.tsv`) of a
-BIDS folder. Only the columns that `participant_columns` names are let through; how a name is
-spelled (`Age`, `age`) does not count, and `Age (years)` is `age_years`. A JSON file beside the
+BIDS folder. Only the columns that `participant_columns` names are included; upper and lower case
+(`Age`, `age`) are the same, and `Age (years)` is `age_years`. A JSON file beside the
 sheet (same name, ending in `.json`), `participants.json` or `sessions.json` describes them. All
-columns, also those that are not let through, are in `results/index/scans.parquet`: keep that file
-as you keep the cohort's own.
+columns, also those that are not included, are in `results/index/scans.parquet`: protect that file
+like the cohort's own data.
 
 `columna index` lists the scans and assigns them to batches. Run it before the first `snakemake`
 and whenever the cohort has changed: new scans fill the last batch and open new ones, finished
 batches stay as they are. Every input that is left out keeps a row in
 `results/tables/scans.parquet`, with the reason and with what its name and its sidecars say;
-`is_other_image` tells what is no sagittal T2w scan from what is one and cannot be used.
+`is_other_image` distinguishes images that are not sagittal T2w scans from unusable ones that are.
 
 ## The training recipe
 

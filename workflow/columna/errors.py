@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 class ColumnaError(Exception):
-    """Base of all errors whose message is meant for the person who runs columna."""
+    """Base of all errors whose message is meant for the user."""
 
 
 class ScanRefused(ColumnaError):  # noqa: N818 - an answer about a scan, not a mishap
-    """One scan cannot be processed; the cohort goes on without it.
+    """One scan cannot be processed; the cohort continues without it.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class ModelError(ColumnaError):
 
 
 class ConfigError(ColumnaError):
-    """The configuration holds an unknown key or a value that cannot be."""
+    """The configuration holds an unknown key or an impossible value."""
 
 
 class CohortError(ColumnaError):
@@ -68,10 +68,10 @@ class TableError(ColumnaError):
 class StaleError(ColumnaError):
     """Something that a stage reads is not what the stages before it saw: the scan is postponed.
 
-    The other scans of its batch go on. The next run notices the change while it plans, and begins
-    with the first stage concerned.
+    The other scans of its batch continue. The next run notices the change while planning, and
+    begins with the first stage concerned.
     """
 
 
 class BusyError(ColumnaError):
-    """Another run is at work in the same results folder."""
+    """Another run is working in the same results folder."""

@@ -1,4 +1,4 @@
-"""From an error to one sentence for a person: the one place that decides which errors are told so.
+"""From an error to one sentence for a person: the one place that decides which errors get one.
 
 All others are defects of columna, and keep their traceback.
 """

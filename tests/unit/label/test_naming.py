@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawn_spine import FIRST_ROW, PITCH, draw_spine
 
-from columna.anatomy import levels
+from columna.anatomy import anatomical_order, levels
 from columna.config import LabelSettings
 from columna.images.volume import Volume
 from columna.label import label_masks
@@ -37,7 +37,7 @@ def label_phantom(**settings):
 def true_levels(phantom):
     mask = phantom.instance.array
     bodies = np.unique(mask[(phantom.semantic.array == 49) & (mask < 40)])
-    return sorted({int(x) for x in bodies} - {0, 26})
+    return anatomical_order({int(x) for x in bodies} - {0, 26})
 
 
 @pytest.mark.parametrize(

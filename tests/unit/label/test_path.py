@@ -92,7 +92,8 @@ def test_no_variant_is_less_probable_than_usual_unless_counted(seed):
     prior = np.exp(spines.log_prior).sum(axis=1)
     unusual = np.arange(9) != prior.argmax()
     found = sums.posterior(is_counted=False)
-    assert (found.variant >= prior - 1e-6)[unusual].all()
+    plain = sums.posterior().variant
+    assert (found.variant >= prior - 1e-6)[unusual & (plain > 1e-9)].all()
     assert found.variant.sum() == pytest.approx(1)
     np.testing.assert_allclose(found.level.sum(axis=1) + found.false, 1)
 

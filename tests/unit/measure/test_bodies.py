@@ -1,4 +1,4 @@
-"""Vertebral bodies of known shape, measured on 3.3 mm slices (morphometrics, sections 2 and 10)."""
+"""Vertebral bodies of known shape, measured on 3.3 mm slices (docs/accuracy.md)."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ from columna.tables.shards import rows_to_arrow
 LUMBAR = SIZES["lumbar"]
 TABLES = ("vertebrae", "endplates")
 
-SD = {  # of section 2
+SD = {  # of docs/accuracy.md#bodies-and-endplates
     "cervical": {"angle": 0.59, "wedge": 1.01, "height": 0.20, "depth": 0.13, "volume": 3.0},
     "thoracic": {"angle": 0.28, "wedge": 0.40, "height": 0.19, "depth": 0.17, "volume": 1.5},
     "lumbar": {"angle": 0.17, "wedge": 0.23, "height": 0.16, "depth": 0.19, "volume": 0.7},

@@ -1,4 +1,4 @@
-"""Structures that the slices do not reach the sides of (morphometrics G15, docs/accuracy.md)."""
+"""Structures that the slices do not reach the sides of (docs/measures.md#g15, docs/accuracy.md)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Masks of a real lumbar scan: measures within the ranges of the literature (morphometrics 6)."""
+"""Masks of a real lumbar scan: measures within the ranges of the literature."""
 
 import pytest
 

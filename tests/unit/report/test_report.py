@@ -11,10 +11,12 @@ from small_run import SCANS
 
 from columna.config import Config
 from columna.errors import TableError
-from columna.report import write_report
+from columna.report import scan_data, write_report
 from columna.report.pages import HERE
 from columna.report.scripts import as_json
+from columna.report.shown_measures import GROUPS, SCAN_MEASURES, SPINE_MEASURES
 from columna.results.layout import Layout
+from columna.tables.catalogue import TABLES
 
 pytestmark = pytest.mark.xdist_group("report")
 
@@ -115,6 +117,18 @@ def test_packed_scripts_are_those_of_the_registry_with_their_licences():
         digest = hashlib.sha256((vendor / entry["file"]).read_bytes()).hexdigest()
         assert digest == entry["sha256"]
         assert "Redistribution" in (vendor / entry["licence_file"]).read_text()
+
+
+def test_pages_ask_for_columns_that_the_tables_have():
+    asked = {
+        "scans": {*scan_data.LIST, *scan_data.FACTS, *SCAN_MEASURES},
+        "spine": set(SPINE_MEASURES),
+        "quality": set(scan_data.FINDING),
+        **{group.table: {group.level, *group.columns} for group in GROUPS},
+    }
+    asked["vertebrae"] |= set(scan_data.LEVEL)
+    for table, columns in asked.items():
+        assert columns <= set(TABLES[table].names), table
 
 
 def test_without_tables_there_is_a_clear_error_and_no_folder(tmp_path):

@@ -1,4 +1,4 @@
-"""Reference-free quality of a scan, its masks and its measures (morphometrics 7)."""
+"""Reference-free quality of a scan, its masks and its measures (docs/quality.md)."""
 
 from columna.assess.all_rules import assess_scan
 from columna.assess.finding import Finding

@@ -1,4 +1,4 @@
-"""Rules about the image: noise, contrast, blur and motion (morphometrics 7, MRIQC)."""
+"""Rules about the image: noise, contrast, blur and motion (docs/method.md#quality)."""
 
 from collections.abc import Iterator
 

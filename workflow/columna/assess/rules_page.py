@@ -8,11 +8,11 @@ _INTRODUCTION = f"""\
 
 <!-- Generated from resources/quality_rules.tsv by `make docs`. -->
 
-No reference is needed: `columna assess` asks image, masks and measures whether they agree with
-themselves, with their neighbours, and (at collect) with the cohort. The table `quality` holds an
-answer of every rule for everything that the rule is about; where there is none, `value_status` says
-why. Rules are rows of `resources/quality_rules.tsv`: to change a limit, change it there and raise
-the version of the rule. All scans are then assessed again, nothing else.
+No reference is needed: `columna assess` checks whether image, masks and measures are consistent
+with each other, with their neighbours, and (at collect) with the cohort. The table `quality` holds
+every rule's answer for everything that the rule is about; where there is none, `value_status`
+says why. Rules are rows of `resources/quality_rules.tsv`: to change a limit, change it there and
+raise the version of the rule. All scans are then assessed again, nothing else.
 
 ## Verdicts
 
@@ -23,8 +23,8 @@ the version of the rule. All scans are then assessed again, nothing else.
   missing, repeated or out of order, or the patient lies otherwise than the file says, so names and
   sides cannot be trusted. It is `review` where any rule says review, a level fails, or a rule
   marked with a ! has no answer. Else it is `pass`. `qc_reasons` lists the rules. A vertebra that
-  the field of view cuts is no reason: its measures are NULL already.
-* **No answer is no consent.** A rule that could not be answered has a NULL value and a
+  the field of view cuts is not a reason: its measures are NULL anyway.
+* **No answer is not a pass.** A rule that could not be answered has a NULL value and a
   `value_status` that says why. Rules marked with a ! (column `needs_answer` of the table of rules)
   are those that every scan of a spine can answer: a scan that lacks one of their answers is
   `review`, and `qc_reasons` names the rule. Scans without a name, a complete body, a canal or
@@ -34,8 +34,8 @@ the version of the rule. All scans are then assessed again, nothing else.
   `qc_reasons` holds its `processing_code`.
 
 Nothing is deleted or corrected because of a verdict. Limits are engineering limits, not
-percentiles, and were not yet tuned on read scans: look at a sample of each verdict before you
-exclude by it.
+percentiles, and were not yet tuned on scans read by people: check a sample of each verdict before
+you exclude scans by it.
 
 ## How the patient lies in the file
 

@@ -163,5 +163,7 @@ def _values(value: Any, key: str) -> tuple[str, ...] | None:
         return None
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(v, str | int) for v in values):
-        raise ConfigError(f"the filter of {key!r} is no text, number or list of them, or null")
+        raise ConfigError(
+            f"the filter of {key!r} is not a text, a number, a list of these, or null"
+        )
     return tuple(map(str, values))

@@ -50,7 +50,7 @@ def status(
         bool, typer.Option("--failures", help="List every scan that is not done, with the reason.")
     ] = False,
 ) -> None:
-    """Tell how many scans are done, refused, failed, pending and stale in each stage.
+    """Show how many scans are done, refused, failed, pending and stale in each stage.
 
     Stale: something that the result depends on has changed since. `snakemake` sees to it.
     """
@@ -69,7 +69,7 @@ def check(
         bool, typer.Option("--content", help="Read all files and compare their SHA-256.")
     ] = False,
 ) -> None:
-    """Tell what is no longer true of a run; `snakemake` then computes it again.
+    """List outdated results of a run; the next `snakemake` recomputes them.
 
     By size and time of all files that were read or written, as `snakemake` itself does when it
     plans; with --content by their SHA-256. Exits with 1 if anything differs.
@@ -94,14 +94,14 @@ def forget(
     configfile: ConfigFile = DEFAULT_CONFIG,
     results: Results = None,
 ) -> None:
-    """Drop what is stored of scans, so that the next `snakemake` computes them anew."""
+    """Drop stored results of scans, so that the next `snakemake` recomputes them."""
     from columna.upkeep.check import failed_scans
     from columna.upkeep.check import forget as drop
 
     layout, _ = read_run(configfile, results)
     chosen = [*(scans or []), *(failed_scans(layout) if failed else [])]
     drop(layout, chosen)
-    typer.echo(f"{len(chosen)} scans are computed anew by the next `snakemake`")
+    typer.echo(f"the next `snakemake` recomputes {len(chosen)} scans")
 
 
 def summary(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> None:
@@ -132,7 +132,7 @@ def path(
     scan: Annotated[str, typer.Argument(help="Name of the scan (scan_id).")],
     results: Annotated[Path, typer.Option("--results", help="Results folder.")] = Path("results"),
 ) -> None:
-    """Print where the file of a scan lies, for other programs."""
+    """Print the path of a scan's file, for other programs."""
     from columna.results.layout import Layout
     from columna.results.manifest import find_scan
 

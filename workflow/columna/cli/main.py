@@ -73,7 +73,7 @@ def main(
 
 
 def run() -> None:
-    """Entry point: errors meant for people are one sentence, without a traceback."""
+    """Entry point: errors meant for users are one message, without a traceback."""
     _speak_any_locale()
     # Threads of torch that wait in a loop take the core that the others need: twenty times slower
     # where a machine runs more threads than it has cores. Read when torch is first imported.

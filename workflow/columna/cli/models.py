@@ -9,7 +9,7 @@ app = typer.Typer(help="List, fetch and verify models.", no_args_is_help=True)
 
 @app.command("list")
 def list_() -> None:
-    """Show all known models, and which are here."""
+    """Show all known models, and which of them are installed."""
     from rich.console import Console
     from rich.table import Table
 

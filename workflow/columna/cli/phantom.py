@@ -61,7 +61,7 @@ def demo(
 
 @app.command()
 def score(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> None:
-    """Print how close the delivered masks of a cohort's phantoms come to their truth (Dice)."""
+    """Compare the delivered masks of a cohort's phantoms with their truth (Dice)."""
     from rich.console import Console
     from rich.table import Table
 

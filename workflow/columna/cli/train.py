@@ -89,7 +89,7 @@ def network(
     settings: RecipeJson = None,
     threads: Annotated[int, typer.Option(min=1, help="Cores of the network.")] = 2,
 ) -> None:
-    """Train one network with columna's own loop, or continue to."""
+    """Train one network with columna's own loop, or resume its training."""
     import torch
 
     from columna.train.sources import Inputs
@@ -171,7 +171,7 @@ def evaluate(
     n4: Annotated[bool, typer.Option(help="Correct the bias field.")] = True,
     threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
 ) -> None:
-    """Judge a pair of models on held-out phantoms and on real scans."""
+    """Evaluate a pair of models on held-out phantoms and on real scans."""
     import torch
 
     from columna.config import PrepareSettings

@@ -41,7 +41,7 @@ def run(
         str | None, typer.Option("--cores", help="Cores to use; default: all, or the profile's.")
     ] = None,
 ) -> None:
-    """Index a cohort and run the whole workflow over it, or continue to.
+    """Index a cohort and run the whole workflow over it, or resume a run.
 
     The settings are kept in config.yaml of the results folder: to continue, --results is enough.
     """

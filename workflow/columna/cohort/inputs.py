@@ -29,6 +29,6 @@ def read_inputs(index: Path, columns: Sequence[str] | None = None) -> pa.Table:
         If there is no index, or it is damaged.
     """
     check_indexed(index)
-    remedy = "run `columna index`, which writes it anew"
+    remedy = "run `columna index`, which rewrites it"
     file = index / "scans.parquet"
     return read_own(file, columns or COLUMNS, remedy, CohortError, only=columns is not None)

@@ -113,6 +113,6 @@ def _parse(text: str, path: Path) -> dict[str, str]:
 
 
 _REMEDY = (
-    "restore it from a copy; or delete it: scans are then assigned anew, and what is already "
+    "restore it from a copy; or delete it: scans are then assigned again, and what is already "
     "computed for a scan is kept"
 )

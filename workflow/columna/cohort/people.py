@@ -1,6 +1,6 @@
 """What a BIDS folder says of participants and sessions: ``participants.tsv``, ``sessions.tsv``.
 
-The files describe people, no images: one that cannot be used is told in the log and stops nothing.
+The files describe people, no images: an unusable one is named in the log and stops nothing.
 """
 
 import logging

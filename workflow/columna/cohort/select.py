@@ -103,7 +103,7 @@ def _short_names() -> dict[str, str]:
 
 def _short_name(name: str) -> str:
     if name not in _short_names():
-        raise CohortError(f"{name!r} is no entity of BIDS, such as acq or acquisition")
+        raise CohortError(f"{name!r} is not a BIDS entity, such as acq or acquisition")
     return _short_names()[name]
 
 

@@ -46,7 +46,7 @@ MEMORY_LIMIT = "1500MB"
 THREADS = 2
 UNREADABLE = (
     "a shard is damaged, or the disk is full; `columna check --content` finds what is damaged, "
-    "and `snakemake` writes it anew"
+    "and `snakemake` rewrites it"
 )
 
 FILES = (
@@ -180,7 +180,7 @@ def _collect(
 
 def _read_schema(file: Path) -> pa.Schema:
     try:
-        with reading(file, "start `snakemake` again, which writes it anew"):
+        with reading(file, "start `snakemake` again, which rewrites it"):
             return pq.read_schema(file)
     except FileNotFoundError as error:
         raise TableError(f"{file}: no such shard; have measure and assess ended?") from error

@@ -202,8 +202,8 @@ def scaled_affine(affine: np.ndarray, ratio: Sequence[float]) -> np.ndarray:
 def resample_image(volume: Volume, new_spacing_mm: Sequence[float]) -> Volume:
     """Cubic-spline resampling to another spacing along the same axes.
 
-    The first voxel centres of both grids coincide (spineps-behaviour 1.7); beyond the last voxel
-    the edge value continues.
+    The first voxel centres of both grids coincide, and beyond the last voxel the edge value
+    continues (docs/method.md#grid-of-the-model).
 
     Returns
     -------

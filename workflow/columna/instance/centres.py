@@ -50,7 +50,7 @@ class Item:
 
 
 def find_centres(semantic: np.ndarray, spacing_mm: np.ndarray, min_voxels: int) -> np.ndarray:
-    """Find the centre of every vertebral body (spineps-behaviour 4.2).
+    """Find the centre of every vertebral body (docs/method.md#centres-of-bodies).
 
     Bodies and discs alternate along a spine. Where two bodies (or two discs) follow each other,
     either they are pieces of one structure, which are merged, or a body nearby is two bodies run

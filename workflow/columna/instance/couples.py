@@ -20,7 +20,7 @@ class Couple:
 
 
 def find_couples(parts: list[Part]) -> list[Couple]:
-    """Group predictions by agreement (spineps-behaviour 4.4).
+    """Group predictions by agreement (docs/method.md#couples).
 
     Every prediction looks for its best partners; couples that several members found are one.
 

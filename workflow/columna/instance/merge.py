@@ -16,7 +16,7 @@ MAX_OVERLAP = 0.6
 
 
 def merge_couples(couples: list[Couple], shape: tuple[int, ...], min_voxels: int) -> np.ndarray:
-    """Place couples one after the other, the best first (spineps-behaviour 4.5).
+    """Place couples one after the other, the best first (docs/method.md#merging).
 
     A couple whose members have no majority anywhere is left out; the others stay.
 

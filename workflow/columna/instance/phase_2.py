@@ -24,7 +24,7 @@ SMALLEST_PIECE_MM3 = 37.125
 def segment_instances(
     semantic: Volume, model: "InstanceModel", settings: InstanceSettings
 ) -> Volume:
-    """Separate the vertebrae of a semantic mask (spineps-behaviour 4).
+    """Separate the vertebrae of a semantic mask (docs/method.md#phase-2-vertebrae).
 
     Parameters
     ----------

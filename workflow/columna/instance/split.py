@@ -10,7 +10,7 @@ MAX_EROSIONS = 10
 
 
 def split_body(blob: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray | None:
-    """Cut a blob in two by the plane between its two cores (spineps-behaviour 4.2, SPLIT).
+    """Cut a blob in two by the plane between its two cores (docs/method.md#splitting-a-body).
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ CLASSES = 3
 def predict_parts(
     semantic: np.ndarray, centres: np.ndarray, model: "InstanceModel", batch_size: int
 ) -> list[Part]:
-    """Segment three vertebrae in the window of every centre (spineps-behaviour 4.3).
+    """Segment three vertebrae in the window of every centre (docs/method.md#windows).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Phase 3: final masks, level names and points (spineps-behaviour 5 and 7.5)."""
+"""Phase 3: final masks, level names and points.
+
+The steps, constants and reasons: docs/method.md#phase-3-final-masks.
+"""
 
 from columna.label.final_masks import label_masks
 from columna.label.given import take_masks

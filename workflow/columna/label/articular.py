@@ -10,7 +10,9 @@ DOMINANCE = 0.5
 
 
 def settle_articular(semantic: np.ndarray, instance: np.ndarray) -> np.ndarray:
-    """Give every articular process to the instance that dominates it (spineps-behaviour 5.2).
+    """Give every articular process to the instance that dominates it.
+
+    Steps and reasons: docs/method.md#articular-processes.
 
     Voxels without instance have no say: windows of the instance network often cut processes off,
     and the rest of a process shows where it belongs. (SPINEPS counts background as a candidate

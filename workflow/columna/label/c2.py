@@ -16,7 +16,7 @@ HEIGHT_LABELS = (Semantic.ARCUS, Semantic.VERTEBRAL_BODY)
 def merge_split_c2(
     semantic: np.ndarray, instance: np.ndarray, spaces: Components, voxel_volume_mm3: float
 ) -> np.ndarray:
-    """Merge a small topmost instance into the one below (spineps-behaviour 5.4).
+    """Merge a small topmost instance into the one below (docs/method.md#a-split-c2).
 
     Only if no disc lies between them, the first is less than half as large, and they touch.
 

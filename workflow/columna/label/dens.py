@@ -14,7 +14,10 @@ MAX_TIP_GAP_MM = 6.0
 """A tip of the dens that is segmented apart lies within this of the rest of C2."""
 MAX_TIP_RATIO = 0.35
 """And its body is smaller than this times that of C2."""
+MAX_TIP_BARE = 1.5
+"""It has no processes, but a voxel or two of those of a neighbour."""
 EDGE_MM = 2.0
+"""A body nearer to the upper image edge than this is cut."""
 
 
 def has_dens(spine: SeenSpine, place: int) -> float:
@@ -45,14 +48,16 @@ def has_dens(spine: SeenSpine, place: int) -> float:
 
 
 def _has_loose_tip(spine: SeenSpine, place: int) -> bool:
-    """Whether a small piece of bone lies right above a body: a dens that broke off."""
+    """Whether a small bare piece of bone lies right above a body: a dens that broke off."""
     if place == 0:
         return False
     body, tip = spine.levels[place], spine.levels[place - 1]
-    boxes = spine.body_boxes
+    boxes, voxels = spine.body_boxes, spine.body_voxels
     above = (boxes[body][INFERIOR].start - boxes[tip][INFERIOR].stop) * spine.spacing_mm[INFERIOR]
-    is_small = spine.body_voxels[tip] < MAX_TIP_RATIO * spine.body_voxels[body]
-    return bool(is_small and above <= MAX_TIP_GAP_MM)
+    is_small = voxels[tip] < MAX_TIP_RATIO * voxels[body]
+    is_bare = np.count_nonzero(spine.instance == tip) <= MAX_TIP_BARE * voxels[tip]
+    is_whole = spine.edges_mm(tip)[INFERIOR][0] >= EDGE_MM
+    return bool(is_small and is_bare and is_whole and above <= MAX_TIP_GAP_MM)
 
 
 def _extent_ratio(spine: SeenSpine, place: int) -> float:

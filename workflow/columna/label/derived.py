@@ -59,7 +59,9 @@ def level_above(label: int) -> int:
 def add_derived(
     semantic: np.ndarray, instance: np.ndarray, spaces: Components, column: LabelColumn | None
 ) -> None:
-    """Write sacrum, metal, dens, discs and endplates into both masks (spineps-behaviour 5.8).
+    """Write sacrum, metal, dens, discs and endplates into both masks.
+
+    Steps and reasons: docs/method.md#derived-labels.
 
     Discs get 100 + X, unsplit endplates 200 + X, where X is the vertebra above the space. Models
     that tell the sides of endplates apart (52, 53) get the number of the vertebra itself.

@@ -19,7 +19,7 @@ from columna.label.seen_spine import SeenSpine
 MIN_SACRUM_MM3 = 2000.0
 """A smaller sacrum is noise, or cut so far that it proves nothing."""
 MIN_DISC_MM3 = 200.0
-"""No disc of an adult is smaller (morphometrics 5.5); what is, is an island of the label."""
+"""No disc of an adult is smaller (docs/levels.md#the-model); what is, is an island of the label."""
 MIN_SPINOUS_VOXELS = 20
 """Less of a spinous process has no direction."""
 BARE_RATIO = 1.15

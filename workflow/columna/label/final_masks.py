@@ -40,7 +40,7 @@ def label_masks(
     namer: Namer | None = None,
     anchor: Anchor | None = None,
 ) -> LabelResult:
-    """Clean, name and complete both masks (spineps-behaviour 5).
+    """Clean, name and complete both masks (docs/method.md#phase-3-final-masks).
 
     Everything happens in (P, I, R) inside the bounding box of the mask, so the result depends
     neither on how the input is stored nor on how the raw instances are numbered.

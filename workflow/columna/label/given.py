@@ -1,4 +1,4 @@
-"""Masks that exist already (SPINEPS output of earlier years, corrected masks) as final masks."""
+"""Existing masks (earlier SPINEPS output, corrected masks) as final masks."""
 
 from collections.abc import Sequence
 from itertools import product

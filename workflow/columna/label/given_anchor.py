@@ -1,13 +1,15 @@
 """Levels that the cohort sheet gives for a scan: what a reader knows, and the model obeys."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from columna.anatomy import SACRUM
 from columna.label.model import Likelihoods
 from columna.results.given_levels import COUNTED, LEVEL_COLUMNS, level_numbers
+
+CERTAIN = -500.0
+"""Log likelihood of what the sheet rules out."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +44,31 @@ class Anchor:
         return ", ".join(f"{name} {value}" for name, value in known.items())
 
     def constrained(self, seen: Likelihoods, is_true: np.ndarray) -> Likelihoods:
-        """Rule out all that contradicts the sheet; `is_true` says which bodies are vertebrae."""
-        level, start, end = seen.level.copy(), seen.start.copy(), seen.end.copy()
-        spines = seen.spines
+        """Rule out all that contradicts the sheet.
+
+        Parameters
+        ----------
+        seen
+            Likelihoods without the sheet.
+        is_true
+            Which bodies are vertebrae without it, shape (n,): the sheet counts those.
+        """
+        bodies, level, false = np.flatnonzero(is_true), seen.level.copy(), seen.false.copy()
+        for place, name in self._places(len(bodies)):
+            if not 0 <= place < len(bodies):
+                level[:] = -np.inf  # there is no such vertebra
+                continue
+            body = bodies[place]
+            is_other = seen.spines.label != level_numbers()[name]
+            level[body] = np.where(is_other[:, None], -np.inf, level[body])
+            false[body] = CERTAIN
+        return replace(seen, level=level, false=false)
+
+    def _places(self, count: int) -> Iterator[tuple[int, str]]:
+        """Vertebra, counted from 0 at the top, and its level."""
         if self.highest_level:
-            other = spines.label != level_numbers()[self.highest_level]
-            start = np.where(other[None, :, None], -np.inf, start)
+            yield 0, self.highest_level
         if self.lowest_level:
-            lowest = level_numbers()[self.lowest_level]
-            ends = np.take_along_axis(spines.label, spines.last[:, None], axis=1) == lowest
-            allowed = (spines.label == lowest) | ((spines.label == SACRUM) & ends)
-            end = np.where(allowed[None, :, None], end, -np.inf)
-        if self.anchor:
-            number, name = COUNTED.fullmatch(self.anchor).groups()
-            bodies = np.flatnonzero(is_true)
-            if int(number) > len(bodies):
-                level[:] = -np.inf
-            else:
-                other = spines.label != level_numbers()[name]
-                body = bodies[int(number) - 1]
-                level[body] = np.where(other[:, None], -np.inf, level[body])
-        return replace(seen, level=level, start=start, end=end)
+            yield count - 1, self.lowest_level
+        if counted := COUNTED.fullmatch(self.anchor or ""):
+            yield int(counted[1]) - 1, counted[2]

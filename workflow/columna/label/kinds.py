@@ -1,4 +1,4 @@
-"""What the numbers of the instance mask stand for (spineps-behaviour 7.4)."""
+"""What the numbers of the instance mask stand for (docs/method.md#vertebrae)."""
 
 from typing import Literal
 

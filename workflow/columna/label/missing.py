@@ -11,7 +11,9 @@ GROWTH_STEPS = 2
 
 
 def assign_missing(semantic: np.ndarray, instance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give unassigned vertebral voxels to an instance, or delete them (spineps-behaviour 5.3).
+    """Give unassigned vertebral voxels to an instance, or delete them.
+
+    Steps and reasons: docs/method.md#missing-voxels.
 
     Voxels within two steps of an instance go to the instance that most of their neighbours have;
     larger leftovers go, piece by piece, to the instance that surrounds them most. Pieces that

@@ -6,12 +6,13 @@ for itself joins it as one more kind of evidence (`ChainNamer.scores`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 
-from columna.anatomy import C2, L6, SACRUM, levels
+from columna.anatomy import C2, L6, SACRUM, T12, T13, levels
 from columna.config import LabelSettings
 from columna.errors import ScanRefused
 from columna.label.evidence import Evidence, evidence_of
@@ -30,6 +31,7 @@ FALSE_PIECE = "false_piece"
 LEAST_P = 0.001
 """Less probable names are not listed."""
 LIKELY = 0.5
+FIRST_THORACIC = 8
 
 Scores = Callable[[SeenSpine], np.ndarray]
 """Log probability of each level, in the order of `columna.anatomy.vertebra_labels`, for each of
@@ -157,7 +159,9 @@ class ChainNamer:
         found = sums.posterior()
         is_counted = scores is not None or self._is_counted(_landmarks(evidence, found))
         if self.anchor is None:
-            return sums.posterior(is_counted=is_counted)
+            known = _landmarks(evidence, found)
+            found = sums.posterior(is_counted=is_counted)
+            return found if is_counted else self._not_too_sure(found, known)
         is_true = found.false + found.level[:, LABELS.index(SACRUM)] < LIKELY
         obeyed = infer(self.anchor.constrained(seen, is_true)).posterior(is_counted=is_counted)
         still = obeyed.false + obeyed.level[:, LABELS.index(SACRUM)] < LIKELY
@@ -174,6 +178,25 @@ class ChainNamer:
         given = self.anchor or Anchor()
         top = "c2" in landmarks or given.highest_level is not None
         return top and ("sacrum" in landmarks or given.lowest_level is not None)
+
+    def _not_too_sure(self, found: Posterior, landmarks: list[str]) -> Posterior:
+        """No name is more probable than the usual share of spines that it would be right in.
+
+        From the sacrum, four to six lumbar vertebrae look alike, and so do 11 to 13 thoracic ones
+        from C2; what is above this goes to the levels above and below.
+        """
+        variants, most = self.settings.variants, np.ones(len(LABELS))
+        below_t11 = LABELS.index(T12)
+        most[below_t11:] = 1 - variants.t11 - variants.t13
+        if "c2" not in landmarks:
+            most[LABELS.index(FIRST_THORACIC) :] = 1 - variants.l4 - variants.l6
+        most[LABELS.index(SACRUM)] = 1
+        excess = np.maximum(found.level - most, 0)
+        level = found.level - excess
+        for place, (above, below) in enumerate(_neighbours()):
+            level[:, above] += excess[:, place] / 2
+            level[:, below] += excess[:, place] / 2
+        return replace(found, level=level)
 
     def _rests_on(self, anchors: list[str]) -> str:
         if self.anchor is not None:
@@ -200,6 +223,18 @@ class ChainNamer:
             else NamedInstance(i, next(spare), None, "none", None, p)
             for i, p in true.items()
         ]
+
+
+@cache
+def _neighbours() -> list[tuple[int, int]]:
+    """Places in `LABELS` of the levels above and below each one; at an end twice the same."""
+    usual = [place for place, label in enumerate(LABELS) if label not in (T13, SACRUM)]
+    found = []
+    for place in range(len(LABELS)):
+        above = [other for other in usual if other < place]
+        below = [other for other in usual if other > place]
+        found.append(((above or below[:1])[-1], (below or above[-1:])[0]))
+    return found
 
 
 def _numbered_down(spine: SeenSpine, true: Mapping[int, dict[str, float]]) -> list[NamedInstance]:

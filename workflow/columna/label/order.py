@@ -10,7 +10,7 @@ MAX_INSTANCES = 46
 
 
 def order_instances(instance: np.ndarray) -> np.ndarray:
-    """Number the instances 1..n by the height of their centres (spineps-behaviour 5.6).
+    """Number the instances 1..n by the height of their centres (docs/method.md#order).
 
     The result does not depend on how they were numbered before. Of more than `MAX_INSTANCES`
     only the largest stay.

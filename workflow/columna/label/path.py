@@ -4,7 +4,7 @@ A run calls every body a level or a false piece, from top to bottom without repe
 two bodies may have been missed. Sums from above and from below (forward-backward) over bodies,
 ranks and spines give the probability of every name without listing the runs. (SPINEPS finds one
 path by a recursion that forgets how often a level was repeated, so that T12 can come three times:
-spineps-behaviour 6.5, 9.1 W5.)
+docs/differences.md#w5.)
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from columna.label.model import LABELS, MOST_FALSE, MOST_MISSED, RANKS, Likelihoods, cord_start
+
+EXCLUDED = 1e-12
+"""A less probable variant is ruled out, not just unlikely by its shapes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ class Sums:
         if not is_counted and variant.sum() > 0:
             usual = np.exp(logsumexp(self.seen.spines.log_prior, axis=1))
             usual[np.argmax(usual)] = 0  # the spine that most people have needs no protection
-            wanted = _not_below(variant / variant.sum(), np.where(variant > 0, usual, 0))
+            wanted = _not_below(variant / variant.sum(), np.where(variant > EXCLUDED, usual, 0))
             np.divide(wanted * variant.sum(), variant, out=weight, where=variant > 0)
         found = (part * weight[:, None] for part in (self.joint, self.opens, self.closes))
         return _posterior(self.seen, *found, self.log_evidence)

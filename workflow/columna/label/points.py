@@ -1,4 +1,4 @@
-"""Centres of structures as a POI file that TPTBox reads (spineps-behaviour 7.5)."""
+"""Centres of structures as a POI file that TPTBox reads (docs/method.md#points)."""
 
 from collections.abc import Iterator
 from typing import Any

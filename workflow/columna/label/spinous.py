@@ -11,7 +11,9 @@ MOVABLE = (Semantic.ARCUS, Semantic.SPINOUS_PROCESS)
 
 
 def move_posterior_elements(semantic: np.ndarray, instance: np.ndarray) -> np.ndarray:
-    """Give detached arch and spinous pieces to the vertebra they lie at (spineps-behaviour 5.5).
+    """Give detached arch and spinous pieces to the vertebra they lie at.
+
+    Steps and reasons: docs/method.md#detached-arches.
 
     Of the three largest pieces of an instance, one that is not the largest, consists of arch and
     spinous process only, and meets exactly one other instance in its box is given to that one.

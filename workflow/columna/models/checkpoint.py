@@ -2,7 +2,7 @@
 
 A checkpoint is a pickle, and a pickle can call anything. torch's restricted unpickler refuses
 every global outside an allow-list; the list below adds the harmless types that checkpoints of
-nnU-Net and Lightning carry (spineps-behaviour 2.3 and 2.4) to the tensors that it knows.
+nnU-Net and Lightning carry (docs/method.md#model-folders) to the tensors that it knows.
 """
 
 import argparse

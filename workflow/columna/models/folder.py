@@ -25,7 +25,7 @@ CHECKPOINT_NAMES = ("checkpoint_final.pth", "checkpoint_best.pth")
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder in the layout of SPINEPS (spineps-behaviour 2.2 to 2.4).
+    """A folder in the layout of SPINEPS (docs/method.md#model-folders).
 
     Parameters
     ----------

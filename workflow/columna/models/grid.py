@@ -10,7 +10,7 @@ from columna.images.triple import Triple
 
 @dataclass(frozen=True)
 class ModelGrid:
-    """Orientation and voxel size of a model's input (spineps-behaviour 1.7).
+    """Orientation and voxel size of a model's input (docs/method.md#grid-of-the-model).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """``inference_config.json``: what a SPINEPS model folder says about itself.
 
-Keys, types and defaults follow spineps-behaviour 2.2.
+Keys, types and defaults follow docs/method.md#the-configuration-of-a-model.
 """
 
 import csv

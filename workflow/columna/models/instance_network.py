@@ -1,7 +1,7 @@
 """The phase-2 network: a residual U-Net that finds a vertebra and its two neighbours.
 
-Topology and state-dict keys are those of SPINEPS (spineps-behaviour 2.4), so that released
-checkpoints load unchanged. Width, input channels and classes are read from the tensors.
+Topology and state-dict keys are those of SPINEPS (docs/method.md#the-instance-checkpoint), so that
+released checkpoints load unchanged. Width, input channels and classes are read from the tensors.
 """
 
 from collections.abc import Mapping

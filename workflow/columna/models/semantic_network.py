@@ -1,4 +1,4 @@
-"""The phase-1 network: an nnU-Net v2 with its plans (spineps-behaviour 2.3)."""
+"""The phase-1 network: an nnU-Net v2 with its plans (docs/method.md#the-nnu-net-folder)."""
 
 import logging
 import math

@@ -10,7 +10,7 @@ from columna.assess.rules import all_rules
 
 Doubt = Literal["none", "doubtful", "false"]
 DOUBT_RULE = "label_shift_suspect"
-"""The rule that says below which confidence a name is doubtful."""
+"""The rule that says below which probability a name is doubtful."""
 SIGNS: dict[Doubt, str] = {"none": "", "doubtful": "?", "false": "\u00d7"}
 
 
@@ -25,7 +25,7 @@ class Mark:
     text
         Name and sign; the sign alone where there is no name.
     doubt
-        ``doubtful``: no name, a name of low confidence, or a rule of the level that says fail;
+        ``doubtful``: no name, an improbable name, or a rule of the level that says fail;
         ``false``: a piece of bone that is no vertebra of its own.
     """
 

@@ -1,4 +1,4 @@
-"""N4 bias field correction of an image (spineps-behaviour 1.6): which voxels N4 sees, and where.
+"""N4 bias field correction: which voxels N4 sees, and where (docs/method.md#bias-field).
 
 All of it follows ANTs, which SPINEPS calls, since the field depends on which voxels are picked: it
 changes by some percent when all of them move by one voxel.

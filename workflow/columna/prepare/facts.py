@@ -1,4 +1,4 @@
-"""What the tables say of an input scan (morphometrics 5.1): geometry, identity, known facts."""
+"""What the tables say of an input scan: geometry, identity (docs/method.md#facts-of-a-scan)."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
 """What the name and the sidecar of a scan say about it.
 
-The rules are tables (suffixes and acquisitions: spineps-behaviour 1.2 and 1.3). Only what is known
-to be wrong is refused: an unknown suffix or acquisition is trusted, and nothing is guessed from
-sequence parameters. Names are compared without regard to case.
+The rules are tables (docs/method.md#names-and-sidecars). Only what is known to be wrong is refused:
+an unknown suffix or acquisition is trusted, and nothing is guessed from sequence parameters. Names
+are compared without regard to case.
 """
 
 from collections.abc import Mapping
@@ -204,7 +204,7 @@ def says_mr(path: Path, sidecar: Mapping[str, Any]) -> bool:
 
 
 def sidecar_facts(sidecar: Mapping[str, Any]) -> dict[str, str | float | None]:
-    """Pick the only values of a sidecar that results may hold (morphometrics 5.1).
+    """Pick the only values of a sidecar that results may hold (docs/method.md#facts-of-a-scan).
 
     Numbers outside what the unit of BIDS allows, such as an echo time in milliseconds, are None,
     and so are texts that are no short single line.

@@ -15,7 +15,7 @@ from columna.prepare.sharpen import sharpen
 
 @dataclass(frozen=True)
 class N4Settings:
-    """How N4 fits the field; the defaults are those of SPINEPS (spineps-behaviour 1.6).
+    """How N4 fits the field; the defaults are those of SPINEPS (docs/method.md#bias-field).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Intensities of any type on the scale that SPINEPS works on (spineps-behaviour 1.6)."""
+"""Intensities of any type on the scale that SPINEPS works on (docs/method.md#intensities)."""
 
 import numpy as np
 

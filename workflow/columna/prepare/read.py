@@ -46,7 +46,7 @@ class Scan:
     volume
         Voxels in the file's axis order; the stored type, or float where the header scales them.
     facts
-        Values for the table ``scans`` (morphometrics 5.1); no free text of header or sidecar.
+        Values for the table ``scans`` (docs/method.md#facts-of-a-scan); no free text.
     """
 
     volume: Volume

@@ -164,7 +164,8 @@ def has_sane_spacing(header: Header, _: PrepareSettings) -> None:
 def is_sagittal(header: Header, settings: PrepareSettings) -> None:
     """Slices stacked along L/R, or a near-isotropic volume, not too oblique.
 
-    Spineps-behaviour 1.4, without its rounding by which near-isotropic scans are called axial.
+    As SPINEPS, without the rounding by which it calls near-isotropic scans axial
+    (docs/method.md#slices).
     """
     left_right = slices.anatomical_axes(header.affine)[0]
     stacked = slices.slice_axis(header.spacing_mm)

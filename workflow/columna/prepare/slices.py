@@ -7,7 +7,7 @@ NEAR_ISOTROPIC = 1.5
 """Voxels are those of one volume, not of a stack of slices, if none of their sides is so much
 longer than both others: volumes are acquired in any plane, and read in any other."""
 FLOOR_MM = 1.0
-"""Finer spacings count as this (spineps-behaviour 1.4)."""
+"""Finer spacings count as this (docs/method.md#slices)."""
 
 PLANES = ("sagittal", "coronal", "axial")
 """Plane whose slices are stacked along L/R, A/P and S/I."""
@@ -62,7 +62,7 @@ def normal_angles_deg(affine: np.ndarray, axis: int) -> np.ndarray:
 
 
 def obliquity_deg(affine: np.ndarray) -> float:
-    """Largest angle between a voxel axis and its anatomical axis (morphometrics 5.1)."""
+    """Largest angle between a voxel axis and its anatomical axis (docs/method.md#slices)."""
     directions = affine[:3, :3] / edges_mm(affine)
     axes = list(anatomical_axes(affine))
     return float(_angle_deg(np.abs(np.diag(directions[:, axes]))).max())

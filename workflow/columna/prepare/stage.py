@@ -12,7 +12,7 @@ from columna.prepare.normalise import normalise
 from columna.prepare.read import Scan
 
 PADDING = 4
-"""Voxels added on every side before resampling (spineps-behaviour 1.6)."""
+"""Voxels added on every side before resampling (docs/method.md#preparation)."""
 N4_ORIENTATION = ("P", "S", "R")
 """Axes along which N4 runs. It sees one voxel in four along each, and which ones changes images by
 some percent. SPINEPS runs it on the axes of the file (``n4_axes: stored``); this is how many
@@ -30,7 +30,7 @@ class TargetGrid(Protocol):
 
 
 def prepare_scan(scan: Scan, grid: TargetGrid, settings: PrepareSettings) -> Volume:
-    """Normalise, correct the bias field, pad, reorient and resample (spineps-behaviour 1.6, 1.7).
+    """Normalise, correct the bias field, pad, reorient and resample (docs/method.md#preparation).
 
     The image is interpolated once, straight to the spacing of the network.
 

@@ -1,4 +1,4 @@
-"""Whether a scan was stitched from stations, and where its seams lie (morphometrics 5.1).
+"""Whether a scan was stitched from stations, and where its seams lie (docs/method.md#stations).
 
 A composed image says so in its sidecar. Besides, stations rarely cover the same rectangle, so the
 part of the image that holds signal steps at a seam: from one row to the next it begins or ends

@@ -60,7 +60,14 @@ FACTS = (
     "same_image_as",
 )
 """Columns of `scans` on the page of a scan."""
-LEVEL = ("level_anchor", "level_confidence_ratio", "presence", "spineps_label")
+LEVEL = (
+    "level_anchor",
+    "level_p_ratio",
+    "level_second",
+    "level_second_p_ratio",
+    "presence",
+    "spineps_label",
+)
 """Columns of `vertebrae` on it that are no measures."""
 FINDING = ("rule_id", "item", "level", "value", "value_status", "verdict")
 

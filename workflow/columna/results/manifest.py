@@ -14,7 +14,7 @@ from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 
 IDENTITY = ("scan_id", "participant_id", "session_id")
 MASKS = ("semantic", "instance")
-"""Fields with masks that exist already; a scan that has them needs no network."""
+"""Fields of existing masks; a scan that has them needs no network."""
 FILES = ("path", *MASKS)
 FIELDS = (*IDENTITY, *FILES, *LEVEL_COLUMNS)
 
@@ -64,7 +64,7 @@ class ScanEntry:
 
     @property
     def has_masks(self) -> bool:
-        """Whether the masks exist already, so that no network is needed."""
+        """Whether the scan comes with masks, so that no network is needed."""
         return self.semantic is not None
 
 

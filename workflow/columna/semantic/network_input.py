@@ -1,6 +1,6 @@
 """From a prepared image to the array that the nnU-Net sees, and from its answer back.
 
-The steps are nnU-Net's own (spineps-behaviour 3.1): reverse the axes (a NIfTI array read as
+The steps are nnU-Net's own (docs/method.md#network-input): reverse the axes (a NIfTI array read as
 z, y, x), permute them as the plans say, crop to what is not empty, normalise intensities. The
 crop comes before the normalisation because it changes the statistics.
 """

@@ -1,4 +1,4 @@
-"""Cleaning of the phase-1 mask, in the order of SPINEPS (spineps-behaviour 3.3).
+"""Cleaning of the phase-1 mask, in the order of SPINEPS (docs/method.md#cleaning).
 
 Small components are deleted, components away from the spine are deleted, holes are filled.
 """

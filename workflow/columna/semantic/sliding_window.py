@@ -1,7 +1,7 @@
-"""Logits of a whole image from overlapping tiles (spineps-behaviour 3.2).
+"""Logits of a whole image from overlapping tiles (docs/method.md#sliding-window).
 
 Tile positions are nnU-Net's, weights those of SPINEPS. Sums are float32 with weights of at most
-1: SPINEPS sums float16 with weights of 1000, which rounds and can overflow (its weakness W14).
+1: SPINEPS sums float16 with weights of 1000 (docs/differences.md#w14).
 Folds and mirrored passes go into the same sum, and tiles come row by row along one axis: logits
 are handed on as soon as no later tile touches them, so that memory holds those of one row of tiles,
 whatever the size of the image.

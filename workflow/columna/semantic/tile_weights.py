@@ -1,4 +1,4 @@
-"""How much each voxel of a tile counts where tiles overlap (spineps-behaviour 3.2)."""
+"""How much each voxel of a tile counts where tiles overlap (docs/method.md#sliding-window)."""
 
 from collections.abc import Sequence
 

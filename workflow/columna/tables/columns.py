@@ -43,7 +43,9 @@ COLUMNS = Table(
         Column("is_nullable", "bool", "Whether it may be NULL.", nullable=False),
         _text("null_rule", "When it is NULL.", "never NULL"),
         _text("codes", "Allowed codes, separated by ;.", "no category"),
-        _text("definition_id", "Geometric definition, G1 to G15.", "none needed"),
+        _text(
+            "definition_id", "Geometric definition, G1 to G15 of docs/measures.md.", "none needed"
+        ),
         _text("status_column", "Column that says why it is NULL.", "none"),
         _text(
             "value_codes",

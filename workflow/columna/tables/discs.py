@@ -121,7 +121,7 @@ def _tissue_columns() -> tuple[Column, ...]:
             ),
             measure(
                 "disc_depth_mm",
-                "Extent of the disc from behind to front, mid-sagittal band.",
+                "Extent of the disc from back to front, mid-sagittal band.",
                 regional((9, 28), (11, 46), (20, 56)),
                 "A",
                 "G9",

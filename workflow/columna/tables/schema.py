@@ -65,7 +65,7 @@ class Column:
     reliability
         Tier A, B or C at 3.3 mm slices (phantom study, docs/tables.md), one or one per region.
     definition
-        The geometric definition (G1 to G15) that the value follows.
+        The geometric definition (G1 to G15 of docs/measures.md) that the value follows.
     sign
         What positive values mean.
     digits

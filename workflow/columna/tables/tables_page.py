@@ -19,10 +19,11 @@ sorted by participant, session, scan and anatomical level. The same dictionary c
   governs it (`status_column` of `columns.parquet`): the measure is there if and only if that column
   holds one of its value codes (`ok`, and `lateral_cut` where the sagittal plane is enough),
   otherwise the code says why it is missing. What the codes mean, and what to do, is in
-  `resources/reasons.tsv`. Only what the cohort, the sidecar or the run says (and not columna
-  measures) has no status: there NULL means that it was not said.
+  `resources/reasons.tsv`. Only values that the cohort, the sidecar or the run provides (and that
+  columna does not measure) have no status: there NULL means that they were not provided.
 * **The denominator is in the table**: every input of the cohort has its row in `scans`, every level
   C1 to L5 of every measured scan its row in `vertebrae`.
+* **Definitions** G1 to G15 are those of [measures.md](measures.md).
 * **Units are in the names**: `_mm`, `_mm2`, `_mm3`, `_deg`, `_ratio` (1), `_pct` (%), `_au`
   (arbitrary, comparable within a scan only), `_s`, `_t` (tesla), `_n` (counts).
 * **Nothing is clipped.** Values outside their plausible range are kept; `n_implausible_n` counts
@@ -33,8 +34,8 @@ sorted by participant, session, scan and anatomical level. The same dictionary c
 * `level_order` is the order of anatomy (T13 between T12 and L1); `spineps_label` is not.
 * Positions are in the scanner frame (RAS+, mm), and sizes in mm come from the affine of the scan:
   neither depends on how the voxels are stored.
-* **Repeatable to the bit.** Interrupted and resumed, in other batches or in another order, a cohort
-  gives the same files; so run times, dates and devices are in the logs and not here.
+* **Repeatable to the bit.** A cohort gives the same files if it is interrupted and resumed, in
+  other batches or in another order; therefore run times, dates and devices are in the logs only.
 """
 
 _SHARED = [dict(STATUS), dict(LEVEL_CODES), dict(VERTEBRA_CODES), dict(REGION_CODES)]
@@ -69,7 +70,7 @@ def _line(column: Column) -> str:
         for part in (
             column.description,
             f"{column.sign}." if column.sign else "",
-            f"({column.definition})" if column.definition else "",
+            _definition_link(column),
             f"Status: `{column.status}`." if column.status else "",
         )
         if part
@@ -84,6 +85,11 @@ def _line(column: Column) -> str:
         tiers_text(column),
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _definition_link(column: Column) -> str:
+    name = column.definition
+    return f"([{name}](measures.md#{name.lower()}))" if name else ""
 
 
 def _plausible_text(column: Column) -> str:

@@ -1,1 +1,1 @@
-"""What a run has done, what of it is no longer true, and what it has delivered."""
+"""What a run has done, which results are outdated, and what it has delivered."""

@@ -22,7 +22,7 @@ CheckResult = tuple[str, str]
 
 
 def check_run(layout: Layout, config: Config | None, content: bool) -> Iterator[CheckResult]:
-    """Tell what is no longer true of a run; the next `snakemake` computes it again.
+    """List outdated results of a run; the next `snakemake` recomputes them.
 
     Parameters
     ----------

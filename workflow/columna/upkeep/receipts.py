@@ -188,7 +188,7 @@ def check_delivered(layout: Layout, receipts: Iterable[Receipt | None]) -> None:
                 if not has_identity(layout.root / name, known):
                     raise TableError(
                         f"{layout.root / name}: missing, or changed since its job ended: start "
-                        "`snakemake` again, which writes it anew"
+                        "`snakemake` again, which rewrites it"
                     )
 
 

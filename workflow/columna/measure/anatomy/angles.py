@@ -1,4 +1,4 @@
-"""Angles of endplates in the sagittal and the coronal plane (morphometrics G7, G9, G12, G13)."""
+"""Sagittal and coronal angles of endplates (G7, G9, G12, G13 of docs/measures.md)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The mid-sagittal band of a body, its depth and its width (morphometrics G4, G5)."""
+"""The mid-sagittal band of a body, its depth and its width (G4, G5 of docs/measures.md)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Spinal canal and cord in planes perpendicular to the canal (morphometrics G11)."""
+"""Spinal canal and cord in planes perpendicular to the canal (docs/measures.md#g11)."""
 
 from dataclasses import dataclass
 

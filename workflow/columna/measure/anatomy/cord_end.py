@@ -1,4 +1,4 @@
-"""Where the cord ends (morphometrics G11): a stand-in for the conus."""
+"""Where the cord ends (docs/measures.md#g11): a stand-in for the conus."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Corners of the bones around a disc: listhesis and overhang (morphometrics G10)."""
+"""Corners of the bones around a disc: listhesis and overhang (docs/measures.md#g10)."""
 
 from dataclasses import dataclass
 

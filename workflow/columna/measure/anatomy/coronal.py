@@ -1,4 +1,4 @@
-"""The coronal curve (morphometrics G13)."""
+"""The coronal curve (docs/measures.md#g13)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Endplates by level and side: the ends of regional angles and lengths (morphometrics G12)."""
+"""Endplates by level and side: the ends of regional angles and lengths (docs/measures.md#g12)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The field of view, and what touches its edge (morphometrics G15)."""
+"""The field of view, and what touches its edge (docs/measures.md#g15)."""
 
 from dataclasses import dataclass
 

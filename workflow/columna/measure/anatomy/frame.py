@@ -1,4 +1,4 @@
-"""One frame per vertebra, from its endplates (morphometrics G3)."""
+"""One frame per vertebra, from its endplates (docs/measures.md#g3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Columns through the mid-sagittal band: body heights and endplate lines (morphometrics G6, G7)."""
+"""Columns through the mid-sagittal band: heights, endplate lines (G6, G7 of docs/measures.md)."""
 
 from dataclasses import dataclass
 

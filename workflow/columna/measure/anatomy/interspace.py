@@ -1,4 +1,4 @@
-"""A disc in its own frame, and columns through it and its neighbours (morphometrics G9)."""
+"""A disc in its own frame, and columns through it and its neighbours (docs/measures.md#g9)."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,4 +1,4 @@
-"""What a cut at the left or right side leaves of a structure (morphometrics G15).
+"""What a cut at the left or right side leaves of a structure (docs/measures.md#g15).
 
 The slices of many scans do not reach the sides of the spine. What lies in the sagittal plane can
 be measured all the same, on the part that is seen on both sides of the middle. The middle is that

@@ -1,4 +1,4 @@
-"""A vertebra against its neighbours (morphometrics 5.3)."""
+"""A vertebra against its neighbours (docs/measures.md#comparison-with-neighbours)."""
 
 from statistics import median
 

@@ -1,4 +1,4 @@
-"""Divide vertebrae into body, arch and processes (morphometrics G1)."""
+"""Divide vertebrae into body, arch and processes (docs/measures.md#g1)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""One endplate over all columns: how thick, how large, how dented (morphometrics 5.4)."""
+"""One endplate over all columns: how thick, how large, how dented (docs/measures.md#endplates)."""
 
 from dataclasses import dataclass, replace
 

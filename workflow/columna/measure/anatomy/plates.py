@@ -1,4 +1,4 @@
-"""Which endplate voxels belong to which body and side (morphometrics G1).
+"""Which endplate voxels belong to which body and side (docs/measures.md#g1).
 
 SPINEPS gives both endplates of a disc space the number of the vertebra above: here each voxel goes
 to the bone that it lies on.

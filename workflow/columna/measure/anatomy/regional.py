@@ -1,4 +1,4 @@
-"""Regional sagittal angles, and the largest lordotic arc (morphometrics G12)."""
+"""Regional sagittal angles, and the largest lordotic arc (docs/measures.md#g12)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The superior endplate of S1 (morphometrics G8)."""
+"""The superior endplate of S1 (docs/measures.md#g8)."""
 
 from dataclasses import dataclass, replace
 

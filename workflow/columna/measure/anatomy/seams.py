@@ -1,4 +1,4 @@
-"""Seams between the stations of a stitched scan, and what they cross (morphometrics 5.3)."""
+"""Seams between the stations of a stitched scan, and what they cross (docs/measures.md#g15)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sites of every level where canal and cord are cut (morphometrics G11)."""
+"""The sites of every level where canal and cord are cut (docs/measures.md#g11)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

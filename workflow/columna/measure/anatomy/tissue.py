@@ -1,4 +1,4 @@
-"""Signal of structures, and of the fluid near them (morphometrics G14)."""
+"""Signal of structures, and of the fluid near them (docs/measures.md#g14)."""
 
 from dataclasses import dataclass
 

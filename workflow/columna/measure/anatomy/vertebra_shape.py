@@ -1,4 +1,4 @@
-"""Shape and direction of one vertebral body, as columns (morphometrics 5.3)."""
+"""Shape and direction of one vertebral body, as columns (docs/measures.md)."""
 
 from collections.abc import Sequence
 

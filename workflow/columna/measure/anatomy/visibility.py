@@ -1,4 +1,4 @@
-"""Whether a structure is in the field of view as a whole (morphometrics G15).
+"""Whether a structure is in the field of view as a whole (docs/measures.md#g15).
 
 One rule for bodies, discs and canal: what is cut at the left or right side alone is
 ``lateral_cut``, and its middle can be measured; any other cut is ``partial_fov``.

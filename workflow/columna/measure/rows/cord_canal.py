@@ -1,4 +1,4 @@
-"""Rows of the table `cord_canal`: three sites of every level (morphometrics G11)."""
+"""Rows of the table `cord_canal`: three sites of every level (docs/measures.md#g11)."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Rows of the table `discs`: every disc space below C2 to L5 (morphometrics G9, G10)."""
+"""Rows of the table `discs`: every disc space below C2 to L5 (G9, G10 of docs/measures.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

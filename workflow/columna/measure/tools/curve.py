@@ -1,4 +1,4 @@
-"""The curve through bodies and discs (morphometrics G2)."""
+"""The curve through bodies and discs (docs/measures.md#g2)."""
 
 from dataclasses import dataclass
 from functools import cached_property

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 HUBER_MM = 0.4
-"""Residuals beyond this count less (morphometrics G3)."""
+"""Residuals beyond this count less (docs/measures.md#g3)."""
 _ITERATIONS = 12
 
 

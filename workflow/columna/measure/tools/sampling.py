@@ -1,4 +1,4 @@
-"""Sample a binary mask between its voxels: trilinear, in millimetres (morphometrics, section 3)."""
+"""Sample a binary mask between its voxels: trilinear, in mm (docs/measures.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Indicator:
     """A binary mask as a continuous function of place: 1 inside, 0 outside, 0.5 on the surface.
 
     Never resampled, never turned into a distance map: at 3.3 mm slices both move the surface of
-    thin structures (morphometrics, section 2).
+    thin structures (docs/method.md#measuring).
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Solids given by formulas, put on a voxel grid: what measures are tested against.
 
 Unlike the phantoms that networks are trained on, nothing here is drawn on a grid first: the true
-measures follow from the formulas (morphometrics, section 2).
+measures follow from the formulas (docs/accuracy.md).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Three analytic vertebral bodies in a row, with their true measures (morphometrics, section 2)."""
+"""Three analytic vertebral bodies in a row, with their true measures (docs/accuracy.md)."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ SIZES = {
     "thoracic": BodySize(14, ("T7", "T8", "T9"), 29, 27, 19, 6, (16, 13)),
     "lumbar": BodySize(21, ("L2", "L3", "L4"), 46, 34, 27, 11, (23, 16)),
 }
-"""Region -> sizes of section 2."""
+"""Region -> sizes, left-right x depth x height, of docs/accuracy.md#bodies-and-endplates."""
 
 
 def random_body(rng: np.random.Generator, size: BodySize) -> BodySolid:

@@ -1,4 +1,4 @@
-"""Normal sizes by level, in mm (morphometrics, section 6; typical adult, both sexes).
+"""Normal sizes by level, in mm: a typical adult (docs/method.md#sizes-of-phantoms).
 
 The rows are anchors on a craniocaudal scale where C2 = 0, T1 = 6, L1 = 18 and L5 = 22; sizes
 between them are interpolated, so that spines with 11 or 13 thoracic or 4 or 6 lumbar vertebrae

@@ -68,10 +68,10 @@
     const doubt = (v) => {
       if (v.presence === "fragment") return "no vertebra of its own";
       if (!v.level) return "without a name";
-      return v.level_confidence_ratio !== null && v.level_confidence_ratio < meta.doubtBelow ? "doubtful name" : "";
+      return v.level_p_ratio !== null && v.level_p_ratio < meta.doubtBelow ? "doubtful name" : "";
     };
-    const rows = vertebrae.map((v) => [v.level ?? v.vertebra, doubt(v), v.level_confidence_ratio, v.level_anchor, meta.presence[v.presence] ?? v.presence]);
-    return section("Levels", scrolled("Levels", columna.table("Vertebrae from the top", ["Level", "Doubt", "Confidence of the name", "Counted from", "Seen"], rows)));
+    const rows = vertebrae.map((v) => [v.level ?? v.vertebra, doubt(v), v.level_p_ratio, v.level_second ? `${v.level_second}, ${columna.shown(v.level_second_p_ratio)}` : null, v.level_anchor, meta.presence[v.presence] ?? v.presence]);
+    return section("Levels", scrolled("Levels", columna.table("Vertebrae from the top", ["Level", "Doubt", "Probability of the name", "Second name", "Rests on", "Seen"], rows)));
   }
 
   // level -> measure -> value, of all tables

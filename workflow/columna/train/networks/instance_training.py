@@ -1,4 +1,4 @@
-"""Phase 2: the instance network and its windows around bodies (spineps-behaviour 10.2)."""
+"""Phase 2: the instance network and its windows around bodies (docs/method.md#training)."""
 
 import numpy as np
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ def build_network() -> nn.Module:
 
 
 CODE_OF = np.zeros(256, np.uint8)
-"""Lookup from semantic label to input class (spineps-behaviour 2.2, ``mapping``)."""
+"""Semantic label -> input class (``mapping`` of docs/method.md#the-configuration-of-a-model)."""
 CODE_OF[Semantic.ARCUS : Semantic.VERTEBRAL_BODY + 1] = np.arange(1, 10)
 CODE_OF[[Semantic.VERTEBRAL_BODY_INNER, Semantic.DENS]] = 9
 

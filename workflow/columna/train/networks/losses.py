@@ -87,7 +87,7 @@ def _marginal_dice(
 def sample_dice_and_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy plus one minus soft Dice, per sample, without background.
 
-    The loss of SPINEPS's phase 2 (spineps-behaviour 10.2) with a weight of one.
+    The loss of SPINEPS's phase 2 (docs/method.md#training) with a weight of one.
     """
     logits = logits.float()
     entropy = nn.functional.cross_entropy(logits, target)
@@ -97,7 +97,7 @@ def sample_dice_and_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def sum_of_norms(parameters: Iterable[Tensor]) -> Tensor:
-    """Sum of the Euclidean norms of all tensors, the penalty of spineps-behaviour 10.2."""
+    """Sum of the Euclidean norms of all tensors, the penalty of docs/method.md#training."""
     return torch.stack([p.norm() for p in parameters if p.requires_grad]).sum()
 
 

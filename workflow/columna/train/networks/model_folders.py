@@ -27,13 +27,13 @@ _NAMES = {
     Semantic.DISC: "Vertebra_Disc",
     Semantic.SACRUM: 26,
 }
-"""Label names of SPINEPS (spineps-behaviour 7.3); the sacrum goes by its number."""
+"""Label names of SPINEPS (docs/method.md#structures); the sacrum goes by its number."""
 _CONFIGURATION = "3d_fullres"
 _RESAMPLING = "resample_data_or_seg_to_shape"
 
 
 def export_semantic(network: nn.Module, folder: Path) -> None:
-    """Write an nnU-Net v2 folder with ``inference_config.json`` (spineps-behaviour 2.2, 2.3)."""
+    """Write an nnU-Net v2 folder with ``inference_config.json`` (docs/method.md#model-folders)."""
     write_json(folder / "plans.json", _plans())
     write_json(folder / "dataset.json", dataset_json(0))
     config = semantic_config("Bundled-T2w", semantic_training.SPACING_MM)
@@ -56,7 +56,7 @@ def semantic_config(name: str, spacing_mm: tuple[float, float, float]) -> dict:
 
 
 def export_instance(network: nn.Module, folder: Path) -> None:
-    """Write a Lightning-like checkpoint with ``inference_config.json`` (spineps-behaviour 2.4)."""
+    """Write a Lightning-like checkpoint (docs/method.md#the-instance-checkpoint) and its config."""
     write_json(
         folder / "inference_config.json",
         _inference_config("Bundled-Instance", "SEG", "unet", instance_training.SPACING_MM)

@@ -68,7 +68,7 @@ def polynomial(step: int, share: float) -> float:
 
 
 def linear(step: int, share: float) -> float:
-    """Fall linearly to a hundredth (spineps-behaviour 10.2)."""
+    """Fall linearly to a hundredth (docs/method.md#training)."""
     return 1 - 0.99 * share
 
 
