@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from columna.slurm.commands import minutes
 from columna.slurm.nodes import Nodes, limits_of, widest
-from columna.slurm.queue import Running, Source, Waiting, read_source
+from columna.slurm.queue import JobSource, Running, Waiting, read_source
 
 _REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
 _COMMENT = re.compile(r"--comment '?([^\s']+)")
@@ -118,7 +118,7 @@ def _away(job: Waiting, nodes: Sequence[Nodes]) -> str:
     return f"; out of service: {', '.join(sorted(names))}" if names else ""
 
 
-def refusal(message: str) -> tuple[Source, WaitingKind | None, str] | None:
+def refusal(message: str) -> tuple[JobSource, WaitingKind | None, str] | None:
     """The job that Slurm did not accept, why, and what to tell; None: another message."""
     found, comment = _REFUSED.search(message), _COMMENT.search(message)
     if found is None:

@@ -8,7 +8,7 @@ from columna.models.folder import ModelFolder
 from columna.models.registry import find_model
 from columna.results.manifest import ScanEntry
 from columna.stages.base import Stage
-from columna.stages.model import known_model, model_identity
+from columna.stages.model_identity import known_model, model_identity
 
 
 class NetworkStage(Stage):
