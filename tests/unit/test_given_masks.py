@@ -13,13 +13,14 @@ from scipy import ndimage
 
 from columna.anatomy import anatomical_order
 from columna.batch import run_batch
+from columna.chain import STAGES
 from columna.config import Config, LabelSettings, PrepareSettings
 from columna.errors import ScanRefused
 from columna.images.volume import Volume, load_volume, save_volume
 from columna.label import take_masks
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.prepare import read_mask
-from columna.results.layout import NETWORK_STAGES, STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import ScanEntry
 from columna.stages.by_name import make_stage
 from published import published_masks
@@ -253,7 +254,7 @@ def test_a_scan_with_masks_needs_no_model(scan, tmp_path):
     config = Config.model_validate({"models": missing})
     records = run_all(scan, Layout(tmp_path / "results"), config)
     assert {record.status for record in records.values()} == {"done"}
-    assert {records[name].stage for name in NETWORK_STAGES} == {"prepare"}
+    assert {records[name].stage for name in ("semantic", "instance")} == {"prepare"}
     [row] = records["measure"].values["rows"]["scans"]
     assert (row["mask_source"], row["model_semantic"]) == ("given", None)
     assert not list((tmp_path / "results").rglob("prepared*"))
@@ -319,7 +320,8 @@ from pathlib import Path
 from columna.batch import run_batch
 from columna.results.manifest import ScanEntry
 from columna.config import Config
-from columna.results.layout import STAGES, Layout
+from columna.chain import STAGES
+from columna.results.layout import Layout
 from columna.stages.by_name import make_stage
 
 results, *files = map(Path, sys.argv[1:])

@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from columna.chain import BESIDE, CHAIN
 from columna.errors import ConfigError
 from columna.files import sha256_json
 from columna.paths import expanded
@@ -255,26 +256,13 @@ class Config(Settings):
     pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
-STAGE_KEYS: dict[str, dict[str, Any]] = {
-    "prepare": {"prepare": True, "models": {"semantic": True}},
-    "semantic": {"semantic": True, "models": {"semantic": True, "device": True}},
-    "instance": {"instance": True, "models": {"instance": True, "device": True}},
-    "label": {"label": True},
-    "measure": {
-        "measure": True,
-        "models": {"semantic": True, "instance": True},
-        "prepare": True,
-        "semantic": True,
-        "instance": True,
-        "label": True,
-    },
-    "assess": {"prepare": True},
-    "evaluate": {"evaluate": True},
-    "picture": {"prepare": True, "pictures": True},
+_COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True}
+_JOB_KEYS: dict[str, dict[str, Any]] = {
+    **{stage: facts.settings for stage, facts in {**CHAIN, **BESIDE}.items()},
+    "collect": _COLLECT_KEYS,
+    "report": {**_COLLECT_KEYS, "pictures": True},
 }
-STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
-STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
-"""The part of the configuration that each stage depends on: a job is repeated when it changes."""
+"""The part of the configuration that each job depends on: it is repeated when that changes."""
 
 
 def load_config(path: Path) -> Config:
@@ -317,10 +305,10 @@ def validated(model: type[AnySettings], content: Any, what: str) -> AnySettings:
 
 
 def stage_settings(config: Config, stage: str) -> str:
-    """The part of `config` that `stage` depends on, as JSON that `parse_config` reads back."""
-    return config.model_dump_json(include=STAGE_KEYS[stage])
+    """The part of `config` that a stage depends on, as JSON that `parse_config` reads back."""
+    return config.model_dump_json(include=_JOB_KEYS[stage])
 
 
 def config_sha256(config: Config) -> str:
     """Digest of everything in `config` that results depend on (not paths, batch size, device)."""
-    return sha256_json(config.model_dump(mode="json", include=STAGE_KEYS["measure"]))
+    return sha256_json(config.model_dump(mode="json", include=CHAIN["measure"].settings))

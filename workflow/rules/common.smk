@@ -3,6 +3,7 @@
 import functools
 import sys
 
+from columna.chain import MEASURED_STAGES
 from columna.config import Config, parse_config, stage_settings
 from columna.errors import CohortError, ColumnaError
 from columna.job_errors import tell_jobs

@@ -91,6 +91,7 @@ def test_a_scan_without_a_canal_lacks_answers(phantom):
     ("column", "value", "rule"),
     [
         ("qform_distance_mm", 3.0, "transforms_agree"),
+        ("is_qform_broken", True, "qform_usable"),
         ("shear_deg", 20.0, "axes_orthogonal"),
     ],
 )
@@ -412,6 +413,7 @@ def test_empty_masks_are_answered_with_reasons(phantom):
         "hounsfield_units",
         "implausible_scan_value",
         "outlier_voxels",
+        "qform_usable",
         "spine_share",
         "transforms_agree",
         "unusable_sidecars",

@@ -76,7 +76,48 @@ def test_more_than_99999_batches_stay_in_order(tmp_path):
         lambda text: text + "z\tb00001\n",
         lambda text: text + "../z\tb00002\n",
         lambda text: text + "z\n",
-        lambda text: text + "    empty = "\t" * (len(FIELDS) - 4)
+        lambda text: text + "<<<<<<< HEAD\n",
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("a\tb00001\n", "a\tb00000\n"),
+    ],
+)
+def test_damaged_ledger_is_refused_and_kept(tmp_path, damage):
+    path = tmp_path / "ledger.tsv"
+    extend_ledger(path, "abc", 2)
+    path.write_bytes(damage(path.read_text()).encode())
+    before = path.read_bytes()
+    with pytest.raises(CohortError, match="damaged"):
+        extend_ledger(path, "abcd", 2)
+    assert path.read_bytes() == before
+
+
+def test_manifests_come_back_as_written_and_rest_when_unchanged(tmp_path):
+    ledger = extend_ledger(tmp_path / "ledger.tsv", ["a", "b", "c"], 2)
+    entries = [
+        ScanEntry("b", "O'Neill; rm -rf", None, tmp_path / 'a "b"  c.nii'),
+        ScanEntry("a", "Äß 漢", "n 1", tmp_path / "$(x).nii.gz"),
+        ScanEntry("c", "-", "s", tmp_path / "c.nii.gz"),
+    ]
+    scans = [(ledger[e.scan_id], e) for e in entries]
+    assert write_manifests(tmp_path, scans) == ["b00001", "b00002"]
+    assert read_manifest(tmp_path / "batches/b00001.tsv") == [entries[1], entries[0]]
+    assert write_manifests(tmp_path, reversed(scans)) == []
+    assert write_manifests(tmp_path, scans[:2]) == ["b00002"]
+    assert read_manifest(tmp_path / "batches/b00002.tsv") == []
+
+
+def test_manifest_missing_or_damaged(tmp_path):
+    with pytest.raises(CohortError, match="columna index"):
+        read_manifest(tmp_path / "b00001.tsv")
+    (tmp_path / "b00001.tsv").write_text("scan_id\tparticipant_id\tsession_id\tpath\na\tb\tc\n")
+    with pytest.raises(CohortError, match="damaged"):
+        read_manifest(tmp_path / "b00001.tsv")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "..", "a/b", "", "-x", "a b"])
+def test_names_in_a_manifest_are_no_paths(tmp_path, name):
+    path = tmp_path / "b00001.tsv"
+    empty = "\t" * (len(FIELDS) - 4)
     path.write_text("\t".join(FIELDS) + f"\n{name}\tp\t\tx.nii{empty}\n")
     with pytest.raises(CohortError, match="damaged"):
         read_manifest(path)

@@ -15,7 +15,7 @@ from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
 from columna.tables.delivered import as_delivered
 from columna.tables.finish import is_implausible
-from columna.upkeep.summary import summary
+from columna.upkeep.run_summary import summary
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 from small_run import SCANS, SmallRun, small_cohort
 
 from columna.batch.job import run_job
-from columna.collect.evaluation import collect_evaluation
+from columna.chain import EVALUATE
+from columna.collect.collect_evaluation import collect_evaluation
 from columna.config import config_sha256
 from columna.errors import TableError
-from columna.evaluate.stage import EvaluateStage
-from columna.results.layout import EVALUATE
+from columna.evaluate.evaluate_stage import EvaluateStage
 from columna.results.manifest import list_batches, list_evaluated
 from columna.results.store import Store
 from columna.tables.catalogue import OPTIONAL

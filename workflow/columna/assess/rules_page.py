@@ -45,7 +45,8 @@ Places, sides and names all follow the affine of the file. What can be wrong wit
   sform where it is set, as nibabel does (`affine_source`); other programs take the qform. Where
   both are valid, `scans` says how far they are apart (`is_qform_mirrored`, `qform_turn_deg`,
   `qform_scale_ratio`, `qform_shift_mm`, `qform_distance_mm`), and `transforms_agree` asks for a
-  look. Rounding raises nothing: a qform in single precision turns by up to 0.1 degrees.
+  look. Rounding raises nothing: a qform in single precision turns by up to 0.1 degrees. A qform
+  that is set but is no transform (`is_qform_broken`) asks for a look by `qform_usable`.
 * **Axes that are not orthogonal** (`shear_deg`, rule `axes_orthogonal`). `spacing_lr_mm` is the
   distance of the slices, `spacing_ap_mm` and `spacing_si_mm` that of neighbouring voxels inside a
   slice; the extents `fov_*_mm` follow from them. Volumes, areas and heights stay right. Coronal

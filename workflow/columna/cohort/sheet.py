@@ -15,9 +15,8 @@ from columna.cohort.candidates import FACTS, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
 from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
-from columna.files import open_regular
 from columna.paths import expanded
-from columna.prepare.pointers import POINTER_BYTES, pointer_reason
+from columna.prepare.pointers import file_pointer_reason
 from columna.results.given_levels import LEVEL_COLUMNS
 from columna.results.manifest import MASKS, REFERENCES
 from columna.results.names import CONTROL, MISSING
@@ -90,8 +89,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
     """
     suffix = path.suffix.lower()
     try:
-        with open_regular(path) as stream:  # reading a pipe would wait for ever
-            pointer = pointer_reason(stream.read(POINTER_BYTES))
+        pointer = file_pointer_reason(path)
         if pointer is not None:
             raise CohortError(f"{path}: {pointer}")
         if suffix == ".parquet":

@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Case:
+class RealCase:
     """A real scan.
 
     Parameters
@@ -160,12 +160,12 @@ def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
         yield _scored_phantom(name, kind, answer, phantom)
 
 
-def real_cases(data: Path) -> Iterator[Case]:
+def real_cases(data: Path) -> Iterator[RealCase]:
     """Real scans that may lie below `data`, with their masks."""
     with open(CASES, newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
             masks = {kind: data / row[kind] for kind in ("semantic", "instance") if row[kind]}
-            yield Case(row["name"], data / row["image"], masks, row["convention"])
+            yield RealCase(row["name"], data / row["image"], masks, row["convention"])
 
 
 def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
@@ -244,7 +244,7 @@ def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> S
     )
 
 
-def _scored_real(case: Case, answer: Answer, true: Mapping[str, Volume]) -> Scored:
+def _scored_real(case: RealCase, answer: Answer, true: Mapping[str, Volume]) -> Scored:
     matches: list[Match] = []
     evaluated = _evaluated(case.name, answer, true, case.convention) if true else None
     if "instance" in true and case.convention == "columna":

@@ -22,7 +22,7 @@ HEADER = ("structure", "metric", "{first}", "{second}", "difference (95 % CI)", 
 
 
 @dataclass(frozen=True)
-class Line:
+class PaperLine:
     """One line of the table; text, without markup."""
 
     structure: str
@@ -38,7 +38,7 @@ class Line:
         return tuple(vars(self).values())
 
 
-def lines(rows: pd.DataFrame, first: str, second: str) -> Iterator[Line]:
+def lines(rows: pd.DataFrame, first: str, second: str) -> Iterator[PaperLine]:
     """Lines of the comparison of two programs, all structures in the order of the label table.
 
     Parameters
@@ -64,16 +64,16 @@ def _line(
     unit: str,
     metric: str,
     shown: str,
-) -> Line:
+) -> PaperLine:
     key = (structure, unit, "all", metric)
     if key not in found:
-        return Line(shown, metric, NO_REFERENCE, NO_REFERENCE, "", "", "0")
+        return PaperLine(shown, metric, NO_REFERENCE, NO_REFERENCE, "", "", "0")
     row = found[key]
     digits = 2 if metric.endswith("_mm") else 3
     difference = f"{row['shift']:+.{digits}f}"
     if pd.notna(row["shift_low"]):
         difference += f" ({row['shift_low']:+.{digits}f} to {row['shift_high']:+.{digits}f})"
-    return Line(
+    return PaperLine(
         shown,
         metric,
         f"{row['mean_first']:.{digits}f}",
@@ -91,14 +91,14 @@ def _p(row: Mapping[Hashable, Any]) -> str:
     return f"{text} (adjusted)" if is_primary else text
 
 
-def markdown(table: Sequence[Line], first: str, second: str) -> str:
+def markdown(table: Sequence[PaperLine], first: str, second: str) -> str:
     """Render `table` as Markdown."""
     header = [name.format(first=first, second=second) for name in HEADER]
     body = [header, ["---"] * len(header), *(line.cells() for line in table)]
     return "".join("| " + " | ".join(map(_escaped_markdown, row)) + " |\n" for row in body) + NOTE
 
 
-def latex(table: Sequence[Line], first: str, second: str) -> str:
+def latex(table: Sequence[PaperLine], first: str, second: str) -> str:
     """Render `table` as a LaTeX tabular (package booktabs)."""
     header = [name.format(first=first, second=second) for name in HEADER]
     rows = [" & ".join(map(_escaped_latex, row)) for row in (header, *(li.cells() for li in table))]

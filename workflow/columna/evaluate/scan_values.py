@@ -3,20 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from columna.anatomy import levels
-from columna.evaluate.conventions import KINDS, Convention, structure_labels
+from columna.evaluate.conventions import KINDS, Convention, Mask, structure_labels
 from columna.evaluate.distances import Closeness, closeness
 from columna.evaluate.overlap import Overlap, match, overlap, recognition
 from columna.images.triple import three
 from columna.images.volume import Box, bounding_box
-
-Mask = NDArray[np.integer[Any]]
 
 WHOLE, CUT, LATERAL_CUT = "whole", "cut", "lateral_cut"
 """Strata: what the field of view leaves of a reference instance."""

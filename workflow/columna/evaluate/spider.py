@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Case:
+class SpiderCase:
     """One T2-weighted image of SPIDER.
 
     Parameters
@@ -120,13 +120,13 @@ def write_spider(folder: Path, out: Path) -> dict[str, int]:
     }
 
 
-def _cases(images: Path) -> Iterator[Case]:
+def _cases(images: Path) -> Iterator[SpiderCase]:
     """Images by patient, the usual T2 before the SPACE one."""
     found = []
     for file in images.glob("*.mha"):
         name = NAME.fullmatch(file.stem)
         if name:
-            found.append(Case(file.stem, int(name[1]), name[2].lower() != "t2"))
+            found.append(SpiderCase(file.stem, int(name[1]), name[2].lower() != "t2"))
     yield from sorted(found, key=lambda case: (case.patient, case.is_space))
 
 

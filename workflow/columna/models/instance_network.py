@@ -17,8 +17,7 @@ from columna.errors import ModelError
 from columna.models.checkpoint import load_checkpoint
 from columna.models.device import choose_compute, choose_device, laid_out
 from columna.models.folder import ModelFolder
-from columna.models.grid import ModelGrid
-from columna.models.inference_config import InferenceConfig
+from columna.models.loaded import LoadedModel
 from columna.models.registry import check_recorded
 from columna.models.weights import fitting_weights, plain_weights
 
@@ -168,39 +167,17 @@ def state_for_checkpoint(network: nn.Module) -> dict[str, Tensor]:
     return {_PREFIX + key: tensor for key, tensor in network.state_dict().items()}
 
 
-@dataclass(frozen=True)
-class InstanceModel:
+@dataclass(frozen=True, kw_only=True)
+class InstanceModel(LoadedModel):
     """A loaded phase-2 model.
 
     Parameters
     ----------
-    folder
-        Where it came from.
     network
         The network, on its device, ready for inference.
-    device, compute
-        Where it runs, in which number format (use with `models.device.inference`).
     """
 
-    folder: ModelFolder
     network: InstanceUNet
-    device: torch.device
-    compute: torch.dtype
-
-    @property
-    def config(self) -> InferenceConfig:
-        """Content of ``inference_config.json``."""
-        return self.folder.config
-
-    @property
-    def grid(self) -> ModelGrid:
-        """Grid of the network's input."""
-        return self.folder.grid
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the model's files."""
-        return self.folder.digest
 
 
 def load_instance_model(
@@ -224,4 +201,6 @@ def load_instance_model(
     network = network.to(chosen).requires_grad_(requires_grad=False)
     if chosen.type == "cpu":
         network = laid_out(network, torch.channels_last_3d)
-    return InstanceModel(folder, network, chosen, choose_compute(compute, chosen))
+    return InstanceModel(
+        folder=folder, network=network, device=chosen, compute=choose_compute(compute, chosen)
+    )

@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from scipy import ndimage
 
 from columna.images.triple import three
 from columna.images.volume import PIR, Box
@@ -45,6 +46,19 @@ class VoxelGrid:
             (row[0] * i + row[1] * j + (row[2] * k + row[3])).astype(np.float32)
             for row in local[:3]
         )
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """Voxel size along each array axis, shape (3,)."""
+        return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+
+    @property
+    def cross(self) -> np.ndarray:
+        """Structuring element of a voxel's four neighbours within its slice, shape (3, 3, 3)."""
+        cross = ndimage.generate_binary_structure(3, 1)
+        through = int(np.argmax(self.spacing_mm))
+        cross[tuple(slice(1, 2) if a != through else slice(0, None, 2) for a in range(3))] = False
+        return cross
 
     @property
     def whole(self) -> Box:

@@ -42,6 +42,8 @@ class Header:
     sform, qform
         4x4, voxel index to RAS+ mm. None where the header does not have it, or its quaternion is
         impossible.
+    is_qform_set
+        Whether the header says that it has a qform, usable or not.
     """
 
     dimensions: tuple[int, ...]
@@ -54,6 +56,7 @@ class Header:
     pixdim_mm: np.ndarray
     sform: np.ndarray | None
     qform: np.ndarray | None
+    is_qform_set: bool
 
     @property
     def affine(self) -> np.ndarray:
@@ -131,6 +134,7 @@ def _read_fields(raw: nib.Nifti1Header) -> Header:
         pixdim_mm=np.abs(raw["pixdim"][1:4].astype(float)),
         sform=raw.get_sform().astype(float) if raw["sform_code"] > 0 else None,
         qform=_qform(raw),
+        is_qform_set=bool(raw["qform_code"] > 0),
     )
 
 

@@ -35,8 +35,12 @@ def transform_facts(header: Header) -> dict[str, Any]:
         Columns of the table ``scans``; None where only one of the two is valid.
     """
     sform, qform = header.sform, header.qform
-    facts: dict[str, Any] = {"affine_source": "qform" if sform is None else "sform"}
-    if sform is None or qform is None or not _is_invertible(qform):
+    is_usable = qform is not None and _is_invertible(qform)
+    facts: dict[str, Any] = {
+        "affine_source": "qform" if sform is None else "sform",
+        "is_qform_broken": header.is_qform_set and not is_usable,
+    }
+    if sform is None or qform is None or not is_usable:
         return facts
     change = sform[:3, :3] @ np.linalg.inv(qform[:3, :3])
     left, scales, right = np.linalg.svd(change)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from columna.chain import BESIDE, CHAIN
 from columna.config import Config
 from columna.errors import UnavailableError
 from columna.files import sha256_json
@@ -36,8 +37,14 @@ class Stage(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    """To be raised with every change that alters results: stored results are then redone."""
     uses_network: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, name: str | None = None) -> None:
+        """Take what `columna.chain` says of the stage `name`."""
+        super().__init_subclass__()
+        if name is not None:
+            facts = {**CHAIN, **BESIDE}[name]
+            cls.name, cls.version, cls.uses_network = name, facts.version, facts.uses_network
 
     def __init__(self, config: Config, layout: Layout) -> None:
         self.config = config

@@ -35,11 +35,8 @@ class LabelItem:
     anchor: Anchor | None = None
 
 
-class LabelStage(Stage):
+class LabelStage(Stage, name="label"):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
-
-    name = "label"
-    version = 5
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings, and masks and levels that the cohort gives."""

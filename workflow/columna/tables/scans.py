@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from columna.chain import MEASURED_STAGES
 from columna.prepare.modality import MODALITIES
-from columna.results.layout import MEASURED_STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import (
     category,
@@ -227,6 +227,13 @@ def _transform_columns() -> tuple[Column, ...]:
             "affine_source",
             "The transform of the header that all places and sides follow.",
             AFFINE_SOURCES,
+        ),
+        *since(
+            "1.2.0",
+            flag(
+                "is_qform_broken",
+                "Whether the header has a qform that is no transform, beside a valid sform.",
+            ),
         ),
     )
     transforms = (

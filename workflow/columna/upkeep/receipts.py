@@ -16,9 +16,10 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from columna import __version__
+from columna.chain import EVALUATE, EVALUATED, MEASURED_STAGES, STAGES
 from columna.errors import TableError
 from columna.files import has_identity, identity, open_regular, sha256_json, write_json, write_text
-from columna.results.layout import EVALUATE, EVALUATED, MEASURED_STAGES, STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Stage

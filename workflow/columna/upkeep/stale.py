@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
+from columna.chain import EVALUATE, EVALUATED, STAGES
 from columna.config import Config, config_sha256
 from columna.files import has_identity
 from columna.prepare.sidecars import FileNames, json_names
-from columna.results.layout import EVALUATE, EVALUATED, STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import list_batches, list_evaluated, read_manifest
 from columna.results.scan_files import reference_state, scan_state
 from columna.stages.by_name import make_stage
@@ -130,7 +131,7 @@ def _not_evaluated(
         return
     basis = None
     if config is not None:
-        from columna.evaluate.stage import EvaluateStage  # SimpleITK takes long to import
+        from columna.evaluate.evaluate_stage import EvaluateStage  # SimpleITK takes long to import
 
         basis = EvaluateStage(config, layout).basis
     for batch in batches:

@@ -75,7 +75,7 @@ def make_site(grid: VoxelGrid, profile: Profile, rng: np.random.Generator) -> Si
     tip = profile.at(superior, "tip")
     return Site(
         shape=grid.shape,
-        spacing=np.sqrt((grid.affine[:3, :3] ** 2).sum(axis=0)),
+        spacing=grid.spacing_mm,
         rng=rng,
         u=anterior - profile.at(superior, "anterior"),
         v=right - profile.at(superior, "right"),

@@ -9,13 +9,13 @@ from columna.images.triple import Triple, three
 from columna.train.samples.deform import Steps, add_elastic, look_up
 from columna.train.samples.maps import LabelMap
 from columna.train.samples.placing import place, swapped
-from columna.train.samples.subject import Masks
+from columna.train.samples.subject import SubjectMasks
 
 CENTRED_ON: Mapping[int, float] = dict.fromkeys((*BODY, Semantic.DENS), 1.0)
 """Fields of view lie around a body."""
 
 
-def map_masks(label_map: LabelMap, spacing_mm: Triple, rng: np.random.Generator) -> Masks:
+def map_masks(label_map: LabelMap, spacing_mm: Triple, rng: np.random.Generator) -> SubjectMasks:
     """Deform a label map, and cut a random field of view out of it.
 
     Parameters
@@ -33,7 +33,7 @@ def map_masks(label_map: LabelMap, spacing_mm: Triple, rng: np.random.Generator)
     for at, n, step in zip(coordinates, label_map.codes.shape, label_map.spacing_mm, strict=True):
         outside = (at < 0) | (at > (n - 1) * step)
         semantic[outside] = instance[outside] = 0
-    return Masks(swapped(semantic) if mirrored else semantic, instance)
+    return SubjectMasks(swapped(semantic) if mirrored else semantic, instance)
 
 
 def _random_steps(spacing_mm: Triple, rng: np.random.Generator) -> Steps:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from columna.anatomy import RESOURCES
+from columna.chain import EVALUATE
 from columna.errors import ColumnaError, ScanRefused
 from columna.evaluate.conventions import find_convention, structure_labels
 from columna.evaluate.pairs import (
@@ -21,7 +22,6 @@ from columna.files import sha256_file
 from columna.images.volume import Volume
 from columna.results.derivatives import Derivatives
 from columna.results.input_digest import check_unchanged, source_sha256
-from columna.results.layout import EVALUATE
 from columna.results.manifest import REFERENCES, ScanEntry
 from columna.results.scan_files import reference_state
 from columna.results.store import Record
@@ -41,11 +41,8 @@ class EvaluateItem:
     true: dict[str, Volume]
 
 
-class EvaluateStage(Stage):
+class EvaluateStage(Stage, name=EVALUATE):
     """Compare masks; a scan whose reference cannot be used is refused here alone."""
-
-    name = EVALUATE
-    version = 1
 
     def concerns(self, scan: ScanEntry) -> bool:
         """Only scans with references go through this stage."""
