@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from columna.files import atomic_path
 
-_FIELDS: list[pa.Field[Any]] = [
+_FIELDS: "list[pa.Field[Any]]" = [  # generic in its stubs only
     pa.field("step", pa.int64(), nullable=False),
     pa.field("seconds", pa.float64(), nullable=False),
     pa.field("split", pa.string(), nullable=False),
