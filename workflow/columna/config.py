@@ -16,6 +16,7 @@ from pydantic import (
 from columna.errors import ConfigError
 from columna.files import sha256_json
 from columna.paths import expanded
+from columna.tables.domains import IN_VERDICT
 
 
 class Settings(BaseModel):
@@ -183,6 +184,19 @@ class MeasureSettings(Settings):
     )
 
 
+class AssessSettings(Settings):
+    """Verdicts on scans."""
+
+    verdict_domains: tuple[
+        Literal["names", "bodies", "discs", "canal_cord", "posterior", "image"], ...
+    ] = Field(
+        IN_VERDICT,
+        min_length=1,
+        description="Domains whose rules make the verdict on a scan (qc_verdict); each has a "
+        "verdict of its own, too.",
+    )
+
+
 class PictureSettings(Settings):
     """The picture of every scan."""
 
@@ -239,6 +253,7 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    assess: AssessSettings = Field(default_factory=AssessSettings, description="Verdicts.")
     pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
@@ -258,7 +273,7 @@ STAGE_KEYS: dict[str, dict[str, Any]] = {
     "assess": {"prepare": True},
     "picture": {"prepare": True, "pictures": True},
 }
-STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
+STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True, "assess": True}
 STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
 """The part of the configuration that each stage depends on: a job is repeated when it changes."""
 

@@ -14,6 +14,7 @@ from columna.tables.common import (
     implausible_count_column,
 )
 from columna.tables.measures import sagittal, since, with_status
+from columna.tables.quality import judged_columns
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -745,5 +746,6 @@ VERTEBRAE = Table(
         *confidence_columns("the body"),
         *fold_dice_columns("the body"),
         implausible_count_column(),
+        *judged_columns("names", "bodies", "posterior"),
     ),
 )
