@@ -12,8 +12,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from columna.assess import Finding, QualityContext, assess_scan
 from columna.config import (
     InstanceSettings,

@@ -41,8 +41,8 @@ _TABLES = """
         scans_n INTEGER, median DOUBLE, mad DOUBLE, reference_version VARCHAR);
     CREATE TABLE cohort_quality (
         participant_id VARCHAR, session_id VARCHAR, scan_id VARCHAR, rule_id VARCHAR, item VARCHAR,
-        scope VARCHAR, domain VARCHAR, level VARCHAR, level_order INTEGER, structure VARCHAR, value DOUBLE,
-        value_status VARCHAR, unit VARCHAR, low DOUBLE, high DOUBLE, verdict VARCHAR,
+        scope VARCHAR, domain VARCHAR, level VARCHAR, level_order INTEGER, structure VARCHAR,
+        value DOUBLE, value_status VARCHAR, unit VARCHAR, low DOUBLE, high DOUBLE, verdict VARCHAR,
         comparator VARCHAR, rule_version VARCHAR)
 """
 
@@ -65,6 +65,7 @@ _FINDINGS = """
     )
     WHERE {fails} OR {reviews}
 """
+
 
 def compare_with_cohort(database: duckdb.DuckDBPyConnection) -> None:
     """Fill the tables `cohort_reference` and `cohort_quality` of `database`.

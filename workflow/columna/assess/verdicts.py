@@ -37,9 +37,7 @@ _PARTS: Mapping[str, tuple[str, Mapping[str, _Part]]] = MappingProxyType(
             "vertebra",
             {
                 NAMES: _Part(_FOUND, "t.level IS NOT NULL"),
-                BODIES: _Part(
-                    _FOUND, f"t.presence IN {MEASURED} AND t.body_status IN {_SAGITTAL}"
-                ),
+                BODIES: _Part(_FOUND, f"t.presence IN {MEASURED} AND t.body_status IN {_SAGITTAL}"),
                 POSTERIOR: _Part(_FOUND, "t.arch_status = 'ok'"),
             },
         ),
@@ -189,9 +187,7 @@ def _parts_query(table: str) -> str:
         f"bool_or(verdict IN ('review', 'fail') AND domain = '{domain}') AS {domain}_suspect"
         for domain in parts
     )
-    scan = ", ".join(
-        f"bool_or(domain = '{domain}') AS {domain}_scan_failed" for domain in parts
-    )
+    scan = ", ".join(f"bool_or(domain = '{domain}') AS {domain}_scan_failed" for domain in parts)
     return f"""
         SELECT t.*, {columns} FROM {table} t
         LEFT JOIN (

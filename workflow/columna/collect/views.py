@@ -36,9 +36,9 @@ _HEAD = """\
 
 _BODIES = """\
 -- Vertebrae whose body is measured, with what models adjust for and the worst that the quality
--- rules say of the level's body and name. Where the slices do not reach its sides (presence = 'lateral_cut') it has
--- heights, depths and sagittal angles, but neither widths nor volumes. To leave out what the rules
--- doubt:
+-- rules say of the level's body and name. Where the slices do not reach its sides (presence =
+-- 'lateral_cut') it has heights, depths and sagittal angles, but neither widths nor volumes. To
+-- leave out what the rules doubt:
 --   WHERE qc_verdict != 'fail' AND level_verdict != 'fail'
 CREATE OR REPLACE VIEW v_measured_bodies AS
 SELECT v.*, {facts},

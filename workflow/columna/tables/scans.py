@@ -5,10 +5,10 @@ from dataclasses import replace
 from columna.prepare.modality import MODALITIES
 from columna.results.layout import MEASURED_STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
+from columna.tables.domains import DOMAINS
 from columna.tables.measures import since, with_status
 from columna.tables.quality import QC_VERDICTS
 from columna.tables.reasons import reason_table, reasons_of
-from columna.tables.domains import DOMAINS
 from columna.tables.schema import Column, Table
 
 NOT_CHECKED = "not_checked"

@@ -1,0 +1,154 @@
+"""Shared by benchmarks/rules.py: what is wrong with a result, by comparison with the truth."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cc3d
+import numpy as np
+
+from columna.anatomy import BODY, CANAL, DISC_OFFSET, ENDPLATES, SACRUM, Semantic, levels
+from columna.evaluate.found_once import Match, match_vertebrae
+from columna.evaluate.overlap import dice
+from columna.images.volume import load_volume
+from columna.tables.domains import BODIES, CANAL_CORD, DISCS, NAMES
+from rule_cases import Judged, true_masks
+from spider import BONE, DISC, SAC, SMALLEST_DISC_MM3, VERTEBRA
+
+BODY_DICE, DRAWN_DICE, DISC_DICE, CANAL_DICE = 0.8, 0.75, 0.7, 0.8
+"""Below them a body, a body as people drew it (with its pedicles), a disc or the canal is faulty."""
+FOUND_DICE = 0.1
+BODY_MM3 = 3000.0
+"""Smallest part of a drawing in front of the canal that is a body."""
+INSIDE = 0.3
+"""A vertebra with a smaller share of its voxels on bone is false."""
+
+
+class Fault(NamedTuple):
+    """Something wrong: `item` is the vertebra of the table, None where none was found."""
+
+    domain: str
+    kind: str
+    item: str | None
+
+
+def faults(judged: Judged, folder: Path) -> list[Fault]:
+    """What is wrong with a result; nothing is known of real scans without a drawing."""
+    if judged.code != "done":
+        return [Fault(BODIES, "refused", None)]
+    if not judged.case.is_real:
+        return list(_of_phantom(judged, folder))
+    return list(_of_drawing(judged)) if judged.case.drawn else []
+
+
+def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
+    semantic, instance, seen = true_masks(judged.case, folder)
+    true_sem, true_ins = (v.reoriented().array for v in (semantic, instance))
+    sem, ins = (v.reoriented().array for v in (judged.semantic, judged.instance))
+    names = {r["spineps_label"]: r for r in judged.vertebrae}
+    vertebrae = [n for n in seen if n != SACRUM and (true_ins == n).any()]
+    matches = match_vertebrae(ins, true_ins, vertebrae)
+    bodies = np.isin(sem, BODY), np.isin(true_sem, BODY)
+    for match in matches:
+        row = names.get(match.found_label)
+        if seen[match.label] == 1:
+            found, true = (
+                bodies[0] & (ins == match.found_label),
+                bodies[1] & (true_ins == match.label),
+            )
+            if not true.any():
+                continue
+            yield from _of_match(match, row, dice(found, true), BODY_DICE)
+        if row and row["level"] and match.dice > 0.5 and row["level"] != levels()[match.label].name:
+            yield Fault(NAMES, "wrong level", row["vertebra"])
+    matched = {match.found_label for match in matches}
+    for row in judged.vertebrae:
+        if row["presence"] != "fragment" and row["spineps_label"] not in matched:
+            yield Fault(BODIES, "false", row["vertebra"])
+    for label in np.unique(true_ins[true_sem == Semantic.DISC]):
+        if seen.get(int(label) - DISC_OFFSET) == 1:
+            yield from _of_disc((true_ins == label), sem, ins, names)
+    if dice(np.isin(sem, CANAL), np.isin(true_sem, CANAL)) < CANAL_DICE:
+        yield Fault(CANAL_CORD, "canal", None)
+
+
+def _of_match(match: Match, row: dict | None, score: float, least: float) -> Iterator[Fault]:
+    if row is None or match.dice < FOUND_DICE:
+        yield Fault(BODIES, "missed", None)
+    elif match.instances_n > 1:
+        yield Fault(BODIES, "split", row["vertebra"])
+    elif not match.once and match.dice >= least:
+        yield Fault(BODIES, "merged", row["vertebra"])
+    elif score < least:
+        yield Fault(BODIES, "body", row["vertebra"])
+
+
+def _of_disc(true: np.ndarray, sem: np.ndarray, ins: np.ndarray, names: dict) -> Iterator[Fault]:
+    """Compare with the disc that covers most of it."""
+    labels = np.where(sem == Semantic.DISC, ins, 0)
+    best = int(np.bincount(np.append(labels[true], 0)).argmax())
+    counts = np.bincount(labels[true].astype(int), minlength=1)
+    counts[0] = 0
+    best = int(counts.argmax())
+    if dice(labels == best, true) < DISC_DICE or not counts.any():
+        row = names.get(best - DISC_OFFSET)
+        yield Fault(DISCS, "disc", row["vertebra"] if row else None)
+
+
+def _of_drawing(judged: Judged) -> Iterator[Fault]:
+    drawn = load_volume(judged.case.drawn).reoriented()
+    sem, ins = (v.reoriented().array for v in (judged.semantic, judged.instance))
+    names = {r["spineps_label"]: r for r in judged.vertebrae}
+    in_front = _in_front(drawn.array)
+    bodies = _bodies((drawn.array == VERTEBRA) & in_front, drawn.voxel_volume_mm3)
+    found = np.where(in_front & np.isin(sem, (*BONE, *ENDPLATES)), ins % DISC_OFFSET, 0)
+    whole = [n for n in np.unique(bodies).tolist() if n and not _is_cut(bodies == n)]
+    for match in match_vertebrae(found, bodies, whole):
+        yield from _of_match(match, names.get(match.found_label), match.dice, DRAWN_DICE)
+    yield from _lowest(found, bodies, names)
+    discs = cc3d.connected_components(drawn.array == DISC, connectivity=6)
+    for label in np.unique(discs[discs > 0]):
+        true = discs == label
+        if true.sum() * drawn.voxel_volume_mm3 > SMALLEST_DISC_MM3:
+            yield from _of_disc(true, sem, ins, names)
+    if dice(np.isin(sem, CANAL), drawn.array == SAC) < CANAL_DICE:
+        yield Fault(CANAL_CORD, "canal", None)
+
+
+def _in_front(drawn: np.ndarray) -> np.ndarray:
+    """Voxels in front of the middle of the canal, row by row; rows without a canal are left out."""
+    sac = drawn == SAC
+    counts = sac.sum(axis=(0, 2))
+    place = np.arange(drawn.shape[0])
+    middle = (sac.sum(axis=2) * place[:, None]).sum(axis=0) / np.maximum(counts, 1)
+    front = (place[:, None] < middle) & (counts > 0)
+    return np.broadcast_to(front[:, :, None], drawn.shape)
+
+
+def _bodies(front: np.ndarray, voxel_mm3: float) -> np.ndarray:
+    """Bodies of a drawing, numbered from the top."""
+    parts = cc3d.connected_components(front, connectivity=6)
+    sizes = np.bincount(parts.ravel())
+    large = [n for n in range(1, len(sizes)) if sizes[n] * voxel_mm3 > BODY_MM3]
+    large.sort(key=lambda n: np.argwhere(parts == n)[:, 1].mean())
+    table = np.zeros(len(sizes), np.uint8)
+    table[large] = np.arange(1, len(large) + 1)
+    return table[parts]
+
+
+def _is_cut(mask: np.ndarray) -> bool:
+    rows = np.flatnonzero(mask.any(axis=(0, 2)))
+    return bool(rows[0] == 0 or rows[-1] == mask.shape[1] - 1)
+
+
+def _lowest(found: np.ndarray, bodies: np.ndarray, names: dict) -> Iterator[Fault]:
+    """The lowest vertebra that is drawn is L5: people drew no sacrum."""
+    lowest = int(bodies.max())
+    if not lowest:
+        return
+    [match] = match_vertebrae(found, bodies, [lowest])
+    row = names.get(match.found_label)
+    if row and row["level"] and row["level"] != "L5":
+        for other in names.values():
+            if other["level"]:
+                yield Fault(NAMES, "wrong level", other["vertebra"])
