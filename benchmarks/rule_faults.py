@@ -16,7 +16,7 @@ from rule_cases import Judged, true_masks
 from spider import BONE, DISC, SAC, SMALLEST_DISC_MM3, VERTEBRA
 
 BODY_DICE, DRAWN_DICE, DISC_DICE, CANAL_DICE = 0.8, 0.75, 0.7, 0.8
-"""Below them a body, a body as people drew it (with its pedicles), a disc or the canal is faulty."""
+"""Below them a body, a body as people draw it (with pedicles), a disc or the canal is faulty."""
 FOUND_DICE = 0.1
 BODY_MM3 = 3000.0
 """Smallest part of a drawing in front of the canal that is a body."""
@@ -52,10 +52,8 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
     for match in matches:
         row = names.get(match.found_label)
         if seen[match.label] == 1:
-            found, true = (
-                bodies[0] & (ins == match.found_label),
-                bodies[1] & (true_ins == match.label),
-            )
+            found = bodies[0] & (ins == match.found_label)
+            true = bodies[1] & (true_ins == match.label)
             if not true.any():
                 continue
             yield from _of_match(match, row, dice(found, true), BODY_DICE)
