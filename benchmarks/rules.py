@@ -26,13 +26,15 @@ import torch
 from columna.assess import Finding
 from columna.assess.rules import Rule, all_rules, needed_answers, scan_failures, scan_rules
 from columna.files import read_json, write_json
-from columna.tables.domains import DOMAINS, IN_VERDICT
+from columna.tables.domains import BODIES, DOMAINS, IN_VERDICT, NAMES
 from rule_cases import Case, Networks, cases, judge
 from rule_faults import BODY_DICE, CANAL_DICE, DISC_DICE, DRAWN_DICE, Fault, faults
 
 PAGE = Path(__file__).parents[1] / "docs" / "rules-measured.md"
 PATIENTS = ("005", "045", "069", "127", "185", "011", "018", "022", "041")
 ALARMS = ("review", "fail")
+VERTEBRA_DOMAINS = (NAMES, BODIES)
+"""Domains whose faults make a vertebra wrong."""
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,9 @@ def _share(counts: Counter) -> str:
 def verdict_table(outcomes: Sequence[Outcome]) -> list[str]:
     """Verdicts on right and on wrong scans, in all and by domain."""
     lines = [
-        "| verdict of | scans | nothing wrong | of them pass | something wrong | of them review, "
-        "fail or refused |",
-        "|---|---|---|---|---|---|",
+        "| verdict of | scans | nothing wrong | of them pass | a wrong vertebra | of them review, "
+        "fail or refused | wrong disc or canal only | of them review or fail |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     kinds = {
         "all": outcomes,
@@ -166,17 +168,14 @@ def verdict_table(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _verdict_line(name: str, kind: str, outcomes: Sequence[Outcome], domains: Sequence[str]) -> str:
-    right = [o.verdict(domains) for o in outcomes if o.is_right(domains)]
-    wrong = [o.verdict(domains) for o in outcomes if not o.is_right(domains)]
-    flagged = len(wrong) - wrong.count("pass")
-    cells = (
-        name,
-        kind,
-        len(right),
-        _of(right.count("pass"), right),
-        len(wrong),
-        _of(flagged, wrong),
-    )
+    wrong_names = [d for d in domains if d in VERTEBRA_DOMAINS]
+    right, vertebra, other = [], [], []
+    for o in outcomes:
+        group = right if o.is_right(domains) else other if o.is_right(wrong_names) else vertebra
+        group.append(o.verdict(domains))
+    cells = [name, kind, len(right), _of(right.count("pass"), right)]
+    for wrong in (vertebra, other):
+        cells += [len(wrong), _of(len(wrong) - wrong.count("pass"), wrong)]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -225,10 +224,10 @@ def page(outcomes: Sequence[Outcome], networks: Networks, command: str) -> str:
             "",
             "## Rules",
             "",
-            "A rule about a level fires on a right one where nothing is wrong with that vertebra in "
-            "the rule's domain; a rule about the scan or a structure, where nothing is wrong in the "
-            "domain in the whole scan. False alarms are counted in scans without any fault, in "
-            "vertebrae, scans and structures. Rules without limits never fire.",
+            "A rule about a level fires on a right one where nothing is wrong with that vertebra "
+            "in the rule's domain; a rule about the scan or a structure, where nothing is wrong "
+            "in the domain in the whole scan. False alarms are counted in scans without any "
+            "fault, in vertebrae, scans and structures. Rules without limits never fire.",
             "",
             *rule_table(outcomes),
             "",

@@ -202,6 +202,9 @@ def test_values_come_back_in_every_reader(cohort):
     collect(files, index, out, CONFIG)
     path = out / "vertebrae.parquet"
     expected = [row for s in ("s2", "s1", "s3") for row in scan_rows(s)["vertebrae"][::-1]]
+    for domain in ("names", "bodies", "posterior"):
+        judged = {f"level_verdict_{domain}": "ok", f"is_evaluable_{domain}": domain != "posterior"}
+        expected = [row | judged for row in expected]
     assert pq.read_table(path).to_pylist() == expected
     assert polars.read_parquet(path).to_dicts() == expected
     query = f"SELECT level, body_volume_mm3, centroid_s_mm FROM '{path}' LIMIT 1"

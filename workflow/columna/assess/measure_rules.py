@@ -156,7 +156,7 @@ MAIN_MEASURES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "implausible_canal": (
         "cord_canal",
-        ("canal_ap_mm", "canal_area_mm2", "cord_ap_mm", "cord_area_mm2"),
+        ("canal_ap_mm", "canal_area_mm2"),
     ),
 }
 """Rule -> table, and the measures that a wrong mask spoils first; others depend on details, too."""
