@@ -439,16 +439,13 @@ def test_levels_carry_the_verdicts_on_body_and_name(tmp_path):
         (row["scan_id"], row["vertebra"]): row for row in read(tmp_path / "tables", "vertebrae")
     }
     bodies = {key: row["level_verdict_bodies"] for key, row in rows.items()}
-    assert (bodies["s1", "L1"], bodies["s1", "T13"], bodies["s1", "T12"]) == (
-        "review",
-        "fail",
-        "ok",
-    )
+    assert [bodies["s1", level] for level in ("L1", "T13", "T12")] == ["review", "fail", "ok"]
     assert rows["s1", "T12"]["level_verdict_posterior"] == "review"
     assert all(rows["s1", level]["level_verdict_names"] == "ok" for level in ("L1", "T12", "T13"))
     usable = {key: row["is_evaluable_bodies"] for key, row in rows.items()}
-    assert usable["s1", "L1"] and usable["s2", "L1"] and not usable["s1", "T13"]
-    assert rows["s1", "L1"]["is_evaluable_names"] and not rows["s2", "L1"]["is_evaluable_names"]
+    assert (usable["s1", "L1"], usable["s2", "L1"], usable["s1", "T13"]) == (True, True, False)
+    named = {key: row["is_evaluable_names"] for key, row in rows.items()}
+    assert (named["s1", "L1"], named["s2", "L1"]) == (True, False)
 
 
 def test_a_level_that_was_not_found_is_not_judged(tmp_path):

@@ -11,6 +11,7 @@ from columna.report.scripts import write_page
 from columna.report.shown_measures import GROUPS, SPINE_MEASURES
 from columna.results.derivatives import Derivatives
 from columna.results.layout import Layout
+from columna.tables.domains import DOMAINS
 
 LIST_ROWS = 5_000
 """Scans in one file of the list."""
@@ -42,6 +43,8 @@ FACTS = (
     "spacing_ap_mm",
     "spacing_si_mm",
     "enumeration_variant",
+    *(f"qc_{domain}_verdict" for domain in DOMAINS),
+    "qc_other_reasons",
     "snr_csf_ratio",
     "cnr_body_csf_ratio",
     "cnr_cord_csf_ratio",

@@ -19,7 +19,7 @@ class AssessStage(Stage):
     """Answer the rules that one scan alone can answer; those of the cohort wait for collect."""
 
     name = "assess"
-    version = 4
+    version = 5
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """The rules; everything else is what the measures depend on."""
