@@ -20,8 +20,9 @@ the version of the rule. All scans are then assessed again, nothing else.
 
 * **A value** is `ok`, `review` (beyond the first limits), `fail` (beyond the second), or `info`
   (the rule has no limits: it compares with the cohort, or is for your own use).
-* **A domain** is what a value speaks of: {_DOMAINS}. A body can be right while its name is wrong, so
-  every domain has its own verdict (`qc_<domain>_verdict` in `scans`).
+* **A domain** is what a value speaks of: {_DOMAINS}.
+  A body can be right while its name is wrong, so every domain has its own verdict
+  (`qc_<domain>_verdict` in `scans`).
 * **A level** is as good as its worst rule, in each domain apart: `level_verdict_<domain>` stands in
   `vertebrae` (names, bodies, posterior), `discs` and `cord_canal`, and `is_evaluable_<domain>` says
   whether it was found and measured and no rule of the domain fails, for it or for the scan. These
@@ -139,7 +140,10 @@ def quality_page() -> str:
 
 
 def _table(rules: list[Rule]) -> list[str]:
-    head = ["| rule | domain | compares with | unit | low | high | meaning |", "|" + 7 * "---|"]
+    head = [
+        "| rule | domain | compares with | unit | low | high | meaning |",
+        "|---|---|---|---|---|---|---|",
+    ]
     return head + [_line(rule) for rule in rules]
 
 
