@@ -202,9 +202,29 @@ def _implausible_main(
 
 
 def _fragments(context: QualityContext) -> Finding:
-    fragments_n = context.scan_row["n_fragments_n"]
-    is_empty = not context.vertebrae and not fragments_n
-    return found("fragments", None if is_empty else fragments_n, "not_segmented")
+    """Count the pieces of bone that the sacrum or the edge of the image does not explain."""
+    labels = {
+        row["spineps_label"]
+        for row in context.rows.get("vertebrae", ())
+        if row["presence"] == "fragment"
+    }
+    if not context.vertebrae and not labels:
+        return found("fragments", None, "not_segmented")
+    pieces = [
+        row
+        for row in context.rows.get("structures", ())
+        if row["mask"] == "instance" and row["label"] in labels
+    ]
+    return found("fragments", sum(not _is_explained(context, row) for row in pieces))
+
+
+def _is_explained(context: QualityContext, piece: MeasuredRow) -> bool:
+    """Whether a piece is one of S1, or of a vertebra that the upper or lower edge cuts."""
+    if piece["touches_superior"] or piece["touches_inferior"]:
+        return True
+    lowest = min((row["centroid_s_mm"] for row in context.bodies), default=None)
+    is_below = lowest is not None and piece["centroid_s_mm"] < lowest
+    return bool(is_below and context.scan_row["has_sacrum"])
 
 
 def _holes(context: QualityContext) -> Iterator[Finding]:

@@ -26,9 +26,8 @@ the version of the rule. All scans are then assessed again, nothing else.
 * **A level** is as good as its worst rule, in each domain apart: `level_verdict_<domain>` stands in
   `vertebrae` (names, bodies, posterior), `discs` and `cord_canal`, and `is_evaluable_<domain>` says
   whether it was found and measured and no rule of the domain fails, for it or for the scan. These
-  are the denominators of an analysis:
-  `SELECT avg(body_volume_mm3), count(*) FROM vertebrae WHERE level = 'L3' AND is_evaluable_bodies
-  AND is_evaluable_names`.
+  are the denominators of an analysis: for the third lumbar body,
+  take the vertebrae with `level = 'L3' AND is_evaluable_bodies AND is_evaluable_names`.
   In the view `v_complete_bodies`, `level_verdict` is the worse one of body and name.
 * **A scan** (`qc_verdict` in `scans`) is as good as the worst of the domains that
   `assess.verdict_domains` lists (names, bodies, discs and canal_cord where the configuration does
@@ -49,7 +48,7 @@ the version of the rule. All scans are then assessed again, nothing else.
 
 Nothing is deleted or corrected because of a verdict. How often every rule fires on right and on
 wrong results of the networks is in [rules-measured.md](rules-measured.md); rules that fire on right
-ones without telling wrong ones have no limits (`info`): small cavities, pieces of S1, contrast of
+ones without telling wrong ones have no limits (`info`): small cavities, contrast of
 the cord, left against right, side measures outside their plausible range. Masks were wrong in few
 of these scans, so limits that no scan reached are engineering limits: look at a sample of each
 verdict before you exclude by it.
