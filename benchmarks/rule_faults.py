@@ -12,6 +12,7 @@ from columna.evaluate.found_once import Match, match_vertebrae
 from columna.evaluate.overlap import dice
 from columna.images.volume import load_volume
 from columna.tables.domains import BODIES, CANAL_CORD, DISCS, NAMES
+from columna.tables.vertebrae import MEASURED
 from rule_cases import Judged, true_masks
 from spider import BONE, DISC, SAC, SMALLEST_DISC_MM3, VERTEBRA
 
@@ -33,7 +34,11 @@ class Fault(NamedTuple):
 
 
 def faults(judged: Judged, folder: Path) -> list[Fault]:
-    """What is wrong with a result; nothing is known of real scans without a drawing."""
+    """What is wrong with a result.
+
+    Nothing is known of real scans without a drawing. Parts that the field of view cuts have no
+    measures, so a low Dice of theirs is no fault.
+    """
     if judged.code != "done":
         return [Fault(BODIES, "refused", None)]
     if not judged.case.is_real:
@@ -65,7 +70,7 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
             yield Fault(BODIES, "false", row["vertebra"])
     for label in np.unique(true_ins[true_sem == Semantic.DISC]):
         if seen.get(int(label) - DISC_OFFSET) == 1:
-            yield from _of_disc((true_ins == label), sem, ins, names)
+            yield from _of_disc((true_ins == label), sem, ins, judged)
     if dice(np.isin(sem, CANAL), np.isin(true_sem, CANAL)) < CANAL_DICE:
         yield Fault(CANAL_CORD, "canal", None)
 
@@ -77,20 +82,25 @@ def _of_match(match: Match, row: dict | None, score: float, least: float) -> Ite
         yield Fault(BODIES, "split", row["vertebra"])
     elif not match.once and match.dice >= least:
         yield Fault(BODIES, "merged", row["vertebra"])
-    elif score < least:
+    elif score < least and row["presence"] in MEASURED:
         yield Fault(BODIES, "body", row["vertebra"])
 
 
-def _of_disc(true: np.ndarray, sem: np.ndarray, ins: np.ndarray, names: dict) -> Iterator[Fault]:
-    """Compare with the disc that covers most of it."""
+def _of_disc(true: np.ndarray, sem: np.ndarray, ins: np.ndarray, judged: Judged) -> Iterator[Fault]:
+    """Compare with the disc that covers most of it; one that is cut has no measures."""
     labels = np.where(sem == Semantic.DISC, ins, 0)
-    best = int(np.bincount(np.append(labels[true], 0)).argmax())
     counts = np.bincount(labels[true].astype(int), minlength=1)
     counts[0] = 0
     best = int(counts.argmax())
-    if dice(labels == best, true) < DISC_DICE or not counts.any():
-        row = names.get(best - DISC_OFFSET)
-        yield Fault(DISCS, "disc", row["vertebra"] if row else None)
+    if not counts.any():
+        yield Fault(DISCS, "missed", None)
+        return
+    above = [r for r in judged.vertebrae if r["spineps_label"] == best - DISC_OFFSET]
+    upper = above[0]["vertebra"] if above else None
+    rows = [r for r in judged.rows["discs"] if r["vertebra_upper"] == upper]
+    is_measured = not rows or rows[0]["presence"] in MEASURED
+    if dice(labels == best, true) < DISC_DICE and is_measured:
+        yield Fault(DISCS, "disc", upper)
 
 
 def _of_drawing(judged: Judged) -> Iterator[Fault]:
@@ -108,7 +118,7 @@ def _of_drawing(judged: Judged) -> Iterator[Fault]:
     for label in np.unique(discs[discs > 0]):
         true = discs == label
         if true.sum() * drawn.voxel_volume_mm3 > SMALLEST_DISC_MM3:
-            yield from _of_disc(true, sem, ins, names)
+            yield from _of_disc(true, sem, ins, judged)
     if dice(np.isin(sem, CANAL), drawn.array == SAC) < CANAL_DICE:
         yield Fault(CANAL_CORD, "canal", None)
 

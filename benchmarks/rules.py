@@ -212,7 +212,8 @@ def page(outcomes: Sequence[Outcome], networks: Networks, command: str) -> str:
             "is wrong where it is missed, split, merged, false, bears another name than it should, "
             f"or its body has a Dice below {BODY_DICE}; a disc below {DISC_DICE}, the canal below "
             f"{CANAL_DICE}. Real drawings tell no processes, so bodies with what lies in front of "
-            f"the canal count, below {DRAWN_DICE}; the lowest vertebra that is drawn is L5.",
+            f"the canal count, below {DRAWN_DICE}; the lowest vertebra that is drawn is L5. What "
+            "the field of view cuts has no measures, so that its Dice is no fault.",
             "",
             "## Verdicts",
             "",
