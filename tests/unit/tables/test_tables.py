@@ -126,7 +126,7 @@ def test_nan_and_infinity_are_refused(value):
         vertebra(centroid_s_mm=value)
     row = vertebra() | {"centroid_s_mm": value}
     with pytest.raises(TableError, match=r"vertebrae\.centroid_s_mm.*sub-01_T2w.*L3"):
-        rows_to_arrow(VERTEBRAE, [vertebra("L2", 22), row])
+        rows_to_arrow(VERTEBRAE.shard, [vertebra("L2", 22), row])
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,12 @@ def test_nan_and_infinity_are_refused(value):
 )
 def test_rows_that_do_not_fit_are_refused(change, message):
     with pytest.raises(TableError, match=message):
-        rows_to_arrow(VERTEBRAE, [vertebra("L2", 22), vertebra() | change])
+        rows_to_arrow(VERTEBRAE.shard, [vertebra("L2", 22), vertebra() | change])
 
 
 def test_duplicate_keys_are_refused():
     with pytest.raises(TableError, match=r"vertebrae: duplicate key.*sub-01_T2w.*L3"):
-        rows_to_arrow(VERTEBRAE, [vertebra(), vertebra("L2", 22), vertebra()])
+        rows_to_arrow(VERTEBRAE.shard, [vertebra(), vertebra("L2", 22), vertebra()])
 
 
 def test_unknown_columns_are_refused():
