@@ -271,7 +271,7 @@ def check(rows):
     """Raise unless every value is there exactly where its status says so."""
     for name, found in rows.items():
         table = SHARDED[name].shard
-        rows_to_arrow(table.shard, found)  # compares each value with its status
+        rows_to_arrow(table, found)  # compares each value with its status
         for row in found:
             for status, governed in table.groups.items():
                 is_there = row[status] in table[status].value_codes
