@@ -5,7 +5,6 @@ limits or names need no network.
 """
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
@@ -190,8 +189,3 @@ def _read(image: Path, settings: PrepareSettings) -> Any:
         path = Path(folder) / "scan_T2w.nii.gz"
         path.symlink_to(image.resolve())
         return read_scan(path, settings)
-
-
-def up_to_date(networks: Networks, wanted: list[Case], is_new: bool) -> Iterator[Case]:
-    """The cases, or with `is_new` false only those that the networks have answered."""
-    yield from (case for case in wanted if is_new or networks.has(case))

@@ -469,6 +469,21 @@ def test_small_cavities_are_counted_and_raise_no_alarm(phantom, clean):
     assert alarms(context) == alarms(clean)
 
 
+@pytest.mark.parametrize(
+    ("place", "counted"),
+    [({"centroid_s_mm": -1e3}, 0), ({"touches_superior": True}, 0), ({}, 1)],
+    ids=["below the last vertebra", "cut by the upper edge", "between the vertebrae"],
+)
+def test_pieces_of_the_sacrum_and_of_cut_vertebrae_are_explained(clean, place, counted):
+    piece = {"presence": "fragment", "spineps_label": 34, "index_from_top": None}
+    vertebrae = [*clean.rows["vertebrae"], clean.rows["vertebrae"][-1] | piece]
+    l3 = next(r for r in clean.rows["structures"] if r["mask"] == "instance" and r["label"] == 22)
+    structures = [*clean.rows["structures"], l3 | {"label": 34} | place]
+    rows = {**clean.rows, "vertebrae": vertebrae, "structures": structures}
+    [value] = [f.value for f in assess_scan(replace(clean, rows=rows)) if f.rule_id == "fragments"]
+    assert value == counted
+
+
 def test_every_rule_of_a_level_or_a_scan_has_a_domain():
     for rule in all_rules().values():
         assert (rule.domain in DOMAINS) == (rule.scope != "structure"), rule.rule_id
