@@ -21,8 +21,8 @@ BODY_DICE, DRAWN_DICE, DISC_DICE, CANAL_DICE = 0.8, 0.75, 0.7, 0.8
 FOUND_DICE = 0.1
 BODY_MM3 = 3000.0
 """Smallest part of a drawing in front of the canal that is a body."""
-INSIDE = 0.3
-"""A vertebra with a smaller share of its voxels on bone is false."""
+ISLANDS_MM3 = 1000.0
+"""More than this away from the true spine is a fault of its own."""
 
 
 class Fault(NamedTuple):
@@ -68,11 +68,21 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
     for row in judged.vertebrae:
         if row["presence"] != "fragment" and row["spineps_label"] not in matched:
             yield Fault(BODIES, "false", row["vertebra"])
+    if _island_mm3(sem, true_sem, judged.semantic.voxel_volume_mm3) > ISLANDS_MM3:
+        yield Fault(BODIES, "island", None)
     for label in np.unique(true_ins[true_sem == Semantic.DISC]):
         if seen.get(int(label) - DISC_OFFSET) == 1:
             yield from _of_disc((true_ins == label), sem, ins, judged)
     if dice(np.isin(sem, CANAL), np.isin(true_sem, CANAL)) < CANAL_DICE:
         yield Fault(CANAL_CORD, "canal", None)
+
+
+def _island_mm3(found: np.ndarray, true: np.ndarray, voxel_mm3: float) -> float:
+    """Volume of the pieces of the mask that share no voxel with the true spine."""
+    parts = cc3d.connected_components(found != 0, connectivity=26)
+    sizes = np.bincount(parts.ravel())
+    sizes[np.unique(parts[true != 0])] = 0
+    return float(sizes[1:].sum() * voxel_mm3)
 
 
 def _of_match(match: Match, row: dict | None, score: float, least: float) -> Iterator[Fault]:

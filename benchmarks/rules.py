@@ -28,7 +28,7 @@ from columna.assess.rules import Rule, all_rules, needed_answers, scan_failures,
 from columna.files import read_json, write_json
 from columna.tables.domains import BODIES, DOMAINS, IN_VERDICT, NAMES
 from rule_cases import Case, Networks, cases, judge
-from rule_faults import BODY_DICE, CANAL_DICE, DISC_DICE, DRAWN_DICE, Fault, faults
+from rule_faults import BODY_DICE, CANAL_DICE, DISC_DICE, DRAWN_DICE, ISLANDS_MM3, Fault, faults
 
 PAGE = Path(__file__).parents[1] / "docs" / "rules-measured.md"
 PATIENTS = ("005", "045", "069", "127", "185", "011", "018", "022", "041")
@@ -210,7 +210,8 @@ def page(outcomes: Sequence[Outcome], networks: Networks, command: str) -> str:
             f"{len(outcomes) - len(real)} held-out phantoms of all fields of view, half of them "
             f"fractured, and {len(real)} real scans ({', '.join(real)}). A vertebra of a phantom "
             "is wrong where it is missed, split, merged, false, bears another name than it should, "
-            f"or its body has a Dice below {BODY_DICE}; a disc below {DISC_DICE}, the canal below "
+            f"or its body has a Dice below {BODY_DICE}; so is a scan with more than "
+            f"{ISLANDS_MM3 / 1000:g} cm3 of mask away from the spine; a disc is wrong below {DISC_DICE}, the canal below "
             f"{CANAL_DICE}. Real drawings tell no processes, so bodies with what lies in front of "
             f"the canal count, below {DRAWN_DICE}; the lowest vertebra that is drawn is L5. What "
             "the field of view cuts has no measures, so that its Dice is no fault.",

@@ -452,7 +452,8 @@ def test_a_level_that_was_not_found_is_not_judged(tmp_path):
     scan = scan_rows("s1")
     gone = {"presence": "absent_outside_fov", "spineps_label": None, "level_anchor": None}
     scan["vertebrae"][0] |= gone | {"found_status": "not_segmented", "body_volume_mm3": None}
-    scan["vertebrae"][0] |= {"volume_status": "not_segmented"}
+    scan["vertebrae"][0] |= dict.fromkeys(VERTEBRAE.groups["body_status"])
+    scan["vertebrae"][0] |= {"body_status": "not_segmented"}
     [row] = [
         row
         for row in collected_vertebrae(tmp_path, scan)
