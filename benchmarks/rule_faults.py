@@ -50,14 +50,14 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
     semantic, instance, seen = true_masks(judged.case, folder)
     true_sem, true_ins = (v.reoriented().array for v in (semantic, instance))
     sem, ins = (v.reoriented().array for v in (judged.semantic, judged.instance))
-    names = {r["spineps_label"]: r for r in judged.vertebrae}
+    numbers, names = _numbered(judged, ins)
     vertebrae = [n for n in seen if n != SACRUM and (true_ins == n).any()]
-    matches = match_vertebrae(ins, true_ins, vertebrae)
+    matches = match_vertebrae(numbers, true_ins, vertebrae)
     bodies = np.isin(sem, BODY), np.isin(true_sem, BODY)
     for match in matches:
         row = names.get(match.found_label)
         if seen[match.label] == 1:
-            found = bodies[0] & (ins == match.found_label)
+            found = bodies[0] & (numbers == match.found_label)
             true = bodies[1] & (true_ins == match.label)
             if not true.any():
                 continue
@@ -65,8 +65,8 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
         if row and row["level"] and match.dice > 0.5 and row["level"] != levels()[match.label].name:
             yield Fault(NAMES, "wrong level", row["vertebra"])
     matched = {match.found_label for match in matches}
-    for row in judged.vertebrae:
-        if row["presence"] != "fragment" and row["spineps_label"] not in matched:
+    for number, row in names.items():
+        if row["presence"] != "fragment" and number not in matched:
             yield Fault(BODIES, "false", row["vertebra"])
     if _island_mm3(sem, true_sem, judged.semantic.voxel_volume_mm3) > ISLANDS_MM3:
         yield Fault(BODIES, "island", None)
@@ -83,6 +83,15 @@ def _island_mm3(found: np.ndarray, true: np.ndarray, voxel_mm3: float) -> float:
     sizes = np.bincount(parts.ravel())
     sizes[np.unique(parts[true != 0])] = 0
     return float(sizes[1:].sum() * voxel_mm3)
+
+
+def _numbered(judged: Judged, instance: np.ndarray) -> tuple[np.ndarray, dict[int, dict]]:
+    """Vertebrae numbered from 1, since matching knows labels of levels only; and their rows."""
+    rows = dict(enumerate(judged.vertebrae, start=1))
+    table = np.zeros(int(instance.max()) + 1, np.uint8)
+    for number, row in rows.items():
+        table[row["spineps_label"]] = number
+    return table[instance], rows
 
 
 def _of_match(match: Match, row: dict | None, score: float, least: float) -> Iterator[Fault]:
@@ -116,10 +125,10 @@ def _of_disc(true: np.ndarray, sem: np.ndarray, ins: np.ndarray, judged: Judged)
 def _of_drawing(judged: Judged) -> Iterator[Fault]:
     drawn = load_volume(judged.case.drawn).reoriented()
     sem, ins = (v.reoriented().array for v in (judged.semantic, judged.instance))
-    names = {r["spineps_label"]: r for r in judged.vertebrae}
+    numbers, names = _numbered(judged, ins)
     in_front = _in_front(drawn.array)
     bodies = _bodies((drawn.array == VERTEBRA) & in_front, drawn.voxel_volume_mm3)
-    found = np.where(in_front & np.isin(sem, (*BONE, *ENDPLATES)), ins % DISC_OFFSET, 0)
+    found = np.where(in_front & np.isin(sem, (*BONE, *ENDPLATES)), numbers, 0)
     whole = [n for n in np.unique(bodies).tolist() if n and not _is_cut(bodies == n)]
     for match in match_vertebrae(found, bodies, whole):
         yield from _of_match(match, names.get(match.found_label), match.dice, DRAWN_DICE)

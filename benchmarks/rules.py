@@ -210,11 +210,12 @@ def page(outcomes: Sequence[Outcome], networks: Networks, command: str) -> str:
             f"{len(outcomes) - len(real)} held-out phantoms of all fields of view, half of them "
             f"fractured, and {len(real)} real scans ({', '.join(real)}). A vertebra of a phantom "
             "is wrong where it is missed, split, merged, false, bears another name than it should, "
-            f"or its body has a Dice below {BODY_DICE}; so is a scan with more than "
-            f"{ISLANDS_MM3 / 1000:g} cm3 of mask away from the spine; a disc is wrong below {DISC_DICE}, the canal below "
-            f"{CANAL_DICE}. Real drawings tell no processes, so bodies with what lies in front of "
-            f"the canal count, below {DRAWN_DICE}; the lowest vertebra that is drawn is L5. What "
-            "the field of view cuts has no measures, so that its Dice is no fault.",
+            f"or its body has a Dice below {BODY_DICE}; more than {ISLANDS_MM3 / 1000:g} cm3 of "
+            "mask away from the spine are a fault of the bodies; a disc is wrong below "
+            f"{DISC_DICE}, the canal below {CANAL_DICE}. Real drawings tell no processes, so "
+            f"bodies with what lies in front of the canal count, below {DRAWN_DICE}; the lowest "
+            "vertebra that is drawn is L5. What the field of view cuts has no measures, so that "
+            "its Dice is no fault. Nothing is known of real scans of other names than spider.",
             "",
             "## Verdicts",
             "",
