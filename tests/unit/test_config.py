@@ -77,8 +77,8 @@ def test_stage_settings_read_back_what_the_stage_depends_on(stage):
         ("assess", {"prepare"}),
         ("picture", {"prepare", "pictures"}),
         ("evaluate", {"evaluate"}),
-        ("collect", {*RESULTS, "participant_columns"}),
-        ("report", {*RESULTS, "participant_columns", "pictures"}),
+        ("collect", {*RESULTS, "participant_columns", "assess"}),
+        ("report", {*RESULTS, "participant_columns", "assess", "pictures"}),
     ],
 )
 def test_parts_that_a_stage_depends_on_stay_the_same(stage, parts):

@@ -72,7 +72,7 @@ CHAIN: dict[str, StageFacts] = {
         },
     ),
     "assess": StageFacts(
-        version=4,
+        version=5,
         help="Assess the quality of the scans, masks and measures of a batch.",
         settings={"prepare": True},
     ),

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from columna.chain import BESIDE, CHAIN
+from columna.domains import IN_VERDICT, Domain
 from columna.errors import ConfigError
 from columna.files import sha256_json
 from columna.paths import expanded
@@ -184,6 +185,17 @@ class MeasureSettings(Settings):
     )
 
 
+class AssessSettings(Settings):
+    """Verdicts on scans."""
+
+    verdict_domains: tuple[Domain, ...] = Field(
+        IN_VERDICT,
+        min_length=1,
+        description="Domains whose rules make the verdict on a scan (qc_verdict); each has a "
+        "verdict of its own, too.",
+    )
+
+
 class EvaluateSettings(Settings):
     """Masks against reference masks."""
 
@@ -250,13 +262,14 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    assess: AssessSettings = Field(default_factory=AssessSettings, description="Verdicts.")
     evaluate: EvaluateSettings = Field(
         default_factory=EvaluateSettings, description="Evaluation against references."
     )
     pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
-_COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True}
+_COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True, "assess": True}
 _JOB_KEYS: dict[str, dict[str, Any]] = {
     **{stage: facts.settings for stage, facts in {**CHAIN, **BESIDE}.items()},
     "collect": _COLLECT_KEYS,

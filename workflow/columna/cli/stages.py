@@ -77,7 +77,12 @@ def collect(
     from columna.results.layout import Layout
 
     config = read_config(configfile, settings, results)
-    collect_tables(Layout(config.results), config_sha256(config), config.participant_columns)
+    collect_tables(
+        Layout(config.results),
+        config_sha256(config),
+        config.participant_columns,
+        config.assess.verdict_domains,
+    )
 
 
 def evaluate_batch(

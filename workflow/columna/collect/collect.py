@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna import __version__
-from columna.assess.cohort_rules import ALL_QUALITY, compare_with_cohort, scans_query
+from columna.assess.cohort_rules import compare_with_cohort
+from columna.assess.verdicts import verdict_queries
 from columna.cohort.inputs import read_inputs
 from columna.collect.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.collect.dictionary import data_package, dictionary_rows, sidecar
 from columna.collect.left_out import left_out_rows
 from columna.collect.own_columns import collect_participants, own_entries
 from columna.collect.views import VIEWS_FILE, views_sql
+from columna.domains import IN_VERDICT
 from columna.errors import TableError
 from columna.files import write_json, write_text
 from columna.parquet import reading
@@ -25,7 +27,7 @@ from columna.results.layout import Layout
 from columna.results.manifest import check_indexed, list_batches, list_evaluated
 from columna.tables.catalogue import OPTIONAL, SHARDED, TABLES
 from columna.tables.columns import COLUMNS
-from columna.tables.quality import COHORT_REFERENCE, QUALITY
+from columna.tables.quality import COHORT_REFERENCE
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
@@ -58,7 +60,10 @@ FILES = (
 
 
 def collect_tables(
-    layout: Layout, config_sha256: str, participant_columns: Sequence[str] = ()
+    layout: Layout,
+    config_sha256: str,
+    participant_columns: Sequence[str] = (),
+    verdict_domains: Sequence[str] = IN_VERDICT,
 ) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
     check_indexed(layout.index)
@@ -74,6 +79,7 @@ def collect_tables(
         config_sha256,
         participant_columns,
         _optional_tables(layout),
+        verdict_domains,
     )
     written = [layout.tables / name for name in FILES]
     note_collect(layout, config_sha256, outcome_of(receipts.values()), index, written)
@@ -97,6 +103,7 @@ def collect(
     config_sha256: str,
     participant_columns: Sequence[str] = (),
     optional: Mapping[str, Table] | None = None,
+    verdict_domains: Sequence[str] = IN_VERDICT,
 ) -> dict[str, int]:
     """Write one Parquet file per table, and the data dictionary in its four forms.
 
@@ -118,6 +125,8 @@ def collect(
         Further columns of the index that the table `participants` may hold.
     optional
         Tables that lie beside these and are described with them.
+    verdict_domains
+        Domains of the rules that make the verdict on a scan.
 
     Returns
     -------
@@ -139,7 +148,9 @@ def collect(
             open_database(work) as database,
             reading(out.parent / "shards", UNREADABLE, what="cannot be read as a whole"),
         ):
-            counts = _collect(database, shards, index, work, config_sha256)
+            counts = _collect(
+                database, shards, index, work, config_sha256, verdict_queries(verdict_domains)
+            )
         table, rows = collect_participants(index, participant_columns)
         schema = table.arrow_schema(__version__, config_sha256)
         counts[table.name] = write_table(table, schema, iter(rows.to_batches()), work)
@@ -173,6 +184,7 @@ def _collect(
     index: pa.Table,
     work: Path,
     config_sha256: str,
+    queries: Mapping[str, str],
 ) -> dict[str, int]:
     left_out = work / "spill" / "left_out.parquet"
     write_shard(left_out, SCANS.name, left_out_rows(index))
@@ -185,10 +197,9 @@ def _collect(
     check_against_index(database, index)
     check_against_scans(database, config_sha256)
     compare_with_cohort(database)
-    rows_of = {SCANS.name: scans_query(), QUALITY.name: ALL_QUALITY}
     counts = {}
     for name, table in {**SHARDED, COHORT_REFERENCE.name: COHORT_REFERENCE}.items():
-        query = rows_of.get(name, f"SELECT * FROM {name}")  # noqa: S608
+        query = queries.get(name, f"SELECT * FROM {name}")  # noqa: S608
         schema = table.arrow_schema(__version__, config_sha256)
         counts[name] = write_table(table, schema, sorted_rows(database, table, query), work)
     return counts

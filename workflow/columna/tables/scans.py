@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from columna.chain import MEASURED_STAGES
+from columna.domains import DOMAINS
 from columna.prepare.modality import MODALITIES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
 from columna.tables.measures import (
@@ -415,7 +416,8 @@ def _quality_columns() -> tuple[Column, ...]:
         Column(
             "qc_verdict",
             "category",
-            "What the rules of the table quality say of the scan as a whole.",
+            "What the rules of the table quality say of the scan as a whole: the worst verdict of "
+            "the domains that assess.verdict_domains lists.",
             codes=QC_VERDICTS,
             status="processing_status",
             null_rule="processing_status is not done: nothing was judged",
@@ -425,11 +427,36 @@ def _quality_columns() -> tuple[Column, ...]:
         Column(
             "qc_reasons",
             "string",
-            "Rules that say review or fail, or lack an answer that they must have, separated by "
-            ";; empty if none does. Of scans that are not done: processing_code.",
+            "Rules of the domains that make qc_verdict which say review or fail, or lack an "
+            "answer that they must have, separated by ;; empty if none does. Of scans that are "
+            "not done: processing_code.",
             nullable=False,
             at_collect=True,
             source="quality",
+            since_version="1.3.0",
+        ),
+        *(
+            Column(
+                f"qc_{domain}_verdict",
+                "category",
+                f"What the rules say of one domain: {meaning}.",
+                codes=QC_VERDICTS,
+                status="processing_status",
+                null_rule="processing_status is not done: nothing was judged",
+                at_collect=True,
+                source="quality",
+                since_version="1.3.0",
+            )
+            for domain, meaning in DOMAINS.items()
+        ),
+        Column(
+            "qc_other_reasons",
+            "string",
+            "As qc_reasons, of the other domains.",
+            nullable=False,
+            at_collect=True,
+            source="quality",
+            since_version="1.3.0",
         ),
     )
 

@@ -25,6 +25,7 @@ from columna.tables.measures import (
     text,
     with_status,
 )
+from columna.tables.quality import judged_columns
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -673,5 +674,6 @@ VERTEBRAE = Table(
         *confidence_columns("the body"),
         *fold_dice_columns("the body"),
         implausible_count_column(),
+        *judged_columns("names", "bodies", "posterior"),
     ),
 )
