@@ -71,9 +71,10 @@ peer-folder:
 	@.venv-peer/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
-lint: env ## Check style: ruff, import-linter, snakefmt, snakemake, hadolint, codespell
+lint: env ## Check style and types: ruff, mypy, import-linter, snakefmt, snakemake, hadolint, codespell
 	ruff check .
 	ruff format --check .
+	mypy
 	lint-imports --no-cache
 	snakefmt --check Snakefile workflow
 	snakemake --lint
@@ -127,4 +128,5 @@ container-test: demo/cohort/cohort.tsv ## Run the demo cohort in the image, with
 		columna:$(VERSION) run --cohort /demo/cohort/cohort.tsv --results /demo/container
 
 clean: ## Remove the demo, the environment and caches; never results/
-	rm -rf demo .venv .venv-peer .venv-release .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf demo .venv .venv-peer .venv-release .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist

@@ -1,6 +1,6 @@
 """Painted training samples beside real scans: ``python benchmarks/contact_sheet.py POOL OUT.png``.
 
-POOL is a folder of label maps (`python -m columna.train.samples.pool`). The picture in docs/ was
+POOL is a folder of label maps (`columna train pool`). The picture in docs/ was
 made with the defaults.
 """
 

@@ -17,11 +17,12 @@ from pathlib import Path
 import duckdb
 
 from columna.batch.job import run_job
+from columna.chain import STAGES
 from columna.cohort.index import build_index
 from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import Layout
 from columna.stages.by_name import make_stage
 from columna.tables.catalogue import TABLES
 from measured import measure

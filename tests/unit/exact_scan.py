@@ -82,7 +82,7 @@ def measure(context):
     """Rows of the tables, those of discs, canal and spine checked as a shard is."""
     rows = measure_scan(context, MeasureSettings())
     for name in JOINED:
-        rows_to_arrow(MEASURED[name], rows[name])
+        rows_to_arrow(MEASURED[name].shard, rows[name])
     return rows
 
 

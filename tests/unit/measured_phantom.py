@@ -51,6 +51,7 @@ def header_of(image):
         pixdim_mm=image.spacing_mm,
         sform=image.affine,
         qform=image.affine,
+        is_qform_set=True,
     )
 
 

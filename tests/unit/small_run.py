@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from columna.batch.job import run_job
+from columna.chain import STAGES
 from columna.cohort.index import build_index
 from columna.collect.collect import collect_tables
 from columna.config import Config, config_sha256
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import list_batches
 from columna.results.store import Store
 from columna.stages.by_name import make_stage

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from columna.chain import CHAIN, STAGES
 from columna.config import (
-    STAGE_KEYS,
     Config,
     config_sha256,
     load_config,
@@ -14,7 +14,12 @@ from columna.config import (
 )
 from columna.docs import ROOT
 from columna.errors import ConfigError
-from columna.results.layout import STAGES
+
+RESULTS = {
+    *("measure", "prepare", "semantic", "instance", "label"),
+    *("models.semantic", "models.instance"),
+}
+"""Parts of the configuration that the rows of a scan depend on."""
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "demo.yaml"])
@@ -57,8 +62,30 @@ def test_stage_settings_read_back_what_the_stage_depends_on(stage):
     )
     text = stage_settings(config, stage)
     again = parse_config(json.loads(text), "test")
-    include = STAGE_KEYS[stage]
+    include = CHAIN[stage].settings
     assert again.model_dump(include=include) == config.model_dump(include=include)
+
+
+@pytest.mark.parametrize(
+    ("stage", "parts"),
+    [
+        ("prepare", {"prepare", "models.semantic"}),
+        ("semantic", {"semantic", "models.semantic", "models.device"}),
+        ("instance", {"instance", "models.instance", "models.device"}),
+        ("label", {"label"}),
+        ("measure", RESULTS),
+        ("assess", {"prepare"}),
+        ("picture", {"prepare", "pictures"}),
+        ("evaluate", {"evaluate"}),
+        ("collect", {*RESULTS, "participant_columns", "assess"}),
+        ("report", {*RESULTS, "participant_columns", "assess", "pictures"}),
+    ],
+)
+def test_parts_that_a_stage_depends_on_stay_the_same(stage, parts):
+    """With others, Snakemake repeats the jobs of every existing result."""
+    content = json.loads(stage_settings(Config(), stage))
+    models = content.pop("models", {})
+    assert {*content, *(f"models.{key}" for key in models)} == parts
 
 
 @pytest.fixture

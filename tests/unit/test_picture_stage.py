@@ -6,10 +6,10 @@ from PIL import Image
 from small_run import SCANS, small_cohort
 
 from columna.batch import run_batch
+from columna.chain import MEASURED_STAGES, STAGES
 from columna.config import Config, config_sha256
 from columna.images.volume import load_volume, save_volume
 from columna.picture.panels import PANELS
-from columna.results.layout import MEASURED_STAGES, STAGES
 from columna.results.store import Store
 from columna.stages import picture
 from columna.stages.by_name import make_stage

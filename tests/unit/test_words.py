@@ -27,7 +27,7 @@ from columna.results.manifest import list_batches
 from columna.sentences import sentence_of
 from columna.upkeep.closing import closing_line
 from columna.upkeep.receipts import read_collected, read_receipt
-from columna.upkeep.summary import LINES, summary
+from columna.upkeep.run_summary import LINES, summary
 
 SHEET = "participant_id\tscan_id\tpath\tsemantic\tinstance\n"
 SCAN = "sub-01_T2w"

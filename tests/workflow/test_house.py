@@ -250,6 +250,17 @@ def test_workflows_of_github_call_the_tasks_and_pin_their_actions():
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", action) for action in actions)
 
 
+def test_checks_of_style_are_named_in_the_makefile_only():
+    recipe = text("Makefile").partition("\nlint:")[2].partition("\n\n")[0]
+    tools = set(re.findall(r"^\t(?:python -m )?([\w-]+)", recipe, re.MULTILINE)) - {"git"}
+    assert {"ruff", "lint-imports", "snakefmt"} <= tools
+    callers = [".pre-commit-config.yaml", ".ci/run"]
+    callers += [p for p in tracked() if p.startswith(".github/workflows/")]
+    for caller in callers:
+        commands = [line for line in text(caller).splitlines() if not line.startswith("#")]
+        assert not tools & set(re.findall(r"[\w-]+", "\n".join(commands))), caller
+
+
 def test_images_have_the_pins_and_one_base():
     docker, apptainer = text("containers/Dockerfile"), text("containers/columna.def")
     (base,) = re.findall(r"^FROM (\S+:\d\S+)$", docker, re.MULTILINE)

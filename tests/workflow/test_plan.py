@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("e2e")
+from columna.chain import STAGES
 
-STAGES = ["prepare", "semantic", "instance", "label", "measure", "assess", "picture"]
+pytestmark = pytest.mark.xdist_group("e2e")
 
 
 def jobs(planned, stage):

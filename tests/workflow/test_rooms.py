@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from columna.chain import CHAIN, STAGES
 from columna.rooms import BEGIN, END, floors_of, page_with_rooms
 from workspace import REPOSITORY
 
@@ -100,11 +101,15 @@ def test_classes_and_types_of_one_name_are_one():
 
 
 def test_every_stage_has_a_room_of_its_name():
-    from columna.results.layout import STAGES
-
     rooms = {name for floor in floors_of(REPOSITORY)["columna"] for name in floor}
     assert set(STAGES) <= rooms
     assert all((PACKAGE / "stages" / f"{stage}.py").is_file() for stage in STAGES)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in ("assess", "picture")])
+def test_rules_ask_for_a_gpu_where_the_stage_has_a_network(stage):
+    rule = (PACKAGE.parent / "rules" / f"{stage}.smk").read_text(encoding="utf-8")
+    assert ("gpu=" in rule) == CHAIN[stage].uses_network
 
 
 def test_tests_are_in_the_rooms_of_what_they_test():

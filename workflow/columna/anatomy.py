@@ -77,6 +77,13 @@ class Label:
     color: str
 
 
+@dataclass(frozen=True)
+class Level(Label):
+    """A row whose label names a level of the spine."""
+
+    level_order: int
+
+
 @cache
 def label_table() -> tuple[Label, ...]:
     """All rows of ``labels.tsv``, in file order."""
@@ -95,10 +102,14 @@ def label_table() -> tuple[Label, ...]:
 
 
 @cache
-def levels() -> dict[int, Label]:
+def levels() -> dict[int, Level]:
     """Instance label -> level, in anatomical order (T13 between T12 and L1, S1 last)."""
-    rows = [r for r in label_table() if r.level_order is not None]
-    return {r.label: r for r in sorted(rows, key=lambda r: r.level_order or 0)}
+    rows = [
+        Level(r.mask, r.label, r.name, r.region, r.level_order, r.color)
+        for r in label_table()
+        if r.level_order is not None
+    ]
+    return {r.label: r for r in sorted(rows, key=lambda r: r.level_order)}
 
 
 @cache
@@ -109,7 +120,7 @@ def vertebra_labels() -> tuple[int, ...]:
 
 def level_order(label: int) -> int:
     """Anatomical rank of an instance label (C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27)."""
-    return levels()[label].level_order or 0
+    return levels()[label].level_order
 
 
 def anatomical_order(labels: Iterable[int]) -> list[int]:

@@ -13,6 +13,8 @@ from pydantic import (
     field_validator,
 )
 
+from columna.chain import BESIDE, CHAIN
+from columna.domains import IN_VERDICT, Domain
 from columna.errors import ConfigError
 from columna.files import sha256_json
 from columna.paths import expanded
@@ -183,6 +185,27 @@ class MeasureSettings(Settings):
     )
 
 
+class AssessSettings(Settings):
+    """Verdicts on scans."""
+
+    verdict_domains: tuple[Domain, ...] = Field(
+        IN_VERDICT,
+        min_length=1,
+        description="Domains whose rules make the verdict on a scan (qc_verdict); each has a "
+        "verdict of its own, too.",
+    )
+
+
+class EvaluateSettings(Settings):
+    """Masks against reference masks."""
+
+    conventions: dict[str, Any] = Field(
+        {},
+        description="What the labels of your references mean: name -> structures, instances, "
+        "levels and cut, as in resources/conventions.yaml.",
+    )
+
+
 class PictureSettings(Settings):
     """The picture of every scan."""
 
@@ -239,28 +262,20 @@ class Config(Settings):
     instance: InstanceSettings = Field(default_factory=InstanceSettings, description="Phase 2.")
     label: LabelSettings = Field(default_factory=LabelSettings, description="Phase 3.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="Measures.")
+    assess: AssessSettings = Field(default_factory=AssessSettings, description="Verdicts.")
+    evaluate: EvaluateSettings = Field(
+        default_factory=EvaluateSettings, description="Evaluation against references."
+    )
     pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
-STAGE_KEYS: dict[str, dict[str, Any]] = {
-    "prepare": {"prepare": True, "models": {"semantic": True}},
-    "semantic": {"semantic": True, "models": {"semantic": True, "device": True}},
-    "instance": {"instance": True, "models": {"instance": True, "device": True}},
-    "label": {"label": True},
-    "measure": {
-        "measure": True,
-        "models": {"semantic": True, "instance": True},
-        "prepare": True,
-        "semantic": True,
-        "instance": True,
-        "label": True,
-    },
-    "assess": {"prepare": True},
-    "picture": {"prepare": True, "pictures": True},
+_COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True, "assess": True}
+_JOB_KEYS: dict[str, dict[str, Any]] = {
+    **{stage: facts.settings for stage, facts in {**CHAIN, **BESIDE}.items()},
+    "collect": _COLLECT_KEYS,
+    "report": {**_COLLECT_KEYS, "pictures": True},
 }
-STAGE_KEYS["collect"] = {**STAGE_KEYS["measure"], "participant_columns": True}
-STAGE_KEYS["report"] = {**STAGE_KEYS["collect"], "pictures": True}
-"""The part of the configuration that each stage depends on: a job is repeated when it changes."""
+"""The part of the configuration that each job depends on: it is repeated when that changes."""
 
 
 def load_config(path: Path) -> Config:
@@ -303,10 +318,10 @@ def validated(model: type[AnySettings], content: Any, what: str) -> AnySettings:
 
 
 def stage_settings(config: Config, stage: str) -> str:
-    """The part of `config` that `stage` depends on, as JSON that `parse_config` reads back."""
-    return config.model_dump_json(include=STAGE_KEYS[stage])
+    """The part of `config` that a stage depends on, as JSON that `parse_config` reads back."""
+    return config.model_dump_json(include=_JOB_KEYS[stage])
 
 
 def config_sha256(config: Config) -> str:
     """Digest of everything in `config` that results depend on (not paths, batch size, device)."""
-    return sha256_json(config.model_dump(mode="json", include=STAGE_KEYS["measure"]))
+    return sha256_json(config.model_dump(mode="json", include=CHAIN["measure"].settings))

@@ -115,6 +115,8 @@ scan.
 | `semantic`, `instance` | no | existing masks ([docs/own-masks.md](../docs/own-masks.md)) |
 | `lowest_level`, `highest_level` | no | of the vertebrae found, such as `L5` |
 | `anchor` | no | `3=T12`: the third from the top is T12 ([docs/levels.md](../docs/levels.md)) |
+| `reference_semantic`, `reference_instance` | no | masks that the own ones are evaluated against |
+| `reference_convention` | no | what their numbers mean ([evaluation.md](../docs/evaluation.md)) |
 | any other | no | kept in `results/index/scans.parquet`; some reach `participants` (below) |
 
 * Text is UTF-8. Empty fields, `n/a`, `NA`, `N/A`, `NaN`, `None`, `NULL`, `<NA>` and `#N/A` count

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from columna.batch.job import run_job
+from columna.chain import MEASURED_STAGES
 from columna.cohort.index import build_index
 from columna.cohort.inputs import read_inputs
 from columna.cohort.ledger import locked
@@ -15,7 +16,7 @@ from columna.config import Config, config_sha256
 from columna.files import atomic_path
 from columna.results.claim import check_folder
 from columna.results.derivatives import Derivatives
-from columna.results.layout import MEASURED_STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import list_batches
 from columna.results.names import scan_id_of
 from columna.results.store import Record

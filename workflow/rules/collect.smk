@@ -5,7 +5,7 @@ rule collect:
     """Validate, sort and write the delivered tables and their dictionary."""
     input:
         index=str(LAYOUT.index / "scans.parquet"),
-        stages=lambda wildcards: [LAYOUT.stage_table("assess", b) for b in batches()],
+        stages=lambda wildcards: [LAYOUT.stage_table(MEASURED_STAGES[-1], b) for b in batches()],
     output:
         tables=[str(LAYOUT.tables / f"{t}.parquet") for t in TABLES],
         dictionary=[str(LAYOUT.tables / f"{t}.json") for t in (*TABLES, "datapackage")],

@@ -3,15 +3,16 @@
 import functools
 import sys
 
+from columna.chain import MEASURED_STAGES
 from columna.config import Config, parse_config, stage_settings
-from columna.errors import ColumnaError
+from columna.errors import CohortError, ColumnaError
 from columna.job_errors import tell_jobs
 from columna.results.layout import Layout
-from columna.results.manifest import check_indexed, list_batches
+from columna.results.manifest import check_indexed, list_batches, list_evaluated
 from columna.sentences import sentence_of
 from columna.slurm.nodes import read_limits, widest
 from columna.slurm.watch import Watch
-from columna.tables.catalogue import TABLES
+from columna.tables.catalogue import OPTIONAL, TABLES
 from snakemake.logging import logger
 
 
@@ -62,6 +63,32 @@ def manifest(wildcards):
     return str(LAYOUT.manifest(wildcards.batch))
 
 
+EVALUATION_TABLES = [str(LAYOUT.tables / f"{table}.parquet") for table in OPTIONAL]
+
+
+@functools.cache
+def evaluated_batches():
+    """Names of the batches of which a scan has references; empty where there are none."""
+    batches()
+    return list_evaluated(LAYOUT.index)
+
+
+def evaluation_stages(wildcards):
+    """How every batch with references came out of the evaluation."""
+    found = evaluated_batches()
+    if not found:
+        message = (
+            "no scan of the cohort has a reference to be evaluated against (docs/evaluation.md)"
+        )
+        stop(CohortError(message))
+    return [LAYOUT.stage_table("evaluate", batch) for batch in found]
+
+
+def evaluation(wildcards):
+    """The tables of the evaluation, where the cohort has references."""
+    return EVALUATION_TABLES if evaluated_batches() else []
+
+
 def plan_again():
     """Have Snakemake repeat the jobs whose results are stale: it does not see why they are."""
     from columna.results.lock import hold_results
@@ -80,8 +107,9 @@ def plan_again():
         stages |= state.pending
         if not state.are_tables_current:
             workflow.dag.forcefiles.add(str(LAYOUT.tables / "scans.parquet"))
-    workflow.dag.forcefiles.update(str(LAYOUT.stage_table(s, b)) for b, s in stages.items())
-    if is_run and not stages and state.are_tables_current:
+    jobs = [*((s, b) for b, s in stages.items()), *(("evaluate", b) for b in state.evaluations)]
+    workflow.dag.forcefiles.update(str(LAYOUT.stage_table(*job)) for job in jobs)
+    if is_run and not jobs and state.are_tables_current:
         close()  # Snakemake ends without `onsuccess` where there is nothing to do
 
 

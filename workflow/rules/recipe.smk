@@ -46,6 +46,12 @@ def network_recipe(wildcards):
     return recipe().model_dump_json(exclude={other, "nnunet"})
 
 
+def fold_recipe(wildcards):
+    """The part of the recipe that nnU-Net's training of a fold depends on, as JSON."""
+    keys = {"dataset_id", "configuration", "trainer", "plans", "device"}
+    return recipe().model_dump_json(include={"nnunet": keys})
+
+
 def train_gpu(wildcards):
     return 0 if recipe().device == "cpu" else gpus("train_network")
 

@@ -50,7 +50,7 @@ rule train_maps:
     message:
         "make label maps"
     shell:
-        "python -m columna.train.samples.pool {params.folder:q} --maps {params.maps} > {log:q} 2>&1"
+        "columna train pool {params.folder:q} --maps {params.maps} > {log:q} 2>&1"
 
 
 rule train_network:

@@ -46,13 +46,12 @@ rule train_nnunet_fold:
         gpu=lambda wildcards: 0 if recipe().nnunet.device == "cpu" else gpus("train_nnunet_fold", 1),
     params:
         folders=nnunet_folders(4),
-        nnunet=lambda wildcards: recipe().nnunet,
+        recipe=fold_recipe,
     message:
         "nnU-Net trains fold {wildcards.fold}"
     shell:
-        "{params.folders} nnUNet_n_proc_DA={threads} python -m columna.train.networks.nnunet_train "
-        "{params.nnunet.dataset_id} {params.nnunet.configuration} {wildcards.fold} -tr {params.nnunet.trainer} "
-        "-p {params.nnunet.plans} -device {params.nnunet.device} --c >> {log:q} 2>&1"
+        "{params.folders} nnUNet_n_proc_DA={threads} columna train nnunet {wildcards.fold} "
+        "--settings {params.recipe:q} --threads {threads} >> {log:q} 2>&1"
 
 
 rule train_nnunet_model:

@@ -4,15 +4,16 @@ import nibabel as nib
 import pytest
 from typer.testing import CliRunner
 
+from columna.chain import STAGES
 from columna.cli import app
 from columna.cli.main import run
-from columna.results.layout import STAGES
 
 COMMANDS = [
     *([stage] for stage in STAGES),
     *([c] for c in ("segment", "index", "status", "summary", "collect", "export")),
     *(["models", c] for c in ("list", "fetch", "verify")),
     *(["phantom", c] for c in ("make", "demo", "score")),
+    *(["train", c] for c in ("convert", "pool", "network", "look", "splits", "nnunet", "export")),
 ]
 
 
@@ -44,6 +45,23 @@ def test_a_wrong_phantom_setting_is_named(tmp_path):
     done = call("phantom", "make", "--out", tmp_path, "--settings", '{"thoracc": 13}')
     assert done.exit_code != 0
     assert "thoracc" in done.output
+
+
+def test_a_pool_is_made_by_name(tmp_path, monkeypatch):
+    from columna.train.samples import pool
+
+    monkeypatch.delenv("COLUMNA_DATA", raising=False)
+    monkeypatch.setattr(pool, "phantom_map", lambda seed: seed)
+    monkeypatch.setattr(pool, "save_map", lambda made, stem: stem.with_suffix(".npy").touch())
+    done = call("train", "pool", tmp_path, "--maps", 2, "--exclude", "tptbox-ct")
+    assert done.exit_code == 0, done.output
+    assert [p.name for p in sorted(tmp_path.iterdir())] == [
+        "phantom-00001.npy",
+        "phantom-00002.npy",
+    ]
+    done = call("train", "pool", tmp_path, "--exclude", "no such map")
+    assert done.exit_code != 0
+    assert "no such map" in done.output
 
 
 @pytest.mark.parametrize("written", ["~/out", "$HOME/out", "${HOME}/out"])

@@ -387,6 +387,45 @@ def test_subjects_do_not_vanish(tmp_path):
     assert rows.loc["sub-08/ses-1/anat", "session_id"] == "ses-1"
 
 
+@pytest.mark.parametrize(
+    ("files", "lost"),
+    [
+        (["sub-02/anat/IM0001.dcm", "sub-02/anat/IM0002.dcm"], "sub-02/anat"),
+        (["sub-02/IM0001"], "sub-02"),
+        (["sub-02/ses-1/dicom/IM0001"], "sub-02/ses-1"),
+        (["sub-02/anat/sub-02_T2w.json"], "sub-02/anat"),
+        (["sub-02/ses-1/anat/IM1", "sub-02/ses-2/anat/sub-02_ses-2_T1w.nii"], "sub-02/ses-1/anat"),
+        (["sub-02/anat/dicom.zip", "sub-02/dwi/sub-02_dwi.nii"], "sub-02/anat"),
+        (["sub-02/anat/._sub-02_T2w.nii.gz"], "sub-02/anat"),
+        (["rawdata/sub-02/anat/IM1"], "rawdata/sub-02/anat"),
+    ],
+)
+def test_subjects_with_other_files_do_not_vanish(tmp_path, files, lost):
+    root = make_tree(tmp_path / "b", ["sub-01/anat/sub-01_T2w.nii.gz", *files])
+    rows = bids_rows(root, tmp_path / "out")
+    found = rows[rows["input_status"] == "missing_file"]
+    assert list(found.index) == [lost]
+    assert "DICOM" in found.loc[lost, "reason"]
+    assert found.loc[lost, "participant_id"] == "sub-02"
+
+
+def test_a_dataset_of_dicom_alone_has_rows(tmp_path):
+    root = make_tree(tmp_path / "b", ["sub-01/anat/a.dcm", "sub-02/ses-1/anat/a.dcm"])
+    rows = bids_rows(root, tmp_path / "out")
+    assert list(rows.index) == ["sub-01/anat", "sub-02/ses-1/anat"]
+
+
+@pytest.mark.parametrize("ending", ["nii.gz.gz", "nii.bz2", "NII.GZ.GZ", "nii.zip"])
+def test_images_packed_otherwise_have_a_row(tmp_path, ending):
+    name = f"sub-02/anat/sub-02_T2w.{ending}"
+    root = make_tree(tmp_path / "b", ["sub-01/anat/sub-01_T2w.nii.gz", name])
+    rows = bids_rows(root, tmp_path / "out")
+    assert rows["input_status"].to_dict() == {
+        "sub-01/anat/sub-01_T2w.nii.gz": "ok",
+        name: "not_nifti",
+    }
+
+
 def test_empty_folders_of_other_data_are_no_rows(tmp_path):
     root = make_tree(tmp_path / "b", ["sub-01/anat/sub-01_T2w.nii.gz"])
     for name in ("sub-01/dwi", "stimuli", "derivatives/sub-01", "code/sub-02"):

@@ -13,11 +13,12 @@ from table_rows import fitting_row, plain
 from columna import __version__
 from columna.assess import quality_rows
 from columna.assess.finding import found
-from columna.assess.rules import needed_answers
+from columna.assess.rules import all_rules, needed_answers
 from columna.cohort.index import build_index
 from columna.collect import collect as collect_module
 from columna.collect.collect import collect, collect_tables
 from columna.collect.left_out import left_out_rows
+from columna.domains import DOMAINS, IN_VERDICT
 from columna.errors import TableError
 from columna.measure import unmeasured_scan_row
 from columna.results.layout import Layout
@@ -45,6 +46,7 @@ FINE = {
     "snr_csf": 7.5,
     "snr_body": 7.5,
     "cnr_body_csf": 7.5,
+    "csf_over_body": 2.0,
 }
 """Rule -> value that raises nothing; 0 is fine for the others that need an answer."""
 
@@ -200,6 +202,9 @@ def test_values_come_back_in_every_reader(cohort):
     collect(files, index, out, CONFIG)
     path = out / "vertebrae.parquet"
     expected = [row for s in ("s2", "s1", "s3") for row in scan_rows(s)["vertebrae"][::-1]]
+    for domain in ("names", "bodies", "posterior"):
+        judged = {f"level_verdict_{domain}": "ok", f"is_evaluable_{domain}": domain != "posterior"}
+        expected = [row | judged for row in expected]
     assert pq.read_table(path).to_pylist() == expected
     assert polars.read_parquet(path).to_dicts() == expected
     query = f"SELECT level, body_volume_mm3, centroid_s_mm FROM '{path}' LIMIT 1"
@@ -368,8 +373,8 @@ def test_names_for_inputs_without_a_usable_one():
 
 def test_the_verdict_on_a_scan_follows_its_rules(tmp_path):
     scans = [
-        scan_rows("s1", cnr_cord_csf=4.0),
-        scan_rows("s2", cnr_cord_csf=1.0, slice_displacement=3.0),
+        scan_rows("s1", slice_displacement=3.0),
+        scan_rows("s2", canal_continuity=5.0, label_shift_suspect=0.2),
         scan_rows("s3", order_monotone=1, cnr_cord_csf=None),
         scan_rows("s4", semantic_instance_dice=0.5),
     ]
@@ -383,8 +388,84 @@ def test_the_verdict_on_a_scan_follows_its_rules(tmp_path):
         "s4": "review",  # a failing rule about levels does not discard the scan
     }
     assert rows["s1"]["qc_reasons"] == ""
-    assert rows["s2"]["qc_reasons"] == "cnr_cord_csf;slice_displacement"
+    assert rows["s1"]["qc_other_reasons"] == "slice_displacement"
+    assert rows["s2"]["qc_reasons"] == "canal_continuity;label_shift_suspect"
     assert (rows["s1"]["snr_csf_ratio"], rows["s3"]["cnr_cord_csf_ratio"]) == (7.5, None)
+
+
+def domain_verdicts(row):
+    return {domain: row[f"qc_{domain}_verdict"] for domain in DOMAINS}
+
+
+def test_every_domain_has_its_own_verdict(tmp_path):
+    scans = [
+        scan_rows("s1", slice_displacement=3.0),
+        scan_rows("s2", canal_continuity=5.0),
+        scan_rows("s3", order_monotone=1),
+    ]
+    files = write_batches(tmp_path, [scans])
+    collect(files, index_of("s1", "s2", "s3"), tmp_path / "tables", CONFIG)
+    rows = {row["scan_id"]: row for row in read(tmp_path / "tables", "scans")}
+    fine = dict.fromkeys(DOMAINS, "pass")
+    assert domain_verdicts(rows["s1"]) == fine | {"image": "review"}
+    assert domain_verdicts(rows["s2"]) == fine | {"canal_cord": "review"}
+    assert domain_verdicts(rows["s3"]) == fine | {"names": "fail"}
+
+
+def test_the_configuration_says_which_domains_make_the_verdict(tmp_path):
+    scans = [scan_rows("s1", slice_displacement=3.0), scan_rows("s2", order_monotone=1)]
+    files = write_batches(tmp_path, [scans])
+    index = index_of("s1", "s2")
+    collect(files, index, tmp_path / "tables", CONFIG, verdict_domains=("image", "bodies"))
+    rows = {row["scan_id"]: row for row in read(tmp_path / "tables", "scans")}
+    assert (rows["s1"]["qc_verdict"], rows["s1"]["qc_reasons"]) == ("review", "slice_displacement")
+    assert (rows["s2"]["qc_verdict"], rows["s2"]["qc_reasons"]) == ("pass", "")
+    assert rows["s2"]["qc_other_reasons"] == "order_monotone"
+
+
+def test_levels_carry_the_verdicts_on_body_and_name(tmp_path):
+    """A body can be used while the names of its scan cannot."""
+    scan, shifted = scan_rows("s1"), scan_rows("s2", order_monotone=1)
+    findings = [
+        found("volume_neighbour_z", -5.0, item="L1"),
+        found("spacing_smooth", 2.0, item="T13"),
+        found("subregion_missing", 1.0, item="T12"),
+    ]
+    identity = {key: scan["scans"][0][key] for key in ("participant_id", "session_id", "scan_id")}
+    scan["quality"] += quality_rows(identity, findings, scan["vertebrae"])
+    files = write_batches(tmp_path, [[scan, shifted]])
+    collect(files, index_of("s1", "s2"), tmp_path / "tables", CONFIG)
+    rows = {
+        (row["scan_id"], row["vertebra"]): row for row in read(tmp_path / "tables", "vertebrae")
+    }
+    bodies = {key: row["level_verdict_bodies"] for key, row in rows.items()}
+    assert [bodies["s1", level] for level in ("L1", "T13", "T12")] == ["review", "fail", "ok"]
+    assert rows["s1", "T12"]["level_verdict_posterior"] == "review"
+    assert all(rows["s1", level]["level_verdict_names"] == "ok" for level in ("L1", "T12", "T13"))
+    usable = {key: row["is_evaluable_bodies"] for key, row in rows.items()}
+    assert (usable["s1", "L1"], usable["s2", "L1"], usable["s1", "T13"]) == (True, True, False)
+    named = {key: row["is_evaluable_names"] for key, row in rows.items()}
+    assert (named["s1", "L1"], named["s2", "L1"]) == (True, False)
+
+
+def test_a_level_that_was_not_found_is_not_judged(tmp_path):
+    scan = scan_rows("s1")
+    gone = {"presence": "absent_outside_fov", "spineps_label": None, "level_anchor": None}
+    scan["vertebrae"][0] |= gone | {"found_status": "not_segmented", "body_volume_mm3": None}
+    scan["vertebrae"][0] |= dict.fromkeys(VERTEBRAE.groups["body_status"])
+    scan["vertebrae"][0] |= {"body_status": "not_segmented"}
+    [row] = [
+        row
+        for row in collected_vertebrae(tmp_path, scan)
+        if row["vertebra"] == scan["vertebrae"][0]["vertebra"]
+    ]
+    assert row["level_verdict_bodies"] == "absent"
+    assert not row["is_evaluable_bodies"]
+
+
+def collected_vertebrae(folder, scan):
+    collect(write_batches(folder, [[scan]]), index_of("s1"), folder / "tables", CONFIG)
+    return read(folder / "tables", "vertebrae")
 
 
 @pytest.mark.parametrize("rule", needed_answers())
@@ -393,7 +474,10 @@ def test_no_scan_passes_without_the_answers_that_it_needs(tmp_path, rule, answer
     files = write_batches(tmp_path, [[scan_rows("s1", **{rule: answer}), scan_rows("s2")]])
     collect(files, index_of("s1", "s2"), tmp_path / "tables", CONFIG)
     rows = {row["scan_id"]: row for row in read(tmp_path / "tables", "scans")}
-    assert (rows["s1"]["qc_verdict"], rows["s1"]["qc_reasons"]) == ("review", rule)
+    domain = all_rules()[rule].domain
+    where = "qc_reasons" if domain in IN_VERDICT else "qc_other_reasons"
+    assert (rows["s1"][f"qc_{domain}_verdict"], rows["s1"][where]) == ("review", rule)
+    assert rows["s1"]["qc_verdict"] == ("review" if domain in IN_VERDICT else "pass")
     assert rows["s2"]["qc_verdict"] == "pass"
 
 

@@ -15,7 +15,7 @@ from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
 from columna.tables.delivered import as_delivered
 from columna.tables.finish import is_implausible
-from columna.upkeep.summary import summary
+from columna.upkeep.run_summary import summary
 
 
 @pytest.fixture(scope="module")
@@ -175,14 +175,18 @@ def test_one_row_per_subject_is_a_pivot(views, tables):
 
 
 def test_a_failing_level_can_be_left_out(tables, tmp_path):
-    """The verdict of a level in v_complete_bodies is the worst of its rules."""
+    """The verdict of a level in v_complete_bodies is the worst on its body and its name."""
     database = duckdb.connect()
     database.execute(f"SET file_search_path = '{tables}'")
     database.execute((tables / "views.sql").read_text())
     database.execute("""
-        CREATE OR REPLACE VIEW quality AS
-        SELECT 'sub-01_T2w' AS scan_id, 'L3' AS item, 'level' AS scope, v AS verdict
-        FROM (VALUES ('review'), ('fail'), ('ok')) t(v)""")
+        CREATE OR REPLACE VIEW vertebrae AS
+        SELECT * REPLACE (
+            CASE WHEN scan_id = 'sub-01_T2w' AND vertebra = 'L3' THEN 'review' ELSE 'ok' END
+            AS level_verdict_bodies,
+            CASE WHEN scan_id = 'sub-01_T2w' AND vertebra = 'L3' THEN 'fail' ELSE 'ok' END
+            AS level_verdict_names)
+        FROM read_parquet('vertebrae.parquet')""")
     verdicts = "SELECT scan_id, vertebra, level_verdict FROM v_complete_bodies"
     assert database.sql(f"{verdicts} WHERE level_verdict != 'ok'").fetchall() == [
         ("sub-01_T2w", "L3", "fail")

@@ -11,7 +11,7 @@ from columna.label import label_masks, take_masks
 from columna.label.given_anchor import Anchor
 from columna.results.given_levels import LEVEL_COLUMNS, problem_of
 from columna.results.layout import Layout
-from columna.results.manifest import ScanEntry, list_batches, manifest_path, read_manifest
+from columna.results.manifest import FIELDS, ScanEntry, list_batches, manifest_path, read_manifest
 from columna.stages.by_name import make_stage
 
 
@@ -103,7 +103,8 @@ def test_from_the_sheet_to_the_stage(tmp_path):
 
 
 def test_fields_of_a_scan():
-    entry = ScanEntry.of("s", "p", "", "/a.nii", "", "", "L5", "", "2=L2")
+    values = ("s", "p", "", "/a.nii", "", "", "L5", "", "2=L2")
+    entry = ScanEntry.of(dict(zip(FIELDS, values, strict=True)))
     assert entry.session_id is None
     assert entry.given_levels == {"lowest_level": "L5", "anchor": "2=L2"}
     assert set(entry.given_levels) < set(LEVEL_COLUMNS)

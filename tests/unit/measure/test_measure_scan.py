@@ -38,6 +38,7 @@ FACTS = {
     "obliquity_deg": 0.0,
     "shear_deg": 0.0,
     "affine_source": "sform",
+    "is_qform_broken": False,
     "outlier_voxels_n": 0,
     "unusable_sidecars_n": 0,
     "input_sha256": "0" * 64,

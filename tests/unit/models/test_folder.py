@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tiny_models import ARCHITECTURE_PLAN, CLASSIC_PLAN, CONFIG, write_instance, write_semantic
 
 from columna.errors import ModelError
+from columna.models.checkpoint import load_checkpoint
 from columna.models.folder import ModelFolder
 from columna.models.grid import ModelGrid
 from columna.models.inference_config import label_number, read_inference_config
@@ -186,3 +187,35 @@ def test_instance_folder(tmp_path):
     (folder.path / "other_weights.ckpt").write_text("")
     with pytest.raises(ModelError, match="exactly one"):
         _ = ModelFolder.read(folder.path).instance_checkpoint
+
+
+LFS_POINTER = (
+    "version https://git-lfs.github.com/spec/v1\n"
+    "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "inference_config.json",
+        "plans.json",
+        "dataset.json",
+        "fold_0/checkpoint_final.pth",
+    ],
+)
+@pytest.mark.parametrize("text", [LFS_POINTER, "/annex/objects/SHA256E-s12345--4d7a21.json\n"])
+def test_pointers_in_place_of_a_models_files_say_what_to_get(tmp_path, name, text):
+    write_semantic(tmp_path)
+    (file,) = tmp_path.rglob(name)
+    file.write_text(text)
+    told = "git-annex pointer.*datalad get" if "annex" in text else "Git LFS pointer.*git lfs pull"
+    with pytest.raises(ModelError, match=f"{name}: The file is a {told}"):
+        read_whole_model(tmp_path)
+
+
+def read_whole_model(path):
+    folder = ModelFolder.read(path)
+    folder.read_plan("3d_custom")
+    folder.count_classes()
+    load_checkpoint(folder.fold_checkpoints[0])

@@ -96,11 +96,27 @@ def test_equal_transforms_and_single_ones_raise_nothing(tmp_path):
         assert verdict("transforms_agree", facts) is None
 
 
-def test_a_qform_that_cannot_be_read_is_none(tmp_path):
-    image = image_of(affine_of(), affine_of())
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("quatern_b", 5), ("quatern_c", np.nan), ("qoffset_x", np.nan), ("qoffset_z", np.inf)],
+)
+@pytest.mark.parametrize("code", [1, 4])
+def test_a_qform_that_is_no_transform_is_told(tmp_path, field, value, code):
+    image = image_of(affine_of(), affine_of(), (1, code))
+    image.header[field] = value
+    facts = facts_of(tmp_path, image)
+    assert facts["affine_source"] == "sform"
+    assert facts["is_qform_broken"] is True
+    assert verdict("qform_usable", facts) == "review"
+    assert not {"is_qform_mirrored", *FACTS} & facts.keys()
+
+
+def test_a_qform_that_is_not_set_may_hold_anything(tmp_path):
+    image = image_of(affine_of(), affine_of(), (1, 0))
     image.header["quatern_b"] = 5
     facts = facts_of(tmp_path, image)
-    assert "qform_distance_mm" not in facts
+    assert facts["is_qform_broken"] is False
+    assert verdict("qform_usable", facts) == "ok"
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,7 +9,7 @@ from columna.slurm import watch as watching
 from columna.slurm.commands import megabytes, minutes, split_fields
 from columna.slurm.nodes import Limits, Need, limits_of, parse_nodes, read_gpus, widest
 from columna.slurm.queue import Running, parse_waiting, read_source
-from columna.slurm.reasons import is_stuck, kind_of, kinds, refusal, sentence
+from columna.slurm.waiting_reasons import is_stuck, kind_of, kinds, refusal, sentence
 from columna.slurm.watch import Watch
 
 DATA = Path(__file__).parents[2] / "data" / "slurm"

@@ -126,7 +126,7 @@ def test_nan_and_infinity_are_refused(value):
         vertebra(centroid_s_mm=value)
     row = vertebra() | {"centroid_s_mm": value}
     with pytest.raises(TableError, match=r"vertebrae\.centroid_s_mm.*sub-01_T2w.*L3"):
-        rows_to_arrow(VERTEBRAE, [vertebra("L2", 22), row])
+        rows_to_arrow(VERTEBRAE.shard, [vertebra("L2", 22), row])
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,12 @@ def test_nan_and_infinity_are_refused(value):
 )
 def test_rows_that_do_not_fit_are_refused(change, message):
     with pytest.raises(TableError, match=message):
-        rows_to_arrow(VERTEBRAE, [vertebra("L2", 22), vertebra() | change])
+        rows_to_arrow(VERTEBRAE.shard, [vertebra("L2", 22), vertebra() | change])
 
 
 def test_duplicate_keys_are_refused():
     with pytest.raises(TableError, match=r"vertebrae: duplicate key.*sub-01_T2w.*L3"):
-        rows_to_arrow(VERTEBRAE, [vertebra(), vertebra("L2", 22), vertebra()])
+        rows_to_arrow(VERTEBRAE.shard, [vertebra(), vertebra("L2", 22), vertebra()])
 
 
 def test_unknown_columns_are_refused():
@@ -173,6 +173,7 @@ def test_round_trip_through_the_readers(tmp_path):
         vertebra("L2", 22, height_loss_middle_pct=1.25),
         vertebra("L3", 23, height_loss_status="neighbour_missing"),
     ]
+    rows = [{name: row[name] for name in VERTEBRAE.shard.names} for row in rows]
     write_shard(path, "vertebrae", rows)
     assert read_shard(path, "vertebrae").to_pylist() == rows
     level = pq.read_schema(path).field("level").type

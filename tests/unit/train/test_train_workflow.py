@@ -195,7 +195,8 @@ def test_training_needs_no_nnunet(tmp_path):
     program = """
 import sys
 sys.modules["nnunetv2"] = None
-from columna.train import run, semantic
+from columna.train import train_one as run
+from columna.train.networks import semantic_training as semantic
 from columna.train.recipe import TrainConfig
 network = semantic.build_network()
 run.EXPORTS["semantic"](network, run.Path(sys.argv[1]))

@@ -1,19 +1,21 @@
 """Training: samples are what the networks will meet, and exported folders load everywhere."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from columna.anatomy import Semantic
+from columna.cli import app
 from columna.evaluate.overlap import dice
 from columna.models.instance_network import load_instance_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import PhantomSettings, make_phantom, random_settings
 from columna.phantom.generate import make_scene
 from columna.train import sources
-from columna.train.__main__ import main
 from columna.train.networks import instance_training, model_folders, semantic_training
 from columna.train.networks.losses import deep_loss, dice_and_entropy
 from columna.train.samples.degrade import degraded
@@ -118,12 +120,14 @@ def test_loss_is_small_for_the_right_answer_and_large_for_a_wrong_one():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["semantic", "instance"])
 def test_a_training_of_seconds_writes_a_model_that_loads(kind, tmp_path):
-    arguments = [kind, "--minutes", "3", "--max-steps", "1", "--workers", "0"]
-    arguments += ["--out", str(tmp_path / "model"), "--state", str(tmp_path / "state.pt")]
+    phase = {"steps": 1, "batch_size": 1, "mixed": 1, "validation_scenes": 1}
+    recipe = json.dumps({"workers": 0, "maps": 0, "device": "cpu", kind: phase})
+    arguments = ["train", "network", kind, "--out", str(tmp_path), "--minutes", "3"]
     threads = torch.get_num_threads()
     try:
-        main(arguments)
-        main(arguments)  # resumes a finished training: no further step
+        for _ in range(2):  # the second resumes a finished training: no further step
+            done = CliRunner().invoke(app, [*arguments, "--settings", recipe])
+            assert done.exit_code == 0, done.output
     finally:
         torch.set_num_threads(threads)
     load = {"semantic": load_semantic_model, "instance": load_instance_model}[kind]

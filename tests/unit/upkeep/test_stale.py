@@ -13,20 +13,20 @@ from tiny_models import write_instance
 import columna.collect.collect
 import columna.stages.measure
 import columna.upkeep.receipts
+from columna.chain import STAGES
 from columna.cohort.index import build_index
 from columna.config import Config, config_sha256
 from columna.errors import BusyError, CohortError, TableError, UnavailableError, UnfinishedError
 from columna.files import stamp
 from columna.results.archive import read_members, write_members
 from columna.results.derivatives import Derivatives
-from columna.results.layout import STAGES
 from columna.results.lock import hold_results
 from columna.results.manifest import ScanEntry, read_manifest
 from columna.results.scan_files import scan_state
 from columna.results.store import Store
 from columna.stages.by_name import make_stage
 from columna.stages.label import LabelStage
-from columna.stages.model import known_model, model_identity
+from columna.stages.model_identity import known_model, model_identity
 from columna.upkeep.check import check_run, failed_scans, forget
 from columna.upkeep.receipts import check_uniform, read_receipt
 from columna.upkeep.stale import BASIS, RESULT, SOURCE
@@ -267,7 +267,7 @@ def test_exchanged_weights_are_seen_at_a_glance_and_told_by_content(tmp_path):
     os.utime(weights, ns=(time.st_atime_ns, time.st_mtime_ns))
     memo.write_text("{")
     changed = known_model(str(model), memo)
-    folder = columna.stages.model.ModelFolder.read(model)
+    folder = columna.stages.model_identity.ModelFolder.read(model)
     assert changed == model_identity(folder, memo)
     assert known_model(str(tmp_path / "none"), memo) is None
 

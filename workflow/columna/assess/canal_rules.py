@@ -54,7 +54,7 @@ def _steps(areas: Sequence[float | None]) -> Iterator[tuple[int, float]]:
 
 def _lack(rows: Sequence[MeasuredRow], column: str) -> str:
     """Why none of the sites of a vertebra can be compared."""
-    codes = [row[CORD_CANAL[column].status] for row in rows if row[column] is None]
+    codes = [row[CORD_CANAL.status_of(column)] for row in rows if row[column] is None]
     if len(codes) < len(rows):
         return "neighbour_missing"
     return codes[0] if codes else "not_applicable"

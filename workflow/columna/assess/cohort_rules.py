@@ -1,6 +1,6 @@
-"""Rules that compare a scan with the rest of the cohort, and the verdict on every scan.
+"""Rules that compare a scan with the rest of the cohort.
 
-Both need the rows of all scans, so they are SQL over the collected tables (DuckDB), and run at
+They need the rows of all scans, so they are SQL over the collected tables (DuckDB), and run at
 collect. The SQL is made of ids and names from the declared tables and rules only.
 """
 
@@ -8,12 +8,10 @@ import hashlib
 
 import duckdb
 
-from columna.assess.rules import Rule, cohort_rules, needed_answers, scan_failures
-from columna.cohort.candidates import OTHER_IMAGES
+from columna.assess.rules import Rule, cohort_rules
+from columna.domains import BODIES, structure_domains
 from columna.tables.catalogue import SHARDED
-from columna.tables.finish import NOT_MEASURED
 from columna.tables.quality import QUALITY
-from columna.tables.scans import HEADLINES
 
 MIN_SCANS = 500
 """Values that a median over the cohort needs before anything is compared with it."""
@@ -43,8 +41,8 @@ _TABLES = """
         scans_n INTEGER, median DOUBLE, mad DOUBLE, reference_version VARCHAR);
     CREATE TABLE cohort_quality (
         participant_id VARCHAR, session_id VARCHAR, scan_id VARCHAR, rule_id VARCHAR, item VARCHAR,
-        scope VARCHAR, level VARCHAR, level_order INTEGER, structure VARCHAR, value DOUBLE,
-        value_status VARCHAR, unit VARCHAR, low DOUBLE, high DOUBLE, verdict VARCHAR,
+        scope VARCHAR, domain VARCHAR, level VARCHAR, level_order INTEGER, structure VARCHAR,
+        value DOUBLE, value_status VARCHAR, unit VARCHAR, low DOUBLE, high DOUBLE, verdict VARCHAR,
         comparator VARCHAR, rule_version VARCHAR)
 """
 
@@ -57,8 +55,8 @@ _REFERENCE = """
 
 _FINDINGS = """
     INSERT INTO cohort_quality
-    SELECT participant_id, session_id, scan_id, '{rule.rule_id}', item, '{rule.scope}', level,
-           level_order, structure, z, 'ok', '{rule.unit}', {low}, {high},
+    SELECT participant_id, session_id, scan_id, '{rule.rule_id}', item, '{rule.scope}', {domain},
+           level, level_order, structure, z, 'ok', '{rule.unit}', {low}, {high},
            CASE WHEN {fails} THEN 'fail' ELSE 'review' END, 'cohort_robust', '{rule.version}'
     FROM (
         SELECT v.*, round((v.value - r.median) / ({mad_to_sd} * r.mad), 4) AS z
@@ -67,10 +65,6 @@ _FINDINGS = """
     )
     WHERE {fails} OR {reviews}
 """
-
-_NAMES = ", ".join(QUALITY.names)
-ALL_QUALITY = f"SELECT {_NAMES} FROM quality UNION ALL SELECT {_NAMES} FROM cohort_quality"  # noqa: S608
-"""Rows of the delivered table `quality`."""
 
 
 def compare_with_cohort(database: duckdb.DuckDBPyConnection) -> None:
@@ -101,10 +95,19 @@ def _findings_query(rule: Rule, values: str) -> str:
         values=values,
         low=low,
         high=high,
+        domain=_domain(rule),
         fails=_is_outside(rule.fail),
         reviews=_is_outside(rule.review),
         mad_to_sd=MAD_TO_SD,
     )
+
+
+def _domain(rule: Rule) -> str:
+    """Domain of a finding, as SQL: that of the rule, or of the structure."""
+    if rule.domain:
+        return f"'{rule.domain}'"
+    cases = " ".join(f"WHEN '{name}' THEN '{of}'" for name, of in structure_domains().items())
+    return f"CASE item {cases} ELSE '{BODIES}' END"
 
 
 def _is_outside(limits: tuple[float | None, float | None]) -> str:
@@ -117,61 +120,3 @@ def _reference_version(database: duckdb.DuckDBPyConnection) -> str:
     """Digest of the medians: tables that were judged by the same reference have the same one."""
     rows = database.execute("SELECT * FROM cohort_reference ORDER BY rule_id, item").fetchall()
     return hashlib.sha256(repr(rows).encode()).hexdigest()[:12]
-
-
-_UNANSWERED = f"""
-    SELECT scan_id, rule_id
-    FROM (SELECT scan_id FROM scans WHERE processing_status = 'done')
-    CROSS JOIN (SELECT unnest({{needed}}) AS rule_id)
-    ANTI JOIN (SELECT scan_id, rule_id FROM {QUALITY.name} WHERE value IS NOT NULL)
-    USING (scan_id, rule_id)
-"""  # noqa: S608
-"""Rules that have no answer, or no row, though no scan passes without."""
-
-
-def scans_query() -> str:
-    """Rows of the delivered table `scans`: those of the shards, and what `quality` says of them.
-
-    A scan that is not done has no verdict, because nothing of it was judged. One that is done
-    passes only where every rule that needs an answer has one.
-    """
-    others = ", ".join(f"'{code}'" for code in sorted(OTHER_IMAGES))
-    headlines = ", ".join(
-        f"max({of}) FILTER (rule_id = '{rule_id}') AS {rule_id}_{of}"
-        for rule_id in HEADLINES
-        for of in ("value", "value_status")
-    )
-    shown = ", ".join(
-        f"{rule_id}_value AS {rule_id}_ratio, "
-        f"coalesce({rule_id}_value_status, '{NOT_MEASURED}') AS {rule_id}_status"
-        for rule_id in HEADLINES
-    )
-    return f"""
-        SELECT s.*, {shown},
-               coalesce(input_status IN ({others}), false) AS is_other_image,
-               CASE WHEN same[1] = scan_id THEN same[2] ELSE same[1] END AS same_image_as,
-               CASE WHEN processing_status != 'done' THEN NULL
-                    WHEN coalesce(is_failed, false) THEN 'fail'
-                    WHEN coalesce(is_suspect, false) THEN 'review'
-                    ELSE 'pass' END AS qc_verdict,
-               CASE WHEN processing_status != 'done'
-                    THEN coalesce(processing_code, processing_status)
-                    ELSE coalesce(reasons, '') END AS qc_reasons
-        FROM scans s LEFT JOIN (
-            SELECT scan_id, {headlines},
-                   bool_or(verdict = 'fail' AND rule_id IN {scan_failures()}) AS is_failed,
-                   bool_or(verdict IN ('review', 'fail')) AS is_suspect,
-                   string_agg(DISTINCT rule_id, ';' ORDER BY rule_id)
-                       FILTER (verdict IN ('review', 'fail')) AS reasons
-            FROM (
-                SELECT scan_id, rule_id, value, value_status, verdict FROM ({ALL_QUALITY})
-                UNION ALL
-                SELECT scan_id, rule_id, NULL, NULL, 'review'
-                FROM ({_UNANSWERED.format(needed=needed_answers())})
-            ) GROUP BY scan_id
-        ) q USING (scan_id)
-        LEFT JOIN (
-            SELECT input_sha256, list(scan_id ORDER BY scan_id) AS same
-            FROM scans WHERE input_sha256 IS NOT NULL GROUP BY input_sha256 HAVING count(*) > 1
-        ) i USING (input_sha256)
-    """  # noqa: S608 - ids of rules and names of columns

@@ -6,7 +6,7 @@ from columna.assess.finding import Finding, found
 from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
 
-GRID_RULES = ("transforms_agree", "axes_orthogonal")
+GRID_RULES = ("transforms_agree", "qform_usable", "axes_orthogonal")
 
 
 def grid_findings(context: QualityContext) -> Iterator[Finding]:

@@ -63,7 +63,7 @@ class Piece:
     @property
     def depth_mm(self) -> float:
         """Median extent of the body along P, over the middle half of its rows."""
-        outline = self.is_body.any(axis=2)
+        outline = np.any(self.is_body, axis=2)
         rows = np.flatnonzero(outline.any(axis=0))
         quarter = len(rows) // 4
         middle = outline[:, rows[quarter : len(rows) - quarter]]

@@ -9,7 +9,7 @@ from columna.anatomy import BODY, ENDPLATES, POSTERIOR_ELEMENTS, Semantic, seman
 from columna.assess.finding import Finding, found
 from columna.assess.quality_context import QualityContext, ScanCrop, centroid_mm
 
-REACH_MM = {
+REACH_MM: dict[int, float] = {
     **dict.fromkeys(BODY, 45.0),
     **dict.fromkeys(ENDPLATES, 45.0),
     **dict.fromkeys(POSTERIOR_ELEMENTS, 100.0),
@@ -82,7 +82,9 @@ def _spine_share(context: QualityContext, crop: ScanCrop) -> Finding:
 def _leakage(context: QualityContext, crop: ScanCrop) -> Iterator[Finding]:
     curve = _curve(context)
     for label, name in semantic_names().items():
-        index = np.flatnonzero(crop.semantic == label) if label in REACH_MM else ()
+        if label not in REACH_MM:
+            continue
+        index = np.flatnonzero(crop.semantic == label)
         if not len(index):
             continue
         if curve is None:
@@ -91,7 +93,7 @@ def _leakage(context: QualityContext, crop: ScanCrop) -> Iterator[Finding]:
         index = index[:: max(1, len(index) // SAMPLE)]
         voxels = np.stack(np.unravel_index(index, crop.semantic.shape), axis=1)
         points = voxels @ crop.affine[:3, :3].T + crop.affine[:3, 3]
-        distance, _ = curve.query(points)
+        distance = np.asarray(curve.query(points)[0])
         yield found("leakage", 100 * float((distance > REACH_MM[label]).mean()), item=name)
 
 

@@ -10,8 +10,9 @@ from columna.assess.finding import Finding, found
 from columna.assess.quality_context import MeasuredRow, QualityContext, centroid_mm
 from columna.assess.rules import all_rules
 from columna.measure.tools.robust import huber_fit
+from columna.tables.catalogue import MEASURED as MEASURED_TABLES
 from columna.tables.common import SAGITTAL_CODES
-from columna.tables.finish import IMPLAUSIBLE
+from columna.tables.finish import IMPLAUSIBLE, is_implausible
 from columna.tables.vertebrae import MEASURED, VERTEBRAE
 
 MIN_COMPLETE = 7
@@ -59,7 +60,7 @@ def _lack(row: MeasuredRow, column: str) -> str:
     """Why a vertebra has no value in `column`, or none that can be compared."""
     if row["level"] in NOT_LIKE_OTHERS:
         return "not_applicable"
-    status = row[VERTEBRAE[column].status]
+    status = row[VERTEBRAE.status_of(column)]
     return "partial_fov" if status in SAGITTAL_CODES else status
 
 
@@ -132,6 +133,33 @@ def _closure(context: QualityContext) -> Finding:
     return found("lordosis_closure", value, lack)
 
 
+MAIN_MEASURES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "implausible_body": (
+        "vertebrae",
+        (
+            "body_volume_mm3",
+            "height_anterior_mm",
+            "height_middle_mm",
+            "height_posterior_mm",
+            "depth_mm",
+            "width_mm",
+            "wedge_angle_deg",
+        ),
+    ),
+    "implausible_posterior": (
+        "vertebrae",
+        ("vertebra_volume_mm3", "arch_volume_mm3", "spinous_volume_mm3"),
+    ),
+    "implausible_disc": (
+        "discs",
+        ("volume_mm3", "disc_height_middle_mm", "disc_depth_mm", "gap_middle_mm"),
+    ),
+    "implausible_canal": (
+        "cord_canal",
+        ("canal_ap_mm", "canal_area_mm2"),
+    ),
+}
+"""Rule -> table, and the measures that a wrong mask spoils first; others depend on details, too."""
 OWNERS = {
     "vertebrae": "vertebra",
     "endplates": "vertebra",
@@ -154,14 +182,49 @@ def _implausible(context: QualityContext) -> Iterator[Finding]:
                 counts[row[owner]] += row[IMPLAUSIBLE]
     for name, count in counts.items():
         yield found("implausible_value", count, item=name)
+    for rule_id, (table, columns) in MAIN_MEASURES.items():
+        yield from _implausible_main(context, rule_id, table, columns)
     whole = [row for table in ("scans", "spine") for row in context.rows.get(table, ())]
     yield found("implausible_scan_value", sum(row[IMPLAUSIBLE] for row in whole))
 
 
+def _implausible_main(
+    context: QualityContext, rule_id: str, table: str, columns: tuple[str, ...]
+) -> Iterator[Finding]:
+    """Count the main measures of one kind that are outside their plausible range."""
+    counts = Counter({row["vertebra"]: 0 for row in context.vertebrae})
+    for row in context.rows.get(table, ()):
+        for name in columns:
+            if is_implausible(MEASURED_TABLES[table][name], row[name], row["region"]):
+                counts[row[OWNERS[table]]] += 1
+    for name, count in counts.items():
+        yield found(rule_id, count, item=name)
+
+
 def _fragments(context: QualityContext) -> Finding:
-    fragments_n = context.scan_row["n_fragments_n"]
-    is_empty = not context.vertebrae and not fragments_n
-    return found("fragments", None if is_empty else fragments_n, "not_segmented")
+    """Count the pieces of bone that the sacrum or the edge of the image does not explain."""
+    labels = {
+        row["spineps_label"]
+        for row in context.rows.get("vertebrae", ())
+        if row["presence"] == "fragment"
+    }
+    if not context.vertebrae and not labels:
+        return found("fragments", None, "not_segmented")
+    pieces = [
+        row
+        for row in context.rows.get("structures", ())
+        if row["mask"] == "instance" and row["label"] in labels
+    ]
+    return found("fragments", sum(not _is_explained(context, row) for row in pieces))
+
+
+def _is_explained(context: QualityContext, piece: MeasuredRow) -> bool:
+    """Whether a piece is one of S1, or of a vertebra that the upper or lower edge cuts."""
+    if piece["touches_superior"] or piece["touches_inferior"]:
+        return True
+    lowest = min((row["centroid_s_mm"] for row in context.bodies), default=None)
+    is_below = lowest is not None and piece["centroid_s_mm"] < lowest
+    return bool(is_below and context.scan_row["has_sacrum"])
 
 
 def _holes(context: QualityContext) -> Iterator[Finding]:

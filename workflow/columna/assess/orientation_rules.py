@@ -77,4 +77,5 @@ def _head_up(context: QualityContext, pieces: list[Piece]) -> Finding:
     signs = head_signs(context.crop, pieces)
     if sum(sign.weight for sign in signs) < MIN_WEIGHT:
         return found("head_up", None, "neighbour_missing" if pieces else "not_segmented")
-    return found("head_up", np.average([s.value for s in signs], weights=[s.weight for s in signs]))
+    mean = np.average([s.value for s in signs], weights=[s.weight for s in signs])
+    return found("head_up", float(mean))

@@ -53,9 +53,10 @@ class QualityContext:
         """Masks and image around the structures, along P, I, R."""
         masks = [mask.reoriented(PIR) for mask in (self.semantic, self.instance)]
         box = bounding_box(masks[0].array, MARGIN) or (slice(0, 1),) * 3
-        arrays = [np.ascontiguousarray(mask.array[box]) for mask in masks]
+        semantic, instance = (np.ascontiguousarray(mask.array[box]) for mask in masks)
         image = np.ascontiguousarray(self.upright_image.array[box], np.float32)
-        return ScanCrop(*arrays, image, masks[0].cropped(box).affine, masks[0].spacing_mm)
+        affine = masks[0].cropped(box).affine
+        return ScanCrop(semantic, instance, image, affine, masks[0].spacing_mm)
 
     @cached_property
     def vertebrae(self) -> list[MeasuredRow]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from columna.anatomy import RESOURCES
+from columna.domains import BODIES, structure_domains
 from columna.files import sha256_file
 
 RULES_FILE = RESOURCES / "quality_rules.tsv"
@@ -20,6 +21,9 @@ class Rule:
         What it is; the version is raised whenever its definition or a limit changes.
     scope
         What one value belongs to: ``scan``, ``level`` or ``structure``.
+    domain
+        What a value speaks of (`columna.domains`); empty for rules of structures, each of
+        which has its own domain.
     comparator
         ``fixed`` limits; ``neighbour``: the value compares with other levels of the scan;
         ``cohort_robust``: with the other scans, once the tables are collected.
@@ -38,6 +42,7 @@ class Rule:
 
     rule_id: str
     scope: str
+    domain: str
     comparator: str
     unit: str
     review: tuple[float | None, float | None]
@@ -51,16 +56,21 @@ class Rule:
     @property
     def limits(self) -> tuple[float | None, float | None]:
         """Lowest and highest value whose verdict is ``ok``."""
-        return tuple(
+        low, high = (
             fail if review is None else review
             for review, fail in zip(self.review, self.fail, strict=True)
         )
+        return low, high
 
     @property
     def source_column(self) -> tuple[str, str]:
         """Table and column of a source ``table.column``."""
         table, _, column = self.source.partition(".")
         return table, column
+
+    def domain_of(self, item: str) -> str:
+        """What the value of `item` speaks of."""
+        return self.domain or structure_domains().get(item, BODIES)
 
     def verdict(self, value: float | None) -> str | None:
         """``ok``, ``review`` or ``fail``; ``info`` without limits; None without a value."""
@@ -112,7 +122,7 @@ def rules_sha256() -> str:
 
 
 def _rule(row: dict[str, str]) -> Rule:
-    texts = ("rule_id", "scope", "comparator", "unit", "version", "source", "description")
+    texts = ("rule_id", "scope", "domain", "comparator", "unit", "version", "source", "description")
     return Rule(
         **{name: row[name] for name in texts},
         review=(_number(row["review_low"]), _number(row["review_high"])),

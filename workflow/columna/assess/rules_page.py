@@ -2,7 +2,9 @@
 
 from columna.assess.cohort_rules import MIN_SCANS
 from columna.assess.rules import Rule, all_rules
+from columna.domains import DOMAINS
 
+_DOMAINS = ", ".join(f"`{name}` ({meaning})" for name, meaning in DOMAINS.items())
 _INTRODUCTION = f"""\
 # Quality
 
@@ -18,12 +20,23 @@ raise the version of the rule. All scans are then assessed again, nothing else.
 
 * **A value** is `ok`, `review` (beyond the first limits), `fail` (beyond the second), or `info`
   (the rule has no limits: it compares with the cohort, or is for your own use).
-* **A level** is as good as its worst rule: column `level_verdict` of the view `v_complete_bodies`.
-* **A scan** (`qc_verdict` in `scans`) fails where a rule marked with a * fails: vertebrae are
-  missing, repeated or out of order, or the patient lies otherwise than the file says, so names and
-  sides cannot be trusted. It is `review` where any rule says review, a level fails, or a rule
-  marked with a ! has no answer. Else it is `pass`. `qc_reasons` lists the rules. A vertebra that
-  the field of view cuts is not a reason: its measures are NULL anyway.
+* **A domain** is what a value speaks of: {_DOMAINS}.
+  A body can be right while its name is wrong, so every domain has its own verdict
+  (`qc_<domain>_verdict` in `scans`).
+* **A level** is as good as its worst rule, in each domain apart: `level_verdict_<domain>` stands in
+  `vertebrae` (names, bodies, posterior), `discs` and `cord_canal`, and `is_evaluable_<domain>` says
+  whether it was found and measured and no rule of the domain fails, for it or for the scan. These
+  are the denominators of an analysis: for the third lumbar body,
+  take the vertebrae with `level = 'L3' AND is_evaluable_bodies AND is_evaluable_names`.
+  In the view `v_complete_bodies`, `level_verdict` is the worse one of body and name.
+* **A scan** (`qc_verdict` in `scans`) is as good as the worst of the domains that
+  `assess.verdict_domains` lists (names, bodies, discs and canal_cord where the configuration does
+  not say). A domain fails where a rule marked with a * fails: vertebrae are missing, repeated or
+  out of order, or the patient lies otherwise than the file says, so names and sides cannot be
+  trusted. It is `review` where any of its rules says review, a level fails, or a rule marked with
+  a ! has no answer. Else it is `pass`. `qc_reasons` lists the rules of those domains,
+  `qc_other_reasons` those of the others. A vertebra that the field of view cuts is not a reason:
+  its measures are NULL anyway.
 * **No answer is not a pass.** A rule that could not be answered has a NULL value and a
   `value_status` that says why. Rules marked with a ! (column `needs_answer` of the table of rules)
   are those that every scan of a spine can answer: a scan that lacks one of their answers is
@@ -33,9 +46,12 @@ raise the version of the rule. All scans are then assessed again, nothing else.
 * **A scan that was left out, refused or failed** has no verdict (NULL): nothing of it was judged.
   `qc_reasons` holds its `processing_code`.
 
-Nothing is deleted or corrected because of a verdict. Limits are engineering limits, not
-percentiles, and were not yet tuned on scans read by people: check a sample of each verdict before
-you exclude scans by it.
+Nothing is deleted or corrected because of a verdict. How often every rule fires on right and on
+wrong results of the networks was measured (`benchmarks/rules.py`); rules that fire on right
+ones without telling wrong ones have no limits (`info`): small cavities, contrast of
+the cord, left against right, side measures outside their plausible range. Masks were wrong in few
+of these scans, so limits that no scan reached are engineering limits: check a sample of each
+verdict before you exclude scans by it.
 
 ## How the patient lies in the file
 
@@ -45,7 +61,8 @@ Places, sides and names all follow the affine of the file. What can be wrong wit
   sform where it is set, as nibabel does (`affine_source`); other programs take the qform. Where
   both are valid, `scans` says how far they are apart (`is_qform_mirrored`, `qform_turn_deg`,
   `qform_scale_ratio`, `qform_shift_mm`, `qform_distance_mm`), and `transforms_agree` asks for a
-  look. Rounding raises nothing: a qform in single precision turns by up to 0.1 degrees.
+  look. Rounding raises nothing: a qform in single precision turns by up to 0.1 degrees. A qform
+  that is set but is no transform (`is_qform_broken`) asks for a look by `qform_usable`.
 * **Axes that are not orthogonal** (`shear_deg`, rule `axes_orthogonal`). `spacing_lr_mm` is the
   distance of the slices, `spacing_ap_mm` and `spacing_si_mm` that of neighbouring voxels inside a
   slice; the extents `fov_*_mm` follow from them. Volumes, areas and heights stay right. Coronal
@@ -123,14 +140,25 @@ def quality_page() -> str:
 
 
 def _table(rules: list[Rule]) -> list[str]:
-    head = ["| rule | compares with | unit | low | high | meaning |", "|---|---|---|---|---|---|"]
+    head = [
+        "| rule | domain | compares with | unit | low | high | meaning |",
+        "|---|---|---|---|---|---|---|",
+    ]
     return head + [_line(rule) for rule in rules]
 
 
 def _line(rule: Rule) -> str:
     marks = (" *" if rule.fails_scan else "") + (" !" if rule.needs_answer else "")
     ends = [_limit(review, fail) for review, fail in zip(rule.review, rule.fail, strict=True)]
-    cells = (f"`{rule.rule_id}`{marks}", rule.comparator, rule.unit, *ends, rule.description)
+    domain = rule.domain or "of the structure"
+    cells = (
+        f"`{rule.rule_id}`{marks}",
+        domain,
+        rule.comparator,
+        rule.unit,
+        *ends,
+        rule.description,
+    )
     return "| " + " | ".join(cells) + " |"
 
 

@@ -129,8 +129,8 @@ def _spacing(rows: list[MeasuredRow]) -> Iterator[Finding]:
             continue
         step = steps[place] if place < len(steps) else None
         around = [*steps[max(place - 2, 0) : place], *steps[place + 1 : place + 3]]
-        around = [distance for distance in around if distance is not None]
-        if step is None or len(around) < 2:
+        known = [distance for distance in around if distance is not None]
+        if step is None or len(known) < 2:
             yield found("spacing_smooth", None, "neighbour_missing", item)
         else:
-            yield found("spacing_smooth", step / float(np.median(around)), item=item)
+            yield found("spacing_smooth", step / float(np.median(known)), item=item)

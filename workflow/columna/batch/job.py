@@ -2,7 +2,6 @@
 
 from columna.batch.run import run_batch
 from columna.results.manifest import read_manifest
-from columna.results.scan_files import scan_state
 from columna.results.stage_table import write_stage_table
 from columna.results.store import Record
 from columna.stages.base import Stage
@@ -28,7 +27,7 @@ def run_job(stage: Stage, batch: str, threads: int) -> list[Record]:
     """
     scans = read_manifest(stage.layout.manifest(batch))
     # before anything is read: what changes afterwards differs from the receipt
-    states = {scan.scan_id: scan_state(scan) for scan in scans}
+    states = {scan.scan_id: stage.state(scan) for scan in scans}
     records = run_batch(stage, batch, scans, threads)
     write_stage_table(stage.layout.stage_table(stage.name, batch), records)
     note_stage(stage, batch, scans, records, states)

@@ -7,7 +7,7 @@ from typing import Any
 from columna.batch.attempts import MAX_DEATHS, clear, deaths
 from columna.batch.isolate import Postponed
 from columna.errors import StaleError, UnavailableError
-from columna.results.layout import stages_before, stages_of
+from columna.results.layout import stages_before
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Stage
@@ -63,7 +63,7 @@ def plan_batch(stage: Stage, scans: Iterable[ScanEntry]) -> BatchPlan:
 def _record_or_task(stage: Stage, scan: ScanEntry) -> Record | ScanTask:
     records = stage.store.read_all(scan.scan_id)
     upstream = _upstream(stage, scan, records)
-    if upstream is not None and not (stage.takes(upstream) and stage.name in stages_of(scan)):
+    if upstream is not None and not (stage.takes(upstream) and stage.concerns(scan)):
         return upstream
     dependencies = stage.dependencies(scan)
     fingerprint = stage.fingerprint(dependencies, upstream)

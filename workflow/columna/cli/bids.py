@@ -23,7 +23,7 @@ LISTS = {
 """Options that take several values, as BIDS Apps write them: ``--participant-label 01 02``."""
 
 
-class Level(str, Enum):
+class AnalysisLevel(str, Enum):
     """Which part of the work to do."""
 
     PARTICIPANT = "participant"
@@ -61,7 +61,8 @@ def bids(
     bids_dir: Annotated[Path, typer.Argument(help="BIDS dataset.")],
     out_dir: Annotated[Path, typer.Argument(help="Results folder.")],
     level: Annotated[
-        Level, typer.Argument(help="participant: masks and measures; group: the tables of all.")
+        AnalysisLevel,
+        typer.Argument(help="participant: masks and measures; group: the tables of all."),
     ],
     further: Further = None,
     participant_label: Annotated[
@@ -110,7 +111,7 @@ def bids(
         sessions=_labels(session_label, "ses-"),
         entities=_entities(bids_filter_file, filters or []),
     )
-    if level is Level.GROUP:
+    if level is AnalysisLevel.GROUP:
         if chosen != Selection():
             raise ConfigError("group collects all participants of OUT_DIR; leave out the filters")
         config = run_config(_earlier(out_dir), None, out_dir)

@@ -106,7 +106,7 @@ def forget(
 
 def summary(configfile: ConfigFile = DEFAULT_CONFIG, results: Results = None) -> None:
     """Print what a finished run delivered."""
-    from columna.upkeep.summary import summary as tell
+    from columna.upkeep.run_summary import summary as tell
 
     layout, _ = read_run(configfile, results)
     for line in tell(layout):

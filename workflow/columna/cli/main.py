@@ -21,6 +21,7 @@ from columna.cli import (
     models,
     phantom,
     segment,
+    spider,
     stages,
     train,
     workflow,
@@ -43,6 +44,7 @@ export.register(app)
 evaluate.register(app)
 agreement.register(app)
 compare.register(app)
+spider.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(train.app, name="train")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from columna.chain import BESIDE, CHAIN, EVALUATE
 from columna.cli.options import (
     DEFAULT_CONFIG,
     ConfigFile,
@@ -16,24 +17,17 @@ from columna.cli.options import (
     read_config,
 )
 
-_HELP = {
-    "prepare": "Check, correct, normalise and resample the scans of a batch.",
-    "semantic": "Phase 1: segment 14 structures in the scans of a batch.",
-    "instance": "Phase 2: separate the vertebrae of a batch.",
-    "label": "Phase 3: name vertebrae, write the final masks of a batch.",
-    "measure": "Measure the scans of a batch and write the batch's table rows.",
-    "assess": "Assess the quality of the scans, masks and measures of a batch.",
-    "picture": "Draw a picture of every scan of a batch.",
-}
-
 Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the stage commands to `app`."""
-    for stage, text in _HELP.items():
-        app.command(stage, help=text, rich_help_panel="Stages")(_command(stage))
+    for stage, facts in CHAIN.items():
+        app.command(stage, help=facts.help, rich_help_panel="Stages")(_command(stage))
     app.command(rich_help_panel="Stages")(collect)
+    evaluation = BESIDE[EVALUATE].help
+    app.command("evaluate-batch", help=evaluation, rich_help_panel="Stages")(evaluate_batch)
+    app.command("collect-evaluation", rich_help_panel="Stages")(collect_evaluation)
 
 
 def _command(stage: str) -> Callable[..., None]:
@@ -83,4 +77,40 @@ def collect(
     from columna.results.layout import Layout
 
     config = read_config(configfile, settings, results)
-    collect_tables(Layout(config.results), config_sha256(config), config.participant_columns)
+    collect_tables(
+        Layout(config.results),
+        config_sha256(config),
+        config.participant_columns,
+        config.assess.verdict_domains,
+    )
+
+
+def evaluate_batch(
+    batch: Batch,
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+    threads: Threads = 1,
+) -> None:
+    """Evaluate a batch and write its table."""
+    from columna.batch.job import run_job
+    from columna.evaluate.evaluate_stage import EvaluateStage
+    from columna.results.layout import Layout
+
+    signal.signal(signal.SIGTERM, _terminate)
+    config = read_config(configfile, settings, results)
+    run_job(EvaluateStage(config, Layout(config.results)), batch, threads)
+
+
+def collect_evaluation(
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+) -> None:
+    """Write the tables of the evaluation of all batches."""
+    from columna.collect.collect_evaluation import collect_evaluation as write
+    from columna.config import config_sha256
+    from columna.results.layout import Layout
+
+    config = read_config(configfile, settings, results)
+    write(Layout(config.results), config_sha256(config))

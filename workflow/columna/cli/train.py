@@ -1,5 +1,6 @@
 """`columna train`: networks of one's own, and how good they are."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,14 @@ if TYPE_CHECKING:
     from columna.evaluate.model_pair import Scored
     from columna.train.recipe import TrainConfig
 
+
+class PhaseName(StrEnum):
+    """The networks that can be trained."""
+
+    SEMANTIC = "semantic"
+    INSTANCE = "instance"
+
+
 app = typer.Typer(help="Train networks on synthetic scans and your own.", no_args_is_help=True)
 
 RecipeFile = Annotated[
@@ -19,7 +28,9 @@ RecipeFile = Annotated[
 RecipeJson = Annotated[
     str | None, typer.Option("--settings", help="Recipe as JSON, as the workflow passes it on.")
 ]
+Phase = Annotated[PhaseName, typer.Argument(help="The network.")]
 DEFAULT_RECIPE = Path("config/train.yaml")
+WIDTH = 120
 
 
 @app.command()
@@ -39,14 +50,41 @@ def convert(
 
 
 @app.command()
+def pool(
+    folder: Annotated[Path, typer.Argument(help="Pool of label maps to fill.")],
+    maps: Annotated[int, typer.Option(min=0, help="Phantoms that it shall hold.")] = 300,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Real map that is not made (docs/training-data.md).")
+    ] = None,
+) -> None:
+    """Make the label maps that synthetic samples come from."""
+    from columna.real_data import data_folder
+    from columna.train.samples.pool import fill
+    from columna.train.samples.real_maps import REAL_MAPS
+
+    unknown = sorted(set(exclude or ()) - set(REAL_MAPS))
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: none of {', '.join(REAL_MAPS)}")
+    fill(folder, maps, data=data_folder(), exclude=tuple(exclude or ()))
+
+
+@app.command()
 def network(
-    phase: Annotated[str, typer.Argument(help="semantic or instance")],
+    phase: Phase,
     out: Annotated[Path, typer.Option(help="Folder for state, curves, looks and model.")],
     dataset: Annotated[
         Path | None, typer.Option(help="Converted dataset, where the recipe names any.")
     ] = None,
     maps: Annotated[
-        Path | None, typer.Option(help="Pool of label maps (columna.train.samples.pool).")
+        Path | None, typer.Option(help="Pool of label maps (`columna train pool`).")
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Wall time at most. The learning rate falls over it, so that the training cannot "
+            "be repeated exactly.",
+        ),
     ] = None,
     configfile: RecipeFile = DEFAULT_RECIPE,
     settings: RecipeJson = None,
@@ -55,14 +93,46 @@ def network(
     """Train one network with columna's own loop, or resume its training."""
     import torch
 
-    from columna.train.recipe import PHASES
     from columna.train.sources import Inputs
     from columna.train.train_one import train_phase
 
-    if phase not in PHASES:
-        raise typer.BadParameter(f"{phase!r} is none of {', '.join(PHASES)}")
     torch.set_num_threads(threads)
-    typer.echo(train_phase(phase, _recipe(configfile, settings), out, Inputs(dataset, maps)))
+    recipe, inputs = _recipe(configfile, settings), Inputs(dataset, maps)
+    typer.echo(train_phase(phase.value, recipe, out, inputs, minutes))
+
+
+@app.command()
+def look(
+    phase: Phase,
+    state: Annotated[Path, typer.Argument(help="What the training resumes from: its state.pt.")],
+    sheet: Annotated[
+        Path, typer.Option(help="Scans: participant_id, path and, for Dice, semantic.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the pictures and model/.")],
+    threads: Annotated[int, typer.Option(min=1, help="Cores of the network.")] = 1,
+) -> None:
+    """Segment real scans with the weights of a training that is still going on."""
+    import torch
+
+    from columna.train.look import take_look
+
+    torch.set_num_threads(threads)
+    step, points = take_look(phase.value, state, sheet, out)
+    for _, measure, value in points:
+        typer.echo(f"step {step}  {measure}  {value:.3f}")
+
+
+@app.command()
+def nnunet(
+    fold: Annotated[int, typer.Argument(min=0, help="The fold that is held out.")],
+    configfile: RecipeFile = DEFAULT_RECIPE,
+    settings: RecipeJson = None,
+    threads: Annotated[int, typer.Option(min=1, help="Cores, where it trains on the CPU.")] = 2,
+) -> None:
+    """Have nnU-Net train one fold, or continue to, in the folders that its variables name."""
+    from columna.train.networks.nnunet_fold import train_fold
+
+    train_fold(_recipe(configfile, settings).nnunet, fold, threads)
 
 
 @app.command()
@@ -137,8 +207,8 @@ def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
 def _print(scores: "Sequence[Scored]") -> None:
     from rich.console import Console
 
-    from columna.evaluate.report import real_table, structure_table, vertebra_table
+    from columna.evaluate.report import tables
 
-    console = Console()
-    for table in (structure_table(scores), vertebra_table(scores), real_table(scores)):
+    console = Console(width=WIDTH)
+    for table in tables(scores):
         console.print(table)

@@ -22,8 +22,11 @@ from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
 from columna.prepare.modality import T2W_SUFFIXES, Verdict, name_verdict, stem
 
-NIFTI = (".nii", ".nii.gz")
-IMAGES = (*NIFTI, ".img", ".mgh", ".mgz", ".mha", ".mhd", ".nhdr", ".nrrd")
+IMAGES = re.compile(
+    r".*\.(nii(\.(gz|bz2|xz|zst|zip|7z|z))*|img|mgh|mgz|mha|mhd|nhdr|nrrd)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names of images, also of those that columna does not read; ``.nii.gz.gz`` is packed twice."""
 SKIPPED = re.compile(r"\..*|derivatives.*|sourcedata|code", re.IGNORECASE)
 """Folders that hold no raw data, at any depth; hidden ones among them."""
 PLACE = re.compile(
@@ -41,7 +44,8 @@ NOT_PLACED = (
 )
 NOTHING_THERE = (
     "missing_file",
-    "The folder is empty, or a link that leads nowhere (DataLad: get it first).",
+    "No image is in this folder: it is empty, or a link that leads nowhere (DataLad: get it "
+    "first), or it holds other files (DICOM: convert them to NIfTI).",
 )
 NOT_NAMED = (
     "not_bids",
@@ -94,9 +98,9 @@ def read_bids(folder: Path, skip: Iterable[Path] = (), known: Collection[str] = 
 def find_images(folder: Path, skip: Iterable[Path] = ()) -> list[str]:
     """List all images below `folder`, relative to it; folders as in `read_bids`.
 
-    Subjects must not vanish: a folder of a subject in which nothing is (a link that leads nowhere
-    or round in a circle, a dataset that was never fetched) is listed too. Bytes of a name that are
-    not UTF-8 are written as escapes.
+    Subjects must not vanish: a folder of a subject without any image (a link that leads nowhere or
+    round in a circle, a dataset that was never fetched, DICOM) is listed too. Bytes of a name that
+    are not UTF-8 are written as escapes.
     """
     closed = {_identity(path) for path in skip if path.is_dir()} - {
         _identity(path) for path in (folder, *folder.absolute().parents)
@@ -129,8 +133,8 @@ class _Place(NamedTuple):
 def _row(path: str) -> _Row:
     """Take from place and name of an image what they say."""
     file = Path(path)
-    if not path.lower().endswith(IMAGES):
-        lost = BELOW_SUBJECT.fullmatch(path)
+    lost = None if IMAGES.fullmatch(path) else BELOW_SUBJECT.fullmatch(path)
+    if lost is not None:
         name = path[lost.start("sub") :].replace("/", "_")
         return _Row(lost["sub"], lost["ses"], name, path, *NOTHING_THERE)
     name = stem(file)
@@ -160,22 +164,41 @@ def _kind_verdict(entities: dict[str, str], datatype: str) -> Verdict | None:
 
 def _walk(top: _Place, closed: set[tuple[int, int]]) -> list[str]:
     images: list[str] = []
+    folders: list[str] = []
     waiting = [top]
     while waiting:
-        found, below = _list_folder(waiting.pop(), closed)
+        place = waiting.pop()
+        found, below = _list_folder(place, closed)
         images += found
         waiting += below
-    return images
+        folders.append(place.path)
+    return images + _without_images(folders, images)
+
+
+def _without_images(folders: list[str], images: list[str]) -> list[str]:
+    """Folders of a subject that none of `images` is in; the innermost of them."""
+    told: set[str] = set()
+
+    def tell(path: str) -> None:
+        while path and path not in told:
+            told.add(path)
+            path = path.rpartition("/")[0]
+
+    for image in images:
+        tell(image)
+    lost = []
+    for folder in sorted(folders, key=len, reverse=True):  # a folder after those in it
+        if folder not in told and _is_expected(folder):
+            lost.append(folder)
+            tell(folder)
+    return lost
 
 
 def _list_folder(place: _Place, closed: set[tuple[int, int]]) -> tuple[list[str], list[_Place]]:
     """Images and lost folders in a folder, and the folders in it to go on with."""
     images, below = [], []
-    entries = _entries(place.path)
-    if not entries and _is_expected(place.path):
-        images.append(place.path)
-    for entry in entries:
-        is_image = entry.name.lower().endswith(IMAGES)
+    for entry in _entries(place.path):
+        is_image = bool(IMAGES.fullmatch(entry.name))
         if is_image and entry.name.startswith("."):
             log.debug("hidden, no image: %s", entry.path)
             continue

@@ -6,6 +6,7 @@ are text, or None where there is none. A row is a scan as long as its ``input_st
 
 import re
 
+import numpy as np
 import pandas as pd
 
 NAMES = ("participant_id", "session_id", "scan_id", "path")
@@ -37,7 +38,9 @@ def plain_name(text: str) -> str:
     return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
-def leave_out(rows: pd.DataFrame, where: pd.Series, code: str, reason: str) -> None:
+def leave_out(
+    rows: pd.DataFrame, where: "pd.Series[bool] | np.ndarray", code: str, reason: str
+) -> None:
     """Note why rows are left out; rows that already have a reason keep it.
 
     Parameters

@@ -20,13 +20,14 @@ from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OK, OTHER_IMAGES
 from columna.cohort.ledger import extend_ledger, locked, read_ledger
 from columna.cohort.left_out_facts import left_out_facts
 from columna.cohort.people import add_people
+from columna.cohort.row_checks import count_references
 from columna.cohort.select import selected
 from columna.cohort.sheet import read_sheet
 from columna.config import Selection
 from columna.errors import CohortError
 from columna.files import json_bytes, sha256_file, write_if_changed
 from columna.prepare.sidecars import read_json_object
-from columna.results.manifest import FIELDS, ScanEntry, write_manifests
+from columna.results.manifest import WITH_REFERENCES, ScanEntry, write_manifests
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class IndexSummary:
         Rows found, those of them that are scans, and batches in the ledger.
     input_status_n
         Rows by ``input_status``.
+    references_n, references_missing_n
+        Reference masks that the scans name, and those of them that are not there.
     """
 
     cohort: str
@@ -54,6 +57,8 @@ class IndexSummary:
     scans_n: int
     batches_n: int
     input_status_n: dict[str, int]
+    references_n: int = 0
+    references_missing_n: int = 0
 
     def __str__(self) -> str:
         """Tell the figures to a person."""
@@ -62,6 +67,12 @@ class IndexSummary:
         for title, is_other in (("left out", False), ("no sagittal T2w scan", True)):
             codes = [code for code in left_out if (code in OTHER_IMAGES) == is_other]
             lines += [f"{left_out[code]:>8} {title}: {code}" for code in codes]
+        if self.references_n:
+            missing = self.references_missing_n
+            lines.append(
+                f"{self.references_n:>8} reference masks"
+                + (f", {missing} of which are not there" if missing else "")
+            )
         return "\n".join(lines)
 
 
@@ -112,6 +123,7 @@ def build_index(
         rows.insert(len(NAMES) + len(OUTCOME), "batch", scans["scan_id"].map(ledger))
         write_if_changed(out / "scans.parquet", _parquet(rows, dictionary))
         write_manifests(out, _entries(scans, ledger))
+        references_n, references_missing_n = count_references(rows)
         summary = IndexSummary(
             cohort=str(place),
             sheet_sha256=None if is_folder else sha256_file(place),
@@ -120,15 +132,18 @@ def build_index(
             scans_n=len(scans),
             batches_n=len(set(ledger.values())),
             input_status_n=dict(sorted(Counter(rows["input_status"]).items())),
+            references_n=references_n,
+            references_missing_n=references_missing_n,
         )
         write_if_changed(out / "index.json", json_bytes(asdict(summary)))
     return summary
 
 
 def _entries(scans: pd.DataFrame, ledger: dict[str, str]) -> list[tuple[str, ScanEntry]]:
-    rows = scans.reindex(columns=list(FIELDS)).astype(object)
-    rows = rows.where(rows.notna(), None).itertuples(index=False, name=None)
-    return [(ledger[scan], ScanEntry.of(scan, *values)) for scan, *values in rows]
+    rows = scans.reindex(columns=list(WITH_REFERENCES)).astype(object)
+    rows = rows.where(rows.notna(), None)  # type: ignore[call-overload]  # None fits objects
+    entries = (ScanEntry.of(row) for row in rows.to_dict("records"))
+    return [(ledger[entry.scan_id], entry) for entry in entries]
 
 
 def _parquet(rows: pd.DataFrame, dictionary: dict[str, Any]) -> bytes:

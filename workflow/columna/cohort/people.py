@@ -15,11 +15,11 @@ from columna.cohort.candidates import FACTS, OUTCOME, plain_name
 from columna.cohort.delimited import read_delimited
 from columna.errors import CohortError
 from columna.prepare.sidecars import read_json_object
-from columna.results.manifest import FIELDS
+from columna.results.manifest import WITH_REFERENCES
 from columna.results.names import MISSING
 
 THREADS = 16
-NOT_TAKEN = {*FIELDS, *OUTCOME, "batch", FACTS}
+NOT_TAKEN = {*WITH_REFERENCES, *OUTCOME, "batch", FACTS}
 """Names of columns that mean something else in the index."""
 
 WRONG_HEADER = "two columns have the same name, or none is participant_id or session_id"
@@ -71,7 +71,8 @@ def add_people(rows: pd.DataFrame, folder: Path) -> dict[str, Any]:
     dict
         Column -> its entry in ``participants.json`` or ``sessions.json``.
     """
-    people, dictionary = People(), {}
+    people = People()
+    dictionary: dict[str, Any] = {}
     roots = [folder, folder / "rawdata"]
     for name in ("participants", "sessions"):
         for root in roots:

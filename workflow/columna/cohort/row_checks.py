@@ -16,7 +16,7 @@ from columna.cohort.candidates import OUTCOME, accepted, leave_out
 from columna.cohort.owned import owned_paths
 from columna.prepare.modality import name_verdict
 from columna.results.given_levels import LEVEL_COLUMNS, problem_of
-from columna.results.manifest import MASKS
+from columna.results.manifest import MASKS, REFERENCES
 from columna.results.names import CONTROL, PERSON, SCAN_ID
 
 STAT_THREADS = 16
@@ -92,7 +92,8 @@ def check_given_levels(rows: pd.DataFrame) -> None:
     """Leave out rows whose given levels are none: a name counted from them would be wrong."""
     given = rows.reindex(columns=list(LEVEL_COLUMNS)).dropna(how="all")
     for index, row in given.iterrows():
-        problem = problem_of({name: text for name, text in row.items() if isinstance(text, str)})
+        texts = zip(LEVEL_COLUMNS, row, strict=True)
+        problem = problem_of({name: text for name, text in texts if isinstance(text, str)})
         if problem:
             leave_out(rows, rows.index == index, "bad_row", problem)
 
@@ -147,6 +148,18 @@ def check_files(rows: pd.DataFrame, column: str) -> None:
     which = "" if column == "path" else f"The {column} mask: "
     for reason, where in problems.groupby(problems).groups.items():
         leave_out(rows, rows.index.isin(where), "missing_file", f"{which}{reason}")
+
+
+def count_references(rows: pd.DataFrame) -> tuple[int, int]:
+    """Reference masks that scans of `rows` name, and those of them that are not there.
+
+    A missing one is no reason to leave out its scan: only its evaluation is refused.
+    """
+    named = [rows.loc[accepted(rows), column].dropna() for column in REFERENCES if column in rows]
+    paths = sorted({path for column in named for path in column})
+    with ThreadPoolExecutor(STAT_THREADS) as pool:
+        found = chain.from_iterable(pool.map(_missing, _chunks(paths)))
+        return len(paths), sum(problem is not None for problem in found)
 
 
 def _chunks(paths: list[str]) -> Iterator[list[str]]:

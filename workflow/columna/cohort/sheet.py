@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from columna.cohort.candidates import FACTS, NAMES, OK, OUTCOME, leave_out
 from columna.cohort.delimited import read_delimited
 from columna.cohort.row_checks import check_rows
 from columna.errors import CohortError
-from columna.files import open_regular
 from columna.paths import expanded
-from columna.prepare.pointers import POINTER_BYTES, pointer_reason
+from columna.prepare.pointers import file_pointer_reason
 from columna.results.given_levels import LEVEL_COLUMNS
-from columna.results.manifest import MASKS
-from columna.results.names import MISSING
+from columna.results.manifest import MASKS, REFERENCES
+from columna.results.names import CONTROL, MISSING
 
 REQUIRED = ("participant_id", "path")
 RESERVED = (*OUTCOME, "batch", FACTS)
@@ -40,9 +39,10 @@ def read_sheet(
     path
         A ``.tsv``, ``.csv`` or ``.parquet`` file. ``participant_id`` and ``path`` are required;
         ``session_id`` may be absent; ``scan_id`` is the file's name without ending where it is
-        not given. ``semantic`` and ``instance`` name masks of the scan that exist already;
-        ``lowest_level``, ``highest_level`` and ``anchor`` give levels
-        (`columna.results.given_levels`).
+        not given. ``semantic`` and ``instance`` name masks of the scan that exist already,
+        ``reference_semantic`` and ``reference_instance`` those that its masks are evaluated
+        against, whose labels ``reference_convention`` explains; ``lowest_level``,
+        ``highest_level`` and ``anchor`` give levels (`columna.results.given_levels`).
         Relative paths count from the sheet's folder, ``~`` and variables of the environment are
         replaced. More columns are kept.
     known
@@ -89,8 +89,7 @@ def read_table(path: Path) -> tuple[pd.DataFrame, dict[int, str]]:
     """
     suffix = path.suffix.lower()
     try:
-        with open_regular(path) as stream:  # reading a pipe would wait for ever
-            pointer = pointer_reason(stream.read(POINTER_BYTES))
+        pointer = file_pointer_reason(path)
         if pointer is not None:
             raise CohortError(f"{path}: {pointer}")
         if suffix == ".parquet":
@@ -167,8 +166,8 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     """All columns, in order, with None where there is no value, and a scan_id for every path."""
     extra = [c for c in rows.columns if c not in NAMES]
     rows = rows.reindex(columns=[*NAMES, *extra]).astype(object)
-    given = [column for column in LEVEL_COLUMNS if column in rows]
-    for column in (*NAMES, *_mask_columns(rows), *given):
+    given = (*MASKS, *REFERENCES, "reference_convention", *LEVEL_COLUMNS)
+    for column in (*NAMES, *_present(rows, given)):
         rows[column] = rows[column].str.strip()
         rows[column] = rows[column].mask(rows[column].str.lower().isin(MISSING))
     for column in ("participant_id", "session_id"):  # an accented letter may be one sign or two
@@ -181,21 +180,25 @@ def _completed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.mask(rows.isna() | (rows == ""), None)
 
 
-def _mask_columns(rows: pd.DataFrame) -> list[str]:
-    return [column for column in MASKS if column in rows]
+def _present(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    return [column for column in columns if column in rows]
 
 
 def _located(rows: pd.DataFrame, folder: Path) -> dict[int, str]:
     """Let the paths of `rows` count from `folder`; what is wrong with those that cannot."""
     problems: dict[int, str] = {}
-    for column in ("path", *_mask_columns(rows)):
+    for column in _present(rows, (*REFERENCES, "reference_convention")):
+        # a reference that cannot be is no reason to leave out its scan: evaluate says so
+        rows[column] = rows[column].str.replace(CONTROL, "?", regex=True)
+    for column in ("path", *_present(rows, (*MASKS, *REFERENCES))):
         given = rows[column].dropna()
-        for index, text in given[
-            given.str.startswith("~") | given.str.contains("$", regex=False)
-        ].items():
+        special = given[given.str.startswith("~") | given.str.contains("$", regex=False)]
+        for index, text in zip(special.index.tolist(), special, strict=True):
             try:
                 rows.loc[index, column] = _expanded(text, folder)
             except ValueError as error:
+                if column in REFERENCES:
+                    continue
                 problems[index] = f"In the column {column}, {error}."
         if folder != Path():
             relative = rows[column].str.startswith("/").eq(False)

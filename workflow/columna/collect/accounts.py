@@ -36,15 +36,15 @@ def check_against_index(database: duckdb.DuckDBPyConnection, index: pa.Table) ->
         database,
         "SELECT scan_id FROM scans WHERE processing_stage IS NULL OR processing_stage != 'index'",
     )
-    accepted = [
-        scan_id
+    accepted = {
+        str(scan_id)
         for scan_id, status in zip(
             index["scan_id"].to_pylist(), index["input_status"].to_pylist(), strict=True
         )
         if status == OK
-    ]
-    _refuse_any(set(accepted) - measured, "scans: no row for {n} scans of the cohort")
-    _refuse_any(measured - set(accepted), "scans: {n} rows are of no scan of the cohort")
+    }
+    _refuse_any(accepted - measured, "scans: no row for {n} scans of the cohort")
+    _refuse_any(measured - accepted, "scans: {n} rows are of no scan of the cohort")
     [(rows,)] = database.execute("SELECT count(*) FROM scans").fetchall()
     if rows != index.num_rows:
         raise TableError(f"scans: {rows} rows, but the cohort has {index.num_rows} inputs")

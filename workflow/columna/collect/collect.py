@@ -1,7 +1,7 @@
 """From the shards of all batches to one checked, sorted Parquet file per table."""
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna import __version__
-from columna.assess.cohort_rules import ALL_QUALITY, compare_with_cohort, scans_query
+from columna.assess.cohort_rules import compare_with_cohort
+from columna.assess.verdicts import verdict_queries
 from columna.cohort.inputs import read_inputs
 from columna.collect.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.collect.dictionary import data_package, dictionary_rows, sidecar
 from columna.collect.left_out import left_out_rows
 from columna.collect.own_columns import collect_participants, own_entries
 from columna.collect.views import VIEWS_FILE, views_sql
+from columna.domains import IN_VERDICT
 from columna.errors import TableError
 from columna.files import write_json, write_text
 from columna.parquet import reading
 from columna.results.layout import Layout
-from columna.results.manifest import check_indexed, list_batches
-from columna.tables.catalogue import SHARDED, TABLES
+from columna.results.manifest import check_indexed, list_batches, list_evaluated
+from columna.tables.catalogue import OPTIONAL, SHARDED, TABLES
 from columna.tables.columns import COLUMNS
-from columna.tables.quality import COHORT_REFERENCE, QUALITY
+from columna.tables.quality import COHORT_REFERENCE
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
@@ -58,7 +60,10 @@ FILES = (
 
 
 def collect_tables(
-    layout: Layout, config_sha256: str, participant_columns: Sequence[str] = ()
+    layout: Layout,
+    config_sha256: str,
+    participant_columns: Sequence[str] = (),
+    verdict_domains: Sequence[str] = IN_VERDICT,
 ) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
     check_indexed(layout.index)
@@ -73,10 +78,22 @@ def collect_tables(
         layout.tables,
         config_sha256,
         participant_columns,
+        _optional_tables(layout),
+        verdict_domains,
     )
     written = [layout.tables / name for name in FILES]
     note_collect(layout, config_sha256, outcome_of(receipts.values()), index, written)
     return counts
+
+
+def _optional_tables(layout: Layout) -> Mapping[str, Table]:
+    """Tables of the evaluation; without references, those of an earlier run are removed."""
+    if list_evaluated(layout.index):
+        return OPTIONAL
+    for name in OPTIONAL:
+        for ending in ("parquet", "json"):
+            (layout.tables / f"{name}.{ending}").unlink(missing_ok=True)
+    return {}
 
 
 def collect(
@@ -85,6 +102,8 @@ def collect(
     out: Path,
     config_sha256: str,
     participant_columns: Sequence[str] = (),
+    optional: Mapping[str, Table] | None = None,
+    verdict_domains: Sequence[str] = IN_VERDICT,
 ) -> dict[str, int]:
     """Write one Parquet file per table, and the data dictionary in its four forms.
 
@@ -104,6 +123,10 @@ def collect(
         Digest of the settings that all rows were made with.
     participant_columns
         Further columns of the index that the table `participants` may hold.
+    optional
+        Tables that lie beside these and are described with them.
+    verdict_domains
+        Domains of the rules that make the verdict on a scan.
 
     Returns
     -------
@@ -122,14 +145,17 @@ def collect(
     with tempfile.TemporaryDirectory(prefix=".tmp-collect-", dir=out) as folder:
         work = Path(folder)
         with (
-            _database(work) as database,
+            open_database(work) as database,
             reading(out.parent / "shards", UNREADABLE, what="cannot be read as a whole"),
         ):
-            counts = _collect(database, shards, index, work, config_sha256)
+            counts = _collect(
+                database, shards, index, work, config_sha256, verdict_queries(verdict_domains)
+            )
         table, rows = collect_participants(index, participant_columns)
         schema = table.arrow_schema(__version__, config_sha256)
-        counts[table.name] = _write(table, schema, iter(rows.to_batches()), work)
-        _write_dictionary(work, config_sha256, {**TABLES, table.name: table})
+        counts[table.name] = write_table(table, schema, iter(rows.to_batches()), work)
+        described_tables = {**TABLES, **(optional or {}), table.name: table}
+        _write_dictionary(work, config_sha256, described_tables)
         described = sidecar(table, own_entries(index, table))
         write_json(work / f"{table.name}.json", described)
         for pattern in ("*.parquet", "*.json", "*.sql"):
@@ -138,7 +164,8 @@ def collect(
     return counts
 
 
-def _database(work: Path) -> duckdb.DuckDBPyConnection:
+def open_database(work: Path) -> duckdb.DuckDBPyConnection:
+    """Open a database that keeps within `MEMORY_LIMIT` and spills into `work`."""
     spill = work / "spill"
     spill.mkdir()
     return duckdb.connect(
@@ -157,28 +184,29 @@ def _collect(
     index: pa.Table,
     work: Path,
     config_sha256: str,
+    queries: Mapping[str, str],
 ) -> dict[str, int]:
     left_out = work / "spill" / "left_out.parquet"
     write_shard(left_out, SCANS.name, left_out_rows(index))
     for name, table in SHARDED.items():
         files = [*shards[name], left_out] if table is SCANS else shards[name]
         for file in files:
-            check_origin(table, _read_schema(file), file)
-        _open_view(database, table, files)
+            check_origin(table, read_schema(file), file)
+        open_view(database, table, files)
         check_unique_rows(database, table)
     check_against_index(database, index)
     check_against_scans(database, config_sha256)
     compare_with_cohort(database)
-    rows_of = {SCANS.name: scans_query(), QUALITY.name: ALL_QUALITY}
     counts = {}
     for name, table in {**SHARDED, COHORT_REFERENCE.name: COHORT_REFERENCE}.items():
-        query = rows_of.get(name, f"SELECT * FROM {name}")  # noqa: S608
+        query = queries.get(name, f"SELECT * FROM {name}")  # noqa: S608
         schema = table.arrow_schema(__version__, config_sha256)
-        counts[name] = _write(table, schema, _sorted_rows(database, table, query), work)
+        counts[name] = write_table(table, schema, sorted_rows(database, table, query), work)
     return counts
 
 
-def _read_schema(file: Path) -> pa.Schema:
+def read_schema(file: Path) -> pa.Schema:
+    """Schema of a shard; TableError if it is missing or damaged."""
     try:
         with reading(file, "start `snakemake` again, which rewrites it"):
             return pq.read_schema(file)
@@ -186,7 +214,7 @@ def _read_schema(file: Path) -> pa.Schema:
         raise TableError(f"{file}: no such shard; have measure and assess ended?") from error
 
 
-def _open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
+def open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequence[Path]) -> None:
     """Let the view called like the table stand for all its shards."""
     if not files:
         database.register(table.name, table.shard.arrow_schema().empty_table())
@@ -199,14 +227,17 @@ def _open_view(database: duckdb.DuckDBPyConnection, table: Table, files: Sequenc
     )
 
 
-def _sorted_rows(
+def sorted_rows(
     database: duckdb.DuckDBPyConnection, table: Table, query: str
 ) -> Iterator[pa.RecordBatch]:
+    """Rows of a query in the order of the table, in pieces of a row group."""
     order = ", ".join(f"{name} ASC NULLS LAST" for name in table.sort)
     yield from database.sql(f"SELECT * FROM ({query}) ORDER BY {order}").to_arrow_reader(ROW_GROUP)  # noqa: S608
 
 
-def _write(table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], folder: Path) -> int:
+def write_table(
+    table: Table, schema: pa.Schema, batches: Iterable[pa.RecordBatch], folder: Path
+) -> int:
     """Check and write rows as they come; one row group per batch."""
     rows = 0
     path = folder / f"{table.name}.parquet"
@@ -220,7 +251,9 @@ def _write(table: Table, schema: pa.Schema, batches: Iterator[pa.RecordBatch], f
 
 def _write_dictionary(folder: Path, config_sha256: str, tables: Mapping[str, Table]) -> None:
     rows = rows_to_arrow(COLUMNS, dictionary_rows(tables.values()))
-    _write(COLUMNS, COLUMNS.arrow_schema(__version__, config_sha256), rows.to_batches(), folder)
+    write_table(
+        COLUMNS, COLUMNS.arrow_schema(__version__, config_sha256), rows.to_batches(), folder
+    )
     for name, table in tables.items():
         write_json(folder / f"{name}.json", sidecar(table))
     provenance: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pandas as pd
@@ -18,7 +19,7 @@ from columna.tables.schema import Column, Table
 
 LABEL_LENGTH = 80
 """Characters that Stata keeps of a variable's label."""
-STATA_INTEGERS = {"bool": "Int8", "int32": "Int32"}
+STATA_INTEGERS: dict[str, Literal["Int8", "Int32"]] = {"bool": "Int8", "int32": "Int32"}
 """Types with room for missing values, which Stata shows as a point."""
 
 

@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from columna.cohort.candidates import DICTIONARY, FACTS, NAMES, OUTCOME, plain_name
 from columna.collect.left_out import if_usable, row_names
-from columna.results.given_levels import LEVEL_COLUMNS
-from columna.results.manifest import MASKS
+from columna.results.manifest import WITH_REFERENCES
 from columna.results.names import MISSING
 from columna.tables.delivered import own_column
 from columna.tables.participants import PARTICIPANTS
@@ -23,7 +22,7 @@ _NUMBER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?")
 _TEXTS = ("LongName", "Description", "Units", "TermURL")
 """Entries of a BIDS dictionary that are texts."""
 
-NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *MASKS, *LEVEL_COLUMNS, "batch", FACTS})
+NOT_OFFERED = frozenset({*NAMES, *OUTCOME, *WITH_REFERENCES, "batch", FACTS})
 """Columns of the index that are no further columns of the cohort; above all paths."""
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def collect_participants(index: pa.Table, wanted: Iterable[str]) -> tuple[Table,
     """
     chosen = _chosen(index.column_names, wanted)
     dictionary = described(index)
-    columns = {
+    columns: dict[str, list[Any]] = {
         "participant_id": [if_usable(name) for name in index["participant_id"].to_pylist()],
         "session_id": [if_usable(name) for name in index["session_id"].to_pylist()],
         "scan_id": row_names(index),

@@ -36,20 +36,17 @@ _HEAD = """\
 
 _BODIES = """\
 -- Vertebrae whose body is measured, with what models adjust for and the worst that the quality
--- rules say of the level. Where the slices do not reach its sides (presence = 'lateral_cut') it has
--- heights, depths and sagittal angles, but neither widths nor volumes. To leave out what the rules
--- doubt:
+-- rules say of the level's body and name. Where the slices do not reach its sides (presence =
+-- 'lateral_cut') it has heights, depths and sagittal angles, but neither widths nor volumes. To
+-- leave out what the rules doubt:
 --   WHERE qc_verdict != 'fail' AND level_verdict != 'fail'
 CREATE OR REPLACE VIEW v_measured_bodies AS
 SELECT v.*, {facts},
-       coalesce(q.level_verdict, 'ok') AS level_verdict
+       CASE WHEN 'fail' IN (v.level_verdict_bodies, v.level_verdict_names) THEN 'fail'
+            WHEN 'review' IN (v.level_verdict_bodies, v.level_verdict_names) THEN 'review'
+            ELSE 'ok' END AS level_verdict
 FROM vertebrae v
 JOIN scans s USING (scan_id)
-LEFT JOIN (
-    SELECT scan_id, item AS vertebra,
-           CASE WHEN bool_or(verdict = 'fail') THEN 'fail' ELSE 'review' END AS level_verdict
-    FROM quality WHERE scope = 'level' AND verdict IN ('review', 'fail') GROUP BY ALL
-) q USING (scan_id, vertebra)
 WHERE v.presence IN ('complete', 'lateral_cut');
 
 -- Those that are wholly in the field of view.

@@ -10,8 +10,8 @@ import pandas as pd
 
 from columna.cohort.sheet import read_table
 from columna.errors import ColumnaError
-from columna.evaluate.declarations import EVALUATION
 from columna.evaluate.paired import Comparison, compare_paired, holm
+from columna.tables.evaluation import EVALUATION
 
 KEYS = ["structure", "unit", "stratum", "metric"]
 PRIMARY = (

@@ -1,7 +1,7 @@
 """What the labels of a mask mean: columna's own numbers, or those of another program."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -58,18 +58,25 @@ class Convention:
 
     def structure(self, semantic: Mask, name: str) -> NDArray[np.bool_]:
         """Voxels of the structure `name` in a semantic mask."""
-        return np.isin(semantic, self.structures[name])
+        return _among(semantic, self.structures[name])
 
     def instance_mask(self, kind: str, semantic: Mask | None, instance: Mask) -> Mask | None:
         """`instance` with the labels of `kind` alone; None where the masks do not show them."""
         if kind == "body" and self.body_from_semantic:
             if semantic is None:
                 return None
-            kept = np.isin(semantic, (*BODY, Semantic.DENS))
-            return np.where(kept & np.isin(instance, self.instances["vertebra"]), instance, 0)
+            kept = _among(semantic, (*BODY, Semantic.DENS))
+            return np.where(kept & _among(instance, self.instances["vertebra"]), instance, 0)
         if kind not in self.instances:
             return None
-        return np.where(np.isin(instance, self.instances[kind]), instance, 0)
+        return np.where(_among(instance, self.instances[kind]), instance, 0)
+
+
+def _among(mask: Mask, labels: Sequence[int]) -> NDArray[np.bool_]:
+    """`np.isin` by a lookup, which takes a quarter of its time on large masks."""
+    table = np.zeros(LARGEST_LABEL + 1, bool)
+    table[list(labels)] = True
+    return np.asarray(table[mask])
 
 
 @cache

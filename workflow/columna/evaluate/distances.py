@@ -3,16 +3,16 @@
 The figures are those of panoptica (Kofler et al., arXiv 2312.02608), to which tests compare them:
 surface voxels are those that a 6-connected erosion removes, the average symmetric surface distance
 is the mean of both directions, and the 95 % Hausdorff distance is the 95th percentile of the
-distances of both directions together. They are computed here because one pair of distance maps
-gives both, and because importing panoptica takes longer than evaluating a scan.
+distances of both directions together. They are computed here because one search for the nearest
+voxels gives both, and because importing panoptica takes longer than evaluating a scan.
 """
 
 from dataclasses import dataclass
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from columna.evaluate.overlap import dice
 from columna.images.volume import bounding_box
@@ -72,11 +72,20 @@ def _surface_distances(
 ) -> tuple[float, float]:
     """Average symmetric surface distance and 95 % Hausdorff distance, in mm."""
     borders = [mask & ~ndimage.binary_erosion(mask) for mask in (reference, prediction)]
-    to_reference, to_prediction = (
-        edt.edt(~border, anisotropy=tuple(spacing_mm), black_border=False, parallel=1)
-        for border in borders
-    )
-    there, back = to_reference[borders[1]], to_prediction[borders[0]]
-    average = (there.mean(dtype=np.float64) + back.mean(dtype=np.float64)) / 2
-    both = np.concatenate([there, back]).astype(np.float64)
-    return float(average), float(np.percentile(both, 95))
+    there = _distances(borders[1], borders[0], spacing_mm)
+    back = _distances(borders[0], borders[1], spacing_mm)
+    average = (there.mean() + back.mean()) / 2
+    return float(average), float(np.percentile(np.concatenate([there, back]), 95))
+
+
+def _distances(of: Bool, to: Bool, spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance from every voxel of one border to the nearest one of the other, in mm.
+
+    A tree of voxels takes a fifth of the time of a distance map: what both share costs nothing.
+    """
+    distances = np.zeros(int(of.sum()))
+    is_away = ~to[of]
+    if is_away.any():
+        tree = cKDTree(np.argwhere(to) * spacing_mm, balanced_tree=False, compact_nodes=False)
+        distances[is_away] = tree.query(np.argwhere(of & ~to) * spacing_mm)[0]
+    return distances

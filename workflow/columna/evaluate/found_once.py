@@ -1,17 +1,14 @@
 """Vertebrae found once and only once, and islands, against a truth that is known everywhere."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from columna.evaluate.conventions import columna_convention, structure_labels
+from columna.evaluate.conventions import Mask, columna_convention, structure_labels
 from columna.evaluate.overlap import dice, overlap
-
-Mask = NDArray[np.integer[Any]]
 
 FOUND_DICE = 0.5
 TOUCHED = 0.1

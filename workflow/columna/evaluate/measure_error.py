@@ -111,9 +111,9 @@ def draw(
             raise ColumnaError(f"{wanted}: is no column; name one as vertebrae.height_anterior_mm")
         paths = [folder / f"{name}.parquet" for folder in (tables, reference_tables)]
         pairs = _paired(paths, IDENTITY[name], retests)
-        values = [pairs[key].to_numpy(float) for key in (column, f"{column}_found")]
+        reference, found = (pairs[key].to_numpy(float) for key in (column, f"{column}_found"))
         path = folder / f"{name}-{column}.png"
-        if save_bland_altman(*values, f"{name}: {column}", path):
+        if save_bland_altman(reference, found, f"{name}: {column}", path):
             yield path
 
 

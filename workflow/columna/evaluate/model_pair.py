@@ -1,15 +1,16 @@
 """How good a pair of models is: held-out phantoms of all fields of view, and real scans."""
 
+import csv
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from columna.anatomy import SACRUM, Semantic, levels
+from columna.anatomy import RESOURCES, SACRUM, levels
 from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import (
@@ -17,13 +18,14 @@ from columna.evaluate.found_once import (
     count_vertebrae,
     islands,
     match_vertebrae,
-    structure_dice,
 )
 from columna.evaluate.in_memory import Answer, segment
-from columna.evaluate.overlap import dice
+from columna.evaluate.outputs import write_evaluation
+from columna.evaluate.pairs import Evaluated, Pair, compare_masks
 from columna.evaluate.pictures import save_picture
+from columna.evaluate.reference_masks import on_grid, read_mask
 from columna.files import atomic_path
-from columna.images.volume import load_volume, resample_mask_like
+from columna.images.volume import Volume
 from columna.models.instance_network import InstanceModel
 from columna.models.semantic_network import SemanticModel
 from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
@@ -41,21 +43,32 @@ VIEWS: dict[str, tuple[tuple[float, float, float], tuple[int, ...]]] = {
 DEPTH = (0.25, 0.5)
 """Lost share of the anterior height of a fractured body."""
 
-REAL: dict[str, dict[str, str]] = {
-    "tptbox_mri": {
-        "image": "tptbox_mri/sub-mri_label-6_T2w.nii.gz",
-        "semantic": "tptbox_mri/sub-mri_seg-subreg_label-6_msk.nii.gz",
-        "instance": "tptbox_mri/sub-mri_seg-vert_label-6_msk.nii.gz",
-    },
-    "sct_lumbar": {"image": "sct_lumbar/t2_lumbar.nii.gz"},
-    "sct_cervical": {
-        "image": "sct_cervical/t2.nii.gz",
-        "cord": "sct_cervical/t2_seg-manual.nii.gz",
-    },
-}
-"""Real scan -> its files below the folder of real data; those that are absent are skipped."""
+CASES = RESOURCES / "evaluation_cases.tsv"
+"""Real scans and their masks below the folder of real data; those that are absent are skipped."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RealCase:
+    """A real scan.
+
+    Parameters
+    ----------
+    name
+        Name.
+    image
+        The scan.
+    masks
+        ``semantic`` and ``instance`` -> mask file, as far as there are any.
+    convention
+        What their labels mean.
+    """
+
+    name: str
+    image: Path
+    masks: Mapping[str, Path] = field(default_factory=dict)
+    convention: str = "columna"
 
 
 @dataclass(frozen=True)
@@ -68,10 +81,11 @@ class Scored:
         Name.
     kind
         ``intact`` or ``fractured`` for phantoms, ``real``.
-    structures
-        Structure -> Dice, of those that the truth shows.
+    evaluated
+        The masks against the true ones; of a scan that was refused, empty ones. None where
+        nothing is known.
     matches
-        Of the true vertebrae that are wholly visible.
+        Of the true vertebrae that are wholly visible, where the truth tells them.
     islands_n, islands_mm3
         Components away from the true spine; None where the truth shows only a part.
     vertebrae_n, names
@@ -84,7 +98,7 @@ class Scored:
 
     scan: str
     kind: str
-    structures: dict[str, float] = field(default_factory=dict)
+    evaluated: Evaluated | None = None
     matches: list[Match] = field(default_factory=list)
     islands_n: int | None = None
     islands_mm3: float | None = None
@@ -146,39 +160,45 @@ def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
         yield _scored_phantom(name, kind, answer, phantom)
 
 
+def real_cases(data: Path) -> Iterator[RealCase]:
+    """Real scans that may lie below `data`, with their masks."""
+    with open(CASES, newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream, delimiter="\t"):
+            masks = {kind: data / row[kind] for kind in ("semantic", "instance") if row[kind]}
+            yield RealCase(row["name"], data / row["image"], masks, row["convention"])
+
+
 def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
     """Score the real scans of the folder `data`; without one, say that there are none."""
     if data is None:
         _log.warning("no real scans: name a folder (--data, or %s)", VARIABLE)
         return
-    for name, below in REAL.items():
-        files = {kind: data / file for kind, file in below.items()}
-        if not files["image"].exists():
-            _log.warning("%s: not in the folder of real data, skipped", name)
+    for case in real_cases(data):
+        if not case.image.exists():
+            _log.warning("%s: not in the folder of real data, skipped", case.name)
             continue
         with tempfile.TemporaryDirectory() as folder:
             # by a plain name: that of a published sample may say that it is a derived image
-            path = Path(folder) / f"{name}_T2w.nii.gz"
-            path.symlink_to(files["image"].resolve())
+            path = Path(folder) / f"{case.name}_T2w.nii.gz"
+            path.symlink_to(case.image.resolve())
             try:
-                answer = judge.answer(name, path)
+                answer = judge.answer(case.name, path)
             except ScanRefused as refusal:
-                yield Scored(name, "real", status=refusal.code)
-                continue
-        yield _scored_real(name, answer, files)
+                answer = None
+                status = refusal.code
+        true = {kind: read_mask(path) for kind, path in case.masks.items()}
+        if answer is None:
+            evaluated = _against_nothing(case.name, true, case.convention)
+            yield Scored(case.name, "real", evaluated, status=status)
+        else:
+            yield _scored_real(case, answer, true)
 
 
 def write_tables(scores: Sequence[Scored], folder: Path) -> None:
-    """Write ``scans.parquet``, ``structures.parquet`` and ``vertebrae.parquet`` into `folder`."""
+    """Write ``scans``, ``vertebrae`` and the tables of an evaluation into `folder`."""
     long = {
         "scans": [
-            {k: v for k, v in asdict(s).items() if k not in ("structures", "matches")}
-            for s in scores
-        ],
-        "structures": [
-            {"scan": s.scan, "kind": s.kind, "structure": name, "dice": value}
-            for s in scores
-            for name, value in s.structures.items()
+            {k: v for k, v in vars(s).items() if k not in ("evaluated", "matches")} for s in scores
         ],
         "vertebrae": [
             {"scan": s.scan, "kind": s.kind, **asdict(m)} for s in scores for m in s.matches
@@ -187,6 +207,7 @@ def write_tables(scores: Sequence[Scored], folder: Path) -> None:
     for name, rows in long.items():
         with atomic_path(folder / f"{name}.parquet") as temporary:
             pd.DataFrame(rows).to_parquet(temporary, index=False)
+    write_evaluation([s.evaluated for s in scores if s.evaluated is not None], folder)
 
 
 def _whole(phantom: Phantom) -> list[int]:
@@ -196,26 +217,26 @@ def _whole(phantom: Phantom) -> list[int]:
 
 
 def _refused(name: str, kind: str, refusal: ScanRefused, phantom: Phantom) -> Scored:
+    true = {"semantic": phantom.semantic, "instance": phantom.instance}
     nothing = np.zeros(phantom.semantic.shape, np.uint8)
     return Scored(
         name,
         kind,
-        structure_dice(nothing, phantom.semantic.array),
+        _against_nothing(name, true),
         match_vertebrae(nothing, phantom.instance.array, _whole(phantom)),
         status=refusal.code,
     )
 
 
 def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> Scored:
-    semantic, instance = (v.reoriented().array for v in (phantom.semantic, phantom.instance))
-    found = answer.semantic.array
-    number, volume = islands(found, semantic, answer.semantic.spacing_mm)
+    semantic, instance = (v.reoriented() for v in (phantom.semantic, phantom.instance))
+    number, volume = islands(answer.semantic.array, semantic.array, answer.semantic.spacing_mm)
     return _described(
         Scored(
             name,
             kind,
-            structure_dice(found, semantic),
-            match_vertebrae(answer.instance.array, instance, _whole(phantom)),
+            _evaluated(name, answer, {"semantic": semantic, "instance": instance}),
+            match_vertebrae(answer.instance.array, instance.array, _whole(phantom)),
             number,
             volume,
         ),
@@ -223,30 +244,45 @@ def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> S
     )
 
 
-def _scored_real(name: str, answer: Answer, files: dict[str, Path]) -> Scored:
-    true = {
-        kind: resample_mask_like(load_volume(path), answer.image).array
-        for kind, path in files.items()
-        if kind != "image"
-    }
-    structures, matches = {}, []
-    if "cord" in true:
-        cord = answer.semantic.array == Semantic.SPINAL_CORD
-        structures = {"spinal_cord": dice(cord, true["cord"] > 0)}
-    if "semantic" in true:
-        structures = structure_dice(answer.semantic.array, true["semantic"])
-    if "instance" in true:
-        labels = sorted(set(np.unique(true["instance"]).tolist()) & set(levels()) - {SACRUM})
-        matches = match_vertebrae(answer.instance.array, true["instance"], labels)
-    return _described(Scored(name, "real", structures, matches), answer)
+def _scored_real(case: RealCase, answer: Answer, true: Mapping[str, Volume]) -> Scored:
+    matches: list[Match] = []
+    evaluated = _evaluated(case.name, answer, true, case.convention) if true else None
+    if "instance" in true and case.convention == "columna":
+        mask, _ = on_grid(true["instance"], answer.image)
+        labels = sorted(set(np.unique(mask).tolist()) & set(levels()) - {SACRUM})
+        matches = match_vertebrae(answer.instance.array, mask, labels)
+    return _described(Scored(case.name, "real", evaluated, matches), answer)
+
+
+def _evaluated(
+    name: str, answer: Answer, true: Mapping[str, Volume], convention: str = "columna"
+) -> Evaluated:
+    predicted = {"semantic": answer.semantic, "instance": answer.instance}
+    return compare_masks(_pair(name, convention), predicted, true)
+
+
+def _against_nothing(
+    name: str, true: Mapping[str, Volume], convention: str = "columna"
+) -> Evaluated | None:
+    """A scan that was refused counts as one in which nothing was found."""
+    if not true:
+        return None
+    grid = next(iter(true.values()))
+    nothing = grid.with_array(np.zeros(grid.shape, np.uint8))
+    predicted = {"semantic": nothing, "instance": nothing}
+    return compare_masks(_pair(name, convention), predicted, true)
+
+
+def _pair(name: str, convention: str) -> Pair:
+    """A pair of masks in memory."""
+    return Pair(name, name, None, None, None, None, reference_convention=convention)
 
 
 def _described(scored: Scored, answer: Answer) -> Scored:
-    values = asdict(scored) | {
-        "matches": scored.matches,
-        "vertebrae_n": count_vertebrae(answer.instance.array),
-        "names": ", ".join(level or "?" for level in answer.names),
-        "seconds": round(answer.seconds, 1),
-        "status": answer.status,
-    }
-    return Scored(**values)
+    return replace(
+        scored,
+        vertebrae_n=count_vertebrae(answer.instance.array),
+        names=", ".join(level or "?" for level in answer.names),
+        seconds=round(answer.seconds, 1),
+        status=answer.status,
+    )

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from columna.evaluate.compare import Evaluation
-from columna.evaluate.declarations import AGREEMENT, COMPARISON, EVALUATION, PAIRS, SUMMARY
+from columna.evaluate.declarations import AGREEMENT, COMPARISON
 from columna.evaluate.paired_figure import save_differences
 from columna.evaluate.pairs import Evaluated, pair_row, value_row
 from columna.evaluate.paper_table import latex, lines, markdown
 from columna.evaluate.summary import summarize
 from columna.files import atomic_path, write_text
+from columna.tables.evaluation import EVALUATION, PAIRS, SUMMARY
 from columna.tables.schema import Table
 from columna.tables.shards import rows_to_arrow
 
@@ -61,7 +62,7 @@ def write_comparison(
 
 def write_agreement(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     """Write ``agreement.parquet`` into `folder`; gives its path."""
-    complete = [dict.fromkeys(AGREEMENT.names) | row for row in rows]
+    complete = [{**dict.fromkeys(AGREEMENT.names), **row} for row in rows]
     folder.mkdir(parents=True, exist_ok=True)
     _write(AGREEMENT, complete, folder)
     return folder / f"{AGREEMENT.name}.parquet"

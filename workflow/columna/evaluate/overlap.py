@@ -98,9 +98,10 @@ def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 def overlap(reference: NDArray[np.integer[Any]], prediction: NDArray[np.integer[Any]]) -> Overlap:
     """Count the common voxels of two instance masks (0 is background) in one pass."""
-    r_labels, r_index = _indexed(reference)
-    p_labels, p_index = _indexed(prediction)
-    pairs = r_index.ravel() * len(p_labels) + p_index.ravel()
+    occupied = (reference != 0) | (prediction != 0)
+    r_labels, r_index = _indexed(reference[occupied])
+    p_labels, p_index = _indexed(prediction[occupied])
+    pairs = r_index * len(p_labels) + p_index
     common = np.bincount(pairs, minlength=len(r_labels) * len(p_labels))
     common = common.reshape(len(r_labels), len(p_labels))
     is_reference, is_prediction = r_labels != 0, p_labels != 0
@@ -114,8 +115,8 @@ def overlap(reference: NDArray[np.integer[Any]], prediction: NDArray[np.integer[
 
 
 def _indexed(mask: NDArray[np.integer[Any]]) -> tuple[Counts, Counts]:
-    """Labels that occur, and for every voxel the place of its label among them."""
-    occurs = np.bincount(mask.ravel()) > 0
+    """Labels that occur in a list of voxels, and the place of each voxel's among them."""
+    occurs = np.bincount(mask) > 0
     return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[mask]
 
 

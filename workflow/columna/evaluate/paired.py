@@ -5,6 +5,7 @@ The unit is the participant: average scans and instances of a participant before
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,7 +106,9 @@ def _signed_rank(nonzero: Vector) -> tuple[float | None, float, float]:
     ranks = stats.rankdata(np.abs(nonzero))
     positive, negative = ranks[nonzero > 0].sum(), ranks[nonzero < 0].sum()
     has_ties = len(np.unique(ranks)) < len(ranks)
-    method = "exact" if len(nonzero) <= EXACT_UP_TO and not has_ties else "approx"
+    method: Literal["exact", "approx"] = "approx"
+    if len(nonzero) <= EXACT_UP_TO and not has_ties:
+        method = "exact"
     p = stats.wilcoxon(nonzero, method=method, correction=method == "approx").pvalue
     return float(positive), min(float(p), 1.0), float((positive - negative) / ranks.sum())
 

@@ -28,15 +28,16 @@ def save_differences(
     stem
         Path without ending.
     """
-    index = rows[rows["group"] == "all"].set_index(["structure", "unit", "stratum", "metric"])
-    shown = [key for key in PRIMARY if key in index.index]
+    part = rows[rows["group"] == "all"]
+    found = part.set_index(["structure", "unit", "stratum", "metric"]).to_dict("index")
+    shown = [key for key in PRIMARY if key in found]
     figure = Figure(figsize=(WIDTH_IN, 1.2 + HEIGHT_PER_ROW_IN * len(shown)), layout="constrained")
     axes = figure.add_subplot()
     for place, key in enumerate(shown):
         differences = _differences(first, second, key)
         spread = np.linspace(-0.15, 0.15, len(differences)) if len(differences) > 1 else [0.0]
         axes.plot(differences, place + np.asarray(spread), "o", color=POINT, alpha=0.6, ms=4)
-        row = index.loc[key]
+        row = found[key]
         low, high = row["shift_low"], row["shift_high"]
         if pd.notna(low):
             axes.plot([low, high], [place, place], color=ESTIMATE, lw=2)

@@ -1,6 +1,6 @@
 """Pairs of masks: read the sheet that names them, bring them to one grid, evaluate each."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
@@ -111,12 +111,21 @@ def read_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def _pair(row: Mapping[str, Any], folder: Path) -> Pair:
-    text = {name: str(row.get(name, "")).strip() for name in row}
-    files = {name: _file(text.get(name, ""), folder) for name in MASKS}
-    conventions = {name: text.get(name, "") or "columna" for name in CONVENTIONS}
+def _pair(row: Mapping[Hashable, Any], folder: Path) -> Pair:
+    text = {name: str(value).strip() for name, value in row.items()}
     participant = text.get("participant_id", "") or text["scan_id"]
-    return Pair(text["scan_id"], participant, **files, **conventions)
+    masks = {name: _file(text.get(name, ""), folder) for name in MASKS}
+    conventions = {name: text.get(name, "") or "columna" for name in CONVENTIONS}
+    return Pair(
+        scan_id=text["scan_id"],
+        participant_id=participant,
+        prediction_semantic=masks["prediction_semantic"],
+        prediction_instance=masks["prediction_instance"],
+        reference_semantic=masks["reference_semantic"],
+        reference_instance=masks["reference_instance"],
+        prediction_convention=conventions["prediction_convention"],
+        reference_convention=conventions["reference_convention"],
+    )
 
 
 def _file(text: str, folder: Path) -> Path | None:
@@ -150,30 +159,45 @@ def evaluate_pairs(
 def evaluate_pair(pair: Pair, conventions: Mapping[str, Any] | None = None) -> Evaluated:
     """Evaluate one pair; what is wrong with its files becomes the reason of a refusal."""
     try:
-        predicted = _masks(pair, "prediction", pair.scan_id)
-        true = _masks(pair, "reference", pair.scan_id)
-        return _compared(pair, predicted, true, conventions)
+        predicted, true = read_masks(pair, "prediction"), read_masks(pair, "reference")
+        return compare_masks(pair, predicted, true, conventions)
     except ColumnaError as error:
         return Evaluated(pair, reason=str(error))
 
 
-def _masks(pair: Pair, side: str, scan_id: str) -> dict[str, Volume]:
+def read_masks(pair: Pair, side: str) -> dict[str, Volume]:
+    """Read the masks of one `side` of a pair (``prediction`` or ``reference``), by their kind.
+
+    Raises
+    ------
+    ColumnaError
+        If there is none, or one of them cannot be read.
+    """
     paths = {kind: getattr(pair, f"{side}_{kind}") for kind in ("semantic", "instance")}
     read: dict[Path, Volume] = {}
     for path in paths.values():
         if path is not None and path not in read:
             read[path] = read_mask(path)
     if not read:
-        raise ColumnaError(f"{scan_id}: the sheet names no {side} mask")
+        raise ColumnaError(f"{pair.scan_id}: the sheet names no {side} mask")
     return {kind: read[path] for kind, path in paths.items() if path is not None}
 
 
-def _compared(
+def compare_masks(
     pair: Pair,
-    predicted: dict[str, Volume],
-    true: dict[str, Volume],
-    conventions: Mapping[str, Any] | None,
+    predicted: Mapping[str, Volume],
+    true: Mapping[str, Volume],
+    conventions: Mapping[str, Any] | None = None,
 ) -> Evaluated:
+    """Evaluate the masks of a pair: ``semantic``, ``instance`` or both of either side.
+
+    A reference on another grid is brought to that of the prediction.
+
+    Raises
+    ------
+    ColumnaError
+        If the two sides have no place in common, or a convention is not known.
+    """
     grid = next(iter(predicted.values()))
     inside = np.ones(grid.shape, bool)
     sides = []
@@ -204,10 +228,7 @@ def _within(masks: Masks, inside: Any) -> Masks:
     """Masks without what lies where the other one does not reach."""
     if inside.all():
         return masks
-    parts = (
-        None if m is None else np.where(inside, m, 0) for m in (masks.semantic, masks.instance)
-    )
-    return Masks(*parts, convention=masks.convention)
+    return masks.changed(lambda mask: np.where(inside, mask, 0))
 
 
 def value_row(evaluated: Evaluated, value: Value) -> dict[str, Any]:

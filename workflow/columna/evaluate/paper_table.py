@@ -1,7 +1,8 @@
 """The table of a paper from a comparison: structures first, instances after, Markdown and LaTeX."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ HEADER = ("structure", "metric", "{first}", "{second}", "difference (95 % CI)", 
 
 
 @dataclass(frozen=True)
-class Line:
+class PaperLine:
     """One line of the table; text, without markup."""
 
     structure: str
@@ -37,7 +38,7 @@ class Line:
         return tuple(vars(self).values())
 
 
-def lines(rows: pd.DataFrame, first: str, second: str) -> Iterator[Line]:
+def lines(rows: pd.DataFrame, first: str, second: str) -> Iterator[PaperLine]:
     """Lines of the comparison of two programs, all structures in the order of the label table.
 
     Parameters
@@ -48,25 +49,31 @@ def lines(rows: pd.DataFrame, first: str, second: str) -> Iterator[Line]:
         Names of the two programs.
     """
     part = rows[(rows["first"] == first) & (rows["second"] == second) & (rows["group"] == "all")]
-    index = part.set_index(["structure", "unit", "stratum", "metric"])
+    found = part.set_index(["structure", "unit", "stratum", "metric"]).to_dict("index")
     for structure in structure_labels():
         for metric in GLOBAL:
-            yield _line(index, structure, "structure", metric, structure)
+            yield _line(found, structure, "structure", metric, structure)
     for kind in INSTANCES:
         for metric, unit in INSTANCE_METRICS:
-            yield _line(index, kind, unit, metric, f"{kind} instances")
+            yield _line(found, kind, unit, metric, f"{kind} instances")
 
 
-def _line(index: pd.DataFrame, structure: str, unit: str, metric: str, shown: str) -> Line:
+def _line(
+    found: Mapping[Hashable, Mapping[Hashable, Any]],
+    structure: str,
+    unit: str,
+    metric: str,
+    shown: str,
+) -> PaperLine:
     key = (structure, unit, "all", metric)
-    if key not in index.index:
-        return Line(shown, metric, NO_REFERENCE, NO_REFERENCE, "", "", "0")
-    row = index.loc[key]
+    if key not in found:
+        return PaperLine(shown, metric, NO_REFERENCE, NO_REFERENCE, "", "", "0")
+    row = found[key]
     digits = 2 if metric.endswith("_mm") else 3
     difference = f"{row['shift']:+.{digits}f}"
     if pd.notna(row["shift_low"]):
         difference += f" ({row['shift_low']:+.{digits}f} to {row['shift_high']:+.{digits}f})"
-    return Line(
+    return PaperLine(
         shown,
         metric,
         f"{row['mean_first']:.{digits}f}",
@@ -77,21 +84,21 @@ def _line(index: pd.DataFrame, structure: str, unit: str, metric: str, shown: st
     )
 
 
-def _p(row: pd.Series) -> str:
+def _p(row: Mapping[Hashable, Any]) -> str:
     is_primary = row["role"] == "primary"
     value = row["p_adjusted"] if is_primary else row["p"]
     text = "< 0.001" if value < 0.001 else f"{value:.3f}"
     return f"{text} (adjusted)" if is_primary else text
 
 
-def markdown(table: Sequence[Line], first: str, second: str) -> str:
+def markdown(table: Sequence[PaperLine], first: str, second: str) -> str:
     """Render `table` as Markdown."""
     header = [name.format(first=first, second=second) for name in HEADER]
     body = [header, ["---"] * len(header), *(line.cells() for line in table)]
     return "".join("| " + " | ".join(map(_escaped_markdown, row)) + " |\n" for row in body) + NOTE
 
 
-def latex(table: Sequence[Line], first: str, second: str) -> str:
+def latex(table: Sequence[PaperLine], first: str, second: str) -> str:
     """Render `table` as a LaTeX tabular (package booktabs)."""
     header = [name.format(first=first, second=second) for name in HEADER]
     rows = [" & ".join(map(_escaped_latex, row)) for row in (header, *(li.cells() for li in table))]

@@ -74,13 +74,13 @@ def vertebra_scores(
 
 def score_cohort(sheet: Path, layout: Layout) -> Iterator[Score]:
     """Score every scan of the cohort that has a truth beside it and is done."""
-    for row in read_sheet(sheet).itertuples():
-        image = Path(row.path)
+    for row in read_sheet(sheet).to_dict("records"):
+        image, scan_id = Path(row["path"]), row["scan_id"]
         name = image.name.removesuffix("_T2w.nii.gz")
-        delivered = Derivatives(layout.derivatives, row.scan_id)
+        delivered = Derivatives(layout.derivatives, scan_id)
         truth = image.with_name(f"{name}_truth.json")
         if truth.exists() and delivered.instance.exists():
-            yield _score(row.scan_id, image.with_name(name), read_json(truth), delivered)
+            yield _score(scan_id, image.with_name(name), read_json(truth), delivered)
 
 
 def _score(scan_id: str, stem: Path, truth: dict, delivered: Derivatives) -> Score:

@@ -53,8 +53,8 @@ def save_picture(image: Volume, masks: Mapping[str, np.ndarray], title: str, pat
 
 def _slices(masks: Mapping[str, np.ndarray], count: int) -> np.ndarray:
     """Slices spread over what the masks occupy."""
-    occupied = [np.flatnonzero(mask.any(axis=(0, 1))) for mask in masks.values()]
-    occupied = np.concatenate(occupied) if occupied else np.array([], int)
+    shown = [np.flatnonzero(mask.any(axis=(0, 1))) for mask in masks.values()]
+    occupied = np.concatenate([np.array([], int), *shown])
     low, high = (occupied.min(), occupied.max()) if len(occupied) else (0, count - 1)
     return np.linspace(low, high, SLICES + 2)[1:-1].round().astype(int)
 

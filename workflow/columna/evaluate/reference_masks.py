@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import SimpleITK
 from nibabel.filebasedimages import ImageFileError
@@ -12,7 +11,7 @@ from scipy import ndimage
 
 from columna.errors import ColumnaError
 from columna.evaluate.conventions import LARGEST_LABEL
-from columna.images.volume import Volume
+from columna.images.volume import Volume, open_grid
 
 NIFTI = (".nii", ".nii.gz")
 ITK = (".mha", ".mhd", ".nrrd", ".nhdr")
@@ -42,10 +41,10 @@ def read_mask(path: Path) -> Volume:
     name = path.name.lower()
     try:
         if name.endswith(NIFTI):
-            image = nib.load(path)
+            image = open_grid(path)
             values, affine = np.asanyarray(image.dataobj), np.asarray(image.affine, float)
         elif name.endswith(ITK):
-            values, affine = _read_itk(path)
+            values, affine = read_itk(path)
         else:
             raise ColumnaError(f"{path}: is no NIfTI, .mha or .nrrd file; convert the mask to one")
     except (OSError, EOFError, RuntimeError, ValueError, ImageFileError) as error:
@@ -58,11 +57,29 @@ def read_mask(path: Path) -> Volume:
     return Volume(_labels(path, values), affine)
 
 
-def _read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+def read_itk(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Read an image that SimpleITK knows.
+
+    Returns
+    -------
+    values : ndarray
+        Voxels as they are stored, with the axes in the order of the affine's columns.
+    affine : ndarray
+        Shape (4, 4), from voxel indices to RAS+ mm.
+
+    Raises
+    ------
+    ColumnaError
+        If the image is not three-dimensional or has several channels.
+    RuntimeError
+        If SimpleITK cannot read the file.
+    """
     image = SimpleITK.ReadImage(str(path))
     size = image.GetDimension()
     if size != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise ColumnaError(f"{path}: has {size} dimensions or several channels; a mask has three")
+        raise ColumnaError(
+            f"{path}: has {size} dimensions or several channels; columna reads three and one"
+        )
     direction = np.array(image.GetDirection()).reshape(3, 3)
     affine = np.eye(4)
     affine[:3, :3] = direction * np.array(image.GetSpacing())

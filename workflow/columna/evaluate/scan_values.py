@@ -1,21 +1,19 @@
 """Evaluate the masks of one scan against reference masks: rows of the table ``evaluation``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from columna.anatomy import levels
-from columna.evaluate.conventions import KINDS, Convention, structure_labels
+from columna.evaluate.conventions import KINDS, Convention, Mask, structure_labels
 from columna.evaluate.distances import Closeness, closeness
 from columna.evaluate.overlap import Overlap, match, overlap, recognition
+from columna.images.triple import three
 from columna.images.volume import Box, bounding_box
-
-Mask = NDArray[np.integer[Any]]
 
 WHOLE, CUT, LATERAL_CUT = "whole", "cut", "lateral_cut"
 """Strata: what the field of view leaves of a reference instance."""
@@ -45,8 +43,12 @@ class Masks:
 
     def cropped(self, box: Box) -> "Masks":
         """The part within `box`."""
-        parts = (None if m is None else m[box] for m in (self.semantic, self.instance))
-        return Masks(*parts, self.convention)
+        return self.changed(lambda mask: mask[box])
+
+    def changed(self, change: Callable[[Mask], Mask]) -> "Masks":
+        """Both masks, each of them changed alike."""
+        semantic, instance = (m if m is None else change(m) for m in (self.semantic, self.instance))
+        return Masks(semantic, instance, self.convention)
 
     def instances(self, kind: str) -> Mask | None:
         """Instances of a kind; None where these masks do not tell them."""
@@ -210,7 +212,7 @@ def _pair(kind: str, prediction: Masks, reference: Masks, grid: Grid) -> _Pair |
 def _boxes(mask: Mask) -> dict[int, Box]:
     """Smallest box of every label, found in one pass."""
     found = ndimage.find_objects(mask)
-    return {label: box for label, box in enumerate(found, 1) if box is not None}
+    return {label: three(box) for label, box in enumerate(found, 1) if box is not None}
 
 
 def _union(a: Box, b: Box) -> Box:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from columna.images.triple import three
 from columna.images.volume import Box
 
 TAIL = 1e-4
@@ -84,14 +85,14 @@ def signal_range(array: np.ndarray) -> SignalRange:
     """
     common = common_on_faces(array)
     content = _without_blocks(array.ravel() if common is None else array[array != common])
-    low, few, high = _ordered(content) if content.size > 2 else (0, 0, 0)
+    low, few, high = _ordered(content) if content.size > 2 else [np.longdouble(0)] * 3
     if low == high:
         least, most = np.longdouble(array.min()), np.longdouble(array.max())
         return SignalRange(least, most, least, most, None)
     if 0 <= low <= NEAR * (high - low) or (low < 0 and few >= -FAINT * high):
         low = np.longdouble(0)
     span = high - low
-    floor, ceiling = low - FAR * span, high + FAR * span
+    floor, ceiling = np.longdouble(low - FAR * span), np.longdouble(high + FAR * span)
     fill = None
     if common is not None:
         value = np.longdouble(common)
@@ -169,10 +170,10 @@ def signal_box(mask: np.ndarray) -> Box | None:
         start = empty[empty < solid[0]].max(initial=-1) + 1
         stop = empty[empty > solid[-1]].min(initial=len(counts))
         box.append(slice(int(start), int(stop)))
-    return tuple(box)
+    return three(box)
 
 
 def imaged_box(array: np.ndarray) -> Box:
     """The part of an image that was imaged: all of it but the planes of fill at its rim."""
-    whole = tuple(slice(0, size) for size in array.shape)
+    whole = three(slice(0, size) for size in array.shape)
     return signal_box(signal_range(array).is_signal(array)) or whole

@@ -98,7 +98,7 @@ def _vote(
             np.minimum(b + step, n - 1)
             for b, step, n in zip(base, corner, source.shape, strict=True)
         )
-        weight = np.float32(1)
+        weight: np.ndarray = np.asarray(np.float32(1))
         for share, step in zip(rest, corner, strict=True):
             weight = weight * (share if step else 1 - share)
         labels.append(source[at])

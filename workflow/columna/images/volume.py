@@ -11,6 +11,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import (
     aff2axcodes,
     apply_orientation,
@@ -19,9 +20,12 @@ from nibabel.orientations import (
     io_orientation,
     ornt_transform,
 )
+from nibabel.spatialimages import SpatialImage
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from columna.files import atomic_path
+from columna.images.triple import three
 
 Box = tuple[slice, slice, slice]
 PIR = ("P", "I", "R")
@@ -94,15 +98,23 @@ def shifted(affine: np.ndarray, start: Sequence[int]) -> np.ndarray:
     return moved
 
 
+def open_grid(path: Path) -> SpatialImage:
+    """Open a file of nibabel's that holds voxels and an affine; ImageFileError for others."""
+    image = nib.load(path)
+    if not isinstance(image, SpatialImage):
+        raise ImageFileError(f"{path}: holds no image")
+    return image
+
+
 def load_volume(path: Path) -> Volume:
     """Load a three-dimensional NIfTI file; integer data without scaling keeps its type."""
-    image = nib.load(path)
+    image = open_grid(path)
     return Volume(np.asanyarray(image.dataobj), np.asarray(image.affine, float))
 
 
 def load_image(path: Path) -> Volume:
     """Load a NIfTI image as float32, scaled as its header says."""
-    image = nib.load(path)
+    image = open_grid(path)
     return Volume(
         image.get_fdata(dtype=np.float32, caching="unchanged"), np.asarray(image.affine, float)
     )
@@ -172,8 +184,8 @@ def bounding_box(mask: np.ndarray, margin: int | Sequence[int] = 0) -> Box | Non
     """Smallest box around the true (non-zero) voxels plus `margin`, or None if there are none."""
     if mask.dtype != bool:
         mask = mask != 0
-    plane = mask.any(axis=2)
-    lines = (plane.any(axis=1), plane.any(axis=0), mask.any(axis=(0, 1)))
+    plane = np.any(mask, axis=2)
+    lines = (np.any(plane, axis=1), np.any(plane, axis=0), np.any(mask, axis=(0, 1)))
     if not lines[0].any():
         return None
     margins = np.broadcast_to(margin, 3)
@@ -183,15 +195,15 @@ def bounding_box(mask: np.ndarray, margin: int | Sequence[int] = 0) -> Box | Non
         box.append(
             slice(max(int(inside[0] - extra), 0), min(int(inside[-1] + extra) + 1, len(line)))
         )
-    return tuple(box)
+    return three(box)
 
 
 def resampled_shape(
-    shape: Sequence[int], spacing_mm: Sequence[float], new_spacing_mm: Sequence[float]
+    shape: Sequence[int], spacing_mm: ArrayLike, new_spacing_mm: ArrayLike
 ) -> tuple[int, int, int]:
     """Voxels of the resampled grid: round(size x old spacing / new spacing), at least one."""
     exact = np.asarray(shape) * np.asarray(spacing_mm) / np.asarray(new_spacing_mm)
-    return tuple(int(n) for n in np.maximum(np.round(exact), 1))
+    return three(int(n) for n in np.maximum(np.round(exact), 1))
 
 
 def scaled_affine(affine: np.ndarray, ratio: Sequence[float]) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from columna.images.triple import three
 from columna.images.volume import Box
 
 
@@ -43,14 +44,14 @@ class Part:
 
 def relative(box: Box | list[slice], origin: Box) -> Box:
     """Express `box` in indices of an array that covers `origin`."""
-    return tuple(
+    return three(
         slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, origin, strict=True)
     )
 
 
 def enclosing(boxes: list[Box]) -> Box:
     """Return the smallest box around `boxes`."""
-    return tuple(
+    return three(
         slice(min(s.start for s in axis), max(s.stop for s in axis))
         for axis in zip(*boxes, strict=True)
     )

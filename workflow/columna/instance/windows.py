@@ -12,6 +12,7 @@ import torch
 from scipy import ndimage
 
 from columna.errors import ModelError
+from columna.images.triple import three
 from columna.instance.centres import INFERIOR
 from columna.instance.window_parts import Part
 from columna.models.device import inference
@@ -131,6 +132,6 @@ def _parts(window: int, answer: np.ndarray, start: np.ndarray, shape: Sequence[i
         if found is None:
             continue
         mask = inside[found] == label
-        box = tuple(slice(s.start + o, s.stop + o) for s, o in zip(found, origin, strict=True))
+        box = three(slice(s.start + o, s.stop + o) for s, o in zip(found, origin, strict=True))
         parts.append(Part(window, box, mask, int(np.count_nonzero(mask))))
     return parts

@@ -1,6 +1,7 @@
 """Connected pieces of label arrays, found in one pass, with their sizes, boxes and centres."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cc3d
 import numpy as np
@@ -42,7 +43,7 @@ class Components:
         return mine[np.argsort(-self.voxels[mine], kind="stable")]
 
 
-def find_components(labels: np.ndarray, connectivity: int = 26) -> Components:
+def find_components(labels: np.ndarray, connectivity: Literal[6, 18, 26] = 26) -> Components:
     """Find the connected pieces of every label of `labels` (two labels are never one piece)."""
     array = cc3d.connected_components(labels, connectivity=connectivity)
     found = cc3d.statistics(array)

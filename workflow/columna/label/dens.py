@@ -37,7 +37,7 @@ def has_dens(spine: SeenSpine, place: int) -> float:
     body = spine.levels[place]
     if spine.edges_mm(body)[INFERIOR][0] < EDGE_MM:
         return np.nan
-    box = spine.body_boxes[body]
+    box = spine.body_box(body)
     mask = spine.bodies[box] == body
     if (spine.semantic[box][mask] == Semantic.DENS).any():
         return 1.0
@@ -52,8 +52,8 @@ def _has_loose_tip(spine: SeenSpine, place: int) -> bool:
     if place == 0:
         return False
     body, tip = spine.levels[place], spine.levels[place - 1]
-    boxes, voxels = spine.body_boxes, spine.body_voxels
-    above = (boxes[body][INFERIOR].start - boxes[tip][INFERIOR].stop) * spine.spacing_mm[INFERIOR]
+    rows = spine.body_box(body)[INFERIOR].start - spine.body_box(tip)[INFERIOR].stop
+    above, voxels = rows * spine.spacing_mm[INFERIOR], spine.body_voxels
     is_small = voxels[tip] < MAX_TIP_RATIO * voxels[body]
     is_bare = np.count_nonzero(spine.instance == tip) <= MAX_TIP_BARE * voxels[tip]
     is_whole = spine.edges_mm(tip)[INFERIOR][0] >= EDGE_MM
@@ -67,7 +67,7 @@ def _extent_ratio(spine: SeenSpine, place: int) -> float:
 
 
 def _extent(spine: SeenSpine, body: int) -> int:
-    box = spine.body_boxes[body]
+    box = spine.body_box(body)
     return box[INFERIOR].stop - box[INFERIOR].start
 
 

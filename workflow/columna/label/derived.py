@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from columna.anatomy import C2, DISC_OFFSET, ENDPLATE_OFFSET, L1, L6, SACRUM, T12, T13, Semantic
 from columna.images.morphology import dilated
+from columna.images.triple import three
 from columna.images.volume import Box
 from columna.label.components import INFERIOR, Components
 
@@ -91,7 +91,7 @@ def add_derived(
         label: [p for p in spaces.of(Semantic.ENDPLATE) if numbers[p] == ENDPLATE_OFFSET + label]
         for label in column.labels
     }
-    for upper, lower in pairwise([*column.labels, None]):
+    for upper, lower in zip(column.labels, [*column.labels[1:], None], strict=True):
         if plates[upper]:
             box = _around([spaces.boxes[p] for p in plates[upper]], semantic.shape)
             _split_endplates(semantic[box], instance[box], upper, lower)
@@ -134,7 +134,7 @@ def _split_endplates(
 
 def _around(boxes: list[Box], shape: tuple[int, ...]) -> Box:
     """Box around `boxes` and everything that can grow into them."""
-    return tuple(
+    return three(
         slice(
             max(min(s.start for s in axis) - GROWTH_STEPS, 0),
             min(max(s.stop for s in axis) + GROWTH_STEPS, size),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 
-from columna.anatomy import CANAL, Semantic
+from columna.anatomy import Semantic
 from columna.images.volume import bounding_box
 from columna.label.components import INFERIOR
 from columna.label.dens import has_dens
@@ -142,28 +142,35 @@ def evidence_of(spine: SeenSpine) -> Evidence:
 
 @dataclass(frozen=True, eq=False)
 class _Voxels:
-    """The voxels of all instances: number, structure, and place in RAS+ mm, shape (3, n)."""
+    """The voxels of all instances: number, structure, and index in the flattened mask."""
 
+    spine: SeenSpine
     instance: np.ndarray
     semantic: np.ndarray
-    mm: np.ndarray
+    index: np.ndarray
     count: int
 
     @classmethod
     def of(cls, spine: SeenSpine) -> "_Voxels":
         index = np.flatnonzero(spine.instance)
-        place = np.array(np.unravel_index(index, spine.instance.shape), float)
         instance, semantic = spine.instance.ravel()[index], spine.semantic.ravel()[index]
-        return cls(instance.astype(int), semantic, spine.to_mm(place), spine.count)
+        return cls(spine, instance.astype(int), semantic, index, spine.count)
 
     def counts(self, bodies: list[int]) -> np.ndarray:
         """Voxels of each instance."""
         return np.bincount(self.instance, minlength=self.count + 1)[bodies]
 
+    def of_structures(self, *structures: int) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the instance, and place in RAS+ mm (3, n), of voxels of some structures."""
+        mine = np.zeros(256, bool)
+        mine[list(structures)] = True
+        mine = mine[self.semantic]
+        place = np.array(np.unravel_index(self.index[mine], self.spine.instance.shape), float)
+        return self.instance[mine], self.spine.to_mm(place)
+
     def bodies(self, bodies: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Centres (n, 3), second moments (n, 3, 3) and voxel counts of the bodies."""
-        mine = np.isin(self.semantic, (Semantic.VERTEBRAL_BODY, Semantic.DENS))
-        owner, mm = self.instance[mine], self.mm[:, mine]
+        owner, mm = self.of_structures(Semantic.VERTEBRAL_BODY, Semantic.DENS)
         number = np.bincount(owner, minlength=self.count + 1)
         centre = self._mean(owner, mm, number)
         away = mm - centre[owner].T
@@ -218,8 +225,7 @@ def _axes(up: np.ndarray) -> np.ndarray:
 
 def _spinous_deg(voxels: _Voxels, bodies: list[int], axes: np.ndarray) -> np.ndarray:
     """Slope of each spinous process below the horizontal of its vertebra."""
-    mine = voxels.semantic == Semantic.SPINOUS_PROCESS
-    owner, mm = voxels.instance[mine], voxels.mm[:, mine]
+    owner, mm = voxels.of_structures(Semantic.SPINOUS_PROCESS)
     slope = np.full(len(bodies), np.nan)
     for place, body in enumerate(bodies):
         points = mm[:, owner == body]
@@ -265,9 +271,10 @@ def _bare(whole_n: np.ndarray, body_n: np.ndarray) -> np.ndarray:
 def _cord(spine: SeenSpine, bodies: list[int]) -> np.ndarray:
     """Whether cord lies at the height of each body; NaN where there is no canal."""
     rows = {
-        name: np.isin(spine.semantic, labels).sum(axis=(0, 2))
-        for name, labels in (("canal", CANAL), ("cord", (Semantic.SPINAL_CORD,)))
+        name: np.count_nonzero(spine.semantic == label, axis=(0, 2))
+        for name, label in (("canal", Semantic.SPINAL_CANAL), ("cord", Semantic.SPINAL_CORD))
     }
+    rows["canal"] = rows["canal"] + rows["cord"]
     half = max(round(SLAB_MM / spine.spacing_mm[INFERIOR]), 1)
     area = float(spine.voxel_volume_mm3 / spine.spacing_mm[INFERIOR])
     found = np.full(len(bodies), np.nan)

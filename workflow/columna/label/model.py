@@ -7,7 +7,7 @@ bodies may have been missed. docs/levels.md explains model, parameters and prior
 
 import csv
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from columna.label.evidence import Evidence
 C1, C7, T1 = 1, 7, 8
 MOST_MISSED = 3
 """More levels in a row than this are not missed."""
-MOST_FALSE = 4
+MOST_FALSE = 3
 """More false pieces in a row than this are not looked at."""
 SCALES = np.arange(-5, 4) * 0.9
 """Sizes of persons that are summed over, SDs from the usual: from children to giants."""
@@ -115,10 +115,30 @@ class Spines:
         """Where a rank is that of a vertebra above the sacrum, (v, r)."""
         return np.arange(RANKS)[None] <= self.last[:, None]
 
+    @cached_property
     def path_mm(self) -> np.ndarray:
         """Way along the usual spine from C1 to the middle of each level, (v, r)."""
         pitch = np.nan_to_num(self.usual("pitch_mm"))
         return np.cumsum(np.pad(pitch, ((0, 0), (1, 0)))[:, :-1], axis=1)
+
+    @cached_property
+    def log_step(self) -> np.ndarray:
+        """Log distance from each level to the lower ones, by missed levels, (v, s, r, m)."""
+        usual = np.maximum(lower_levels(self.path_mm) - self.path_mm[:, :, None], 1.0)[:, None]
+        return np.log(usual) + np.log(self.scale)[None, :, None, None]
+
+    @cached_property
+    def cord_chance(self) -> np.ndarray:
+        """Chance that the cord reaches as far down as the middle of a level, (v, r)."""
+        _, constant = parameters()
+        z = (constant["conus_place"] - self.place) / constant["conus_sd"]
+        return np.clip(np.nan_to_num(1 / (1 + np.exp(-1.7 * z)), nan=0.0), 1e-4, 1 - 1e-4)
+
+
+def lower_levels(by_rank: np.ndarray) -> np.ndarray:
+    """Values of the levels below each one, by missed levels between, (v, r, m)."""
+    padded = np.pad(by_rank, ((0, 0), (0, MOST_MISSED + 1)), mode="edge")
+    return np.stack([padded[:, m + 1 : m + 1 + RANKS] for m in range(MOST_MISSED + 1)], axis=2)
 
 
 def student(away: np.ndarray, sd: np.ndarray | float) -> np.ndarray:
@@ -322,7 +342,7 @@ def _end(evidence: Evidence, spines: Spines) -> np.ndarray:
 def _to_sacrum(evidence: Evidence, spines: Spines) -> np.ndarray:
     """Distance between each body and the sacrum, missed levels between, (n, v, s, r)."""
     _, constant = parameters()
-    path = spines.path_mm()
+    path = spines.path_mm
     missed_mm = np.take_along_axis(path, spines.last[:, None], axis=1) - path
     usual = (constant["sacrum_mm"] + missed_mm)[None, :, None]
     expected = np.maximum(usual, 1.0) * spines.scale[None, None, :, None]
@@ -343,12 +363,8 @@ def _no_sacrum(evidence: Evidence, spines: Spines, missed: np.ndarray) -> np.nda
 
 def _step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np.ndarray:
     _, constant = parameters()
-    step = evidence.centre_mm[upper] - evidence.centre_mm[lower]
-    seen = np.linalg.norm(step)
-    path = np.pad(spines.path_mm(), ((0, 0), (0, MOST_MISSED + 1)), mode="edge")
-    ahead = np.stack([path[:, m + 1 : m + 1 + RANKS] for m in range(MOST_MISSED + 1)], axis=2)
-    usual = np.maximum(ahead - path[:, :RANKS, None], 1.0)[:, None]
-    away = np.log(max(seen, 0.5)) - np.log(usual) - np.log(spines.scale)[None, :, None, None]
+    seen = float(np.linalg.norm(evidence.centre_mm[upper] - evidence.centre_mm[lower]))
+    away = np.log(max(seen, 0.5)) - spines.log_step
     total = constant["step_weight"] * student(away, constant["step_sd"])
     total = total + np.arange(MOST_MISSED + 1) * np.log(constant["p_missed"])
     between = evidence.disc[upper:lower]
@@ -357,22 +373,14 @@ def _step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np.ndar
     return total + constant["cord_weight"] * _cord_step(spines, evidence, upper, lower)
 
 
-def _cord_chance(spines: Spines) -> np.ndarray:
-    """Chance that the cord reaches as far down as the middle of a level, (v, r)."""
-    _, constant = parameters()
-    z = (constant["conus_place"] - spines.place) / constant["conus_sd"]
-    return np.clip(np.nan_to_num(1 / (1 + np.exp(-1.7 * z)), nan=0.0), 1e-4, 1 - 1e-4)
-
-
 def _cord_step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np.ndarray:
     """Log chance of cord, or none, at the lower body, given the upper one, (v, s, r, m)."""
     _, constant = parameters()
     above, below = evidence.cord[upper], evidence.cord[lower]
     if np.isnan(above) or np.isnan(below):
         return np.zeros((1, 1, 1, 1))
-    chance = _cord_chance(spines)
-    ahead = np.pad(chance, ((0, 0), (0, MOST_MISSED + 1)), mode="edge")
-    reach = np.stack([ahead[:, m + 1 : m + 1 + RANKS] for m in range(MOST_MISSED + 1)], axis=2)
+    chance = spines.cord_chance
+    reach = lower_levels(chance)
     error = constant["p_cord_error"]
     stays = reach / np.maximum(chance[:, :, None], reach) if above == 1 else np.zeros_like(reach)
     seen = stays * (1 - error) + (1 - stays) * error
@@ -384,7 +392,7 @@ def _cord_step(spines: Spines, evidence: Evidence, upper: int, lower: int) -> np
 def cord_start(spines: Spines, evidence: Evidence) -> np.ndarray:
     """Log chance of cord, or none, at each body, if it is the first vertebra, (n, v, s, r)."""
     _, constant = parameters()
-    chance = _cord_chance(spines)
+    chance = spines.cord_chance
     error = constant["p_cord_error"]
     seen = chance * (1 - error) + (1 - chance) * error
     end = _yes_no(evidence.cord[:, None, None], seen[None])[:, :, None]

@@ -81,8 +81,9 @@ class Sums:
             usual[np.argmax(usual)] = 0  # the spine that most people have needs no protection
             wanted = _not_below(variant / variant.sum(), np.where(variant > EXCLUDED, usual, 0))
             np.divide(wanted * variant.sum(), variant, out=weight, where=variant > 0)
-        found = (part * weight[:, None] for part in (self.joint, self.opens, self.closes))
-        return _posterior(self.seen, *found, self.log_evidence)
+        each = weight[:, None]
+        joint, opens, closes = self.joint * each, self.opens * each, self.closes * each
+        return _posterior(self.seen, joint, opens, closes, self.log_evidence)
 
 
 def _not_below(variant: np.ndarray, least: np.ndarray) -> np.ndarray:
@@ -111,8 +112,11 @@ def infer(seen: Likelihoods) -> Sums:
     above = _from_above(seen.level, begin, steps)
     below = _from_below(seen.level, finish, steps)
     total = np.logaddexp(logsumexp(above + finish), before[-1])
-    parts = (above + below, begin + seen.level + below, above + finish)
-    return Sums(seen, *(np.exp(part - total).sum(axis=2) for part in parts), float(total))
+    joint, opens, closes = (
+        np.exp(part - total).sum(axis=2)
+        for part in (above + below, begin + seen.level + below, above + finish)
+    )
+    return Sums(seen, joint, opens, closes, float(total))
 
 
 def _posterior(

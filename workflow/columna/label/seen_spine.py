@@ -1,5 +1,6 @@
 """What naming sees of a spine: the sequence of bodies, the sacrum, and the edge of the image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
+from columna.images.triple import three
 from columna.images.volume import Box, Volume
 from columna.label.components import INFERIOR, Components, centres_of
 
@@ -70,10 +72,16 @@ class SeenSpine:
         body = centres_of(self.bodies, self.count)[1]
         return np.where(np.isfinite(body), body, whole)
 
+    def body_box(self, instance: int) -> Box:
+        """Bounding box of the body of an instance; ValueError where it has none."""
+        box = self._body_boxes[instance - 1]
+        if box is None:
+            raise ValueError(f"instance {instance} has no body")
+        return three(box)
+
     @cached_property
-    def body_boxes(self) -> list[Box | None]:
-        """Bounding box of each body; index 0 is None."""
-        return [None, *ndimage.find_objects(self.bodies, self.count)]
+    def _body_boxes(self) -> Sequence[tuple[slice, ...] | None]:
+        return ndimage.find_objects(self.bodies, self.count)
 
     @cached_property
     def levels(self) -> list[int]:
@@ -109,7 +117,7 @@ class SeenSpine:
         room = [
             (inside.start + part.start - 1, size - (inside.start + part.stop - 1))
             for part, inside, size in zip(
-                self.body_boxes[instance], self.box, self.scan.shape, strict=True
+                self.body_box(instance), self.box, self.scan.shape, strict=True
             )
         ]
         return np.array(room) * self.spacing_mm[:, None]

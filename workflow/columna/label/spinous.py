@@ -3,6 +3,7 @@
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.triple import three
 from columna.images.volume import Box
 from columna.label.components import find_components
 
@@ -43,4 +44,4 @@ def move_posterior_elements(semantic: np.ndarray, instance: np.ndarray) -> np.nd
 
 def _padded(box: Box) -> Box:
     """Return the box with one voxel more on every side; the frame keeps it inside the array."""
-    return tuple(slice(s.start - 1, s.stop + 1) for s in box)
+    return three(slice(s.start - 1, s.stop + 1) for s in box)

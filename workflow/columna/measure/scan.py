@@ -11,9 +11,7 @@ from columna.config import MeasureSettings
 from columna.images.volume import Volume, smallest_unsigned
 from columna.label.evidence import MIN_SACRUM_MM3
 from columna.measure.anatomy.fov import FieldOfView
-from columna.measure.anatomy.geometry import scan_geometry
-from columna.measure.anatomy.parts import vertebra_parts
-from columna.measure.anatomy.tissue import Tissue
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.column import column_rows
 from columna.measure.context import MeasureContext
 from columna.measure.rows.endplates import endplate_rows
@@ -48,21 +46,16 @@ def measure_scan(
         If the grids differ, or a vertebra of the instance mask has no entry in ``levels``.
     """
     context = _normalised(context)
-    fov = FieldOfView.of(context.instance, context.image)
+    fov = FieldOfView.of(context.instance, context.image, settings.fov_margin_mm)
     affine = context.instance.affine
     semantic = LabelledRuns.of(context.semantic.array)
     instance = LabelledRuns.of(context.instance.array)
     regions = instance.regions(affine)
-    parts = vertebra_parts(context, instance, regions, fov)
     kinds = semantic.regions(affine)
-    geometry = scan_geometry(context, parts, kinds, regions, fov, settings.fov_margin_mm)
+    anatomy = ScanAnatomy.of(context, fov, instance, regions, kinds)
     mesh = settings.mesh_volume
-    tissue = Tissue.of(context.image, geometry)
     has_sacrum = sees_sacrum(regions, context.instance.voxel_volume_mm3)
-    vertebrae = vertebra_rows(
-        context, parts, fov, settings, geometry, tissue, has_sacrum=has_sacrum
-    )
-    joined = column_rows(context, vertebrae, regions, fov, geometry, tissue)
+    vertebrae = vertebra_rows(anatomy, settings, has_sacrum=has_sacrum)
     return {
         "scans": [measured_scan_row(context, vertebrae, regions.keys(), has_sacrum)],
         "structures": [
@@ -70,8 +63,8 @@ def measure_scan(
             *structure_rows(context, "instance", instance, regions, fov, has_mesh=mesh),
         ],
         "vertebrae": vertebrae,
-        "endplates": endplate_rows(context, geometry, vertebrae),
-        **joined,
+        "endplates": endplate_rows(anatomy, vertebrae),
+        **column_rows(anatomy, vertebrae),
         "level_posterior": posterior_rows(context, vertebrae),
     }
 

@@ -19,7 +19,7 @@ import torch
 
 from columna.errors import ModelError
 from columna.files import open_regular
-from columna.models.content import listed, shown_error
+from columna.models.content import listed, refuse_pointer, shown_error
 from columna.models.pickled_numpy import REPLACEMENTS
 
 _PATH_MODULES = ("pathlib", "pathlib._local")
@@ -58,6 +58,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         If the file is damaged (checksums of zip-format files included), is no dictionary, or
         wants a global outside the allow-list; the message names file and global.
     """
+    refuse_pointer(path)
     with torch.serialization.safe_globals(_allowed_globals()):
         try:
             is_zip = _has_right_checksums(path)

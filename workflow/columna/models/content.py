@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from columna.errors import ModelError
 from columna.files import read_json
+from columna.prepare.pointers import file_pointer_reason
 
 MAX_BYTES = 64 << 20
 """No plan is larger; some list every case that they were trained on."""
@@ -25,6 +26,7 @@ def read_keys(path: Path) -> dict[str, Any]:
     ModelError
         If it does not, or is damaged, too large, or no regular file.
     """
+    refuse_pointer(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{path}: larger than {MAX_BYTES >> 20} MiB; no model says so much")
@@ -34,6 +36,19 @@ def read_keys(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path}: holds no keys")
     return content
+
+
+def refuse_pointer(path: Path) -> None:
+    """Raise ModelError for a file of git-annex or Git LFS whose content was never fetched.
+
+    A file that cannot be read is left to the reader to name.
+    """
+    try:
+        reason = file_pointer_reason(path)
+    except (OSError, ValueError):
+        return
+    if reason is not None:
+        raise ModelError(f"{path}: {reason}")
 
 
 def validated(model: type[AnyModel], content: Any, what: str) -> AnyModel:

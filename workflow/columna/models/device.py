@@ -2,12 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from columna.errors import ModelError
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def laid_out(network: Network, memory_format: torch.memory_format) -> Network:
+    """`network`, its weights in `memory_format` from here on."""
+    return network.to(memory_format=memory_format)  # type: ignore[call-overload]  # torch's gap
 
 
 def choose_device(device: str = "auto") -> torch.device:

@@ -120,15 +120,17 @@ class ModelFolder:
     @cached_property
     def fold_checkpoints(self) -> tuple[Path, ...]:
         """One nnU-Net checkpoint per configured fold; of ``fold_all`` where folds are missing."""
-        folds = [self._fold_checkpoint(fold) for fold in self.config.available_folds]
-        if None in folds:
-            folds = [self._fold_checkpoint("all")]
-        if None in folds:
-            wanted = ", ".join(f"fold_{fold}" for fold in self.config.available_folds)
+        folds = self.config.available_folds
+        found = [path for fold in folds if (path := self._fold_checkpoint(fold)) is not None]
+        if len(found) == len(folds):
+            return tuple(found)
+        whole = self._fold_checkpoint("all")
+        if whole is None:
+            wanted = ", ".join(f"fold_{fold}" for fold in folds)
             raise ModelError(
                 f"{self.path}: no {' or '.join(CHECKPOINT_NAMES)} in {wanted}, nor in fold_all"
             )
-        return tuple(folds)
+        return (whole,)
 
     @cached_property
     def instance_checkpoint(self) -> Path:

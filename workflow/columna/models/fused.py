@@ -7,6 +7,7 @@ happen in place. The statistics are those of the whole tensor, so answers change
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.nn import functional
 from columna.models import winograd
 
 _BLOCK_FLOATS = 1 << 18
+Norm = nn.GroupNorm | nn.InstanceNorm3d
 
 
 class FusedBlock(nn.Sequential):
@@ -25,7 +27,7 @@ class FusedBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, ...) -> (n, outputs, ...)."""
-        modules = [module for module in self if not isinstance(module, nn.Dropout3d)]
+        modules: list[Any] = [part for part in self if not isinstance(part, nn.Dropout3d)]
         return conv_norm_act(x, *modules)
 
 
@@ -56,7 +58,7 @@ def fuse(network: nn.Module) -> nn.Module:
 
 
 def conv_norm_act(
-    x: Tensor, conv: nn.Conv3d, norm: nn.Module, activation: nn.LeakyReLU | None = None
+    x: Tensor, conv: nn.Conv3d, norm: Norm, activation: nn.LeakyReLU | None = None
 ) -> Tensor:
     """Convolve, normalise over channels or groups of channels, and activate.
 
@@ -98,11 +100,11 @@ def _is_block(modules: list[nn.Module]) -> bool:
     if kinds[:2] != [nn.Conv3d, nn.InstanceNorm3d] or kinds[2:] not in ([], [nn.LeakyReLU]):
         return False
     conv, norm = modules[0], modules[kinds.index(nn.InstanceNorm3d) + len(modules) - len(kinds)]
-    return conv.groups == 1 and conv.padding_mode == "zeros" and not norm.track_running_stats
+    return bool(conv.groups == 1 and conv.padding_mode == "zeros" and not norm.track_running_stats)
 
 
 def _normalise(
-    rows: Tensor, bias: Tensor | None, norm: nn.Module, activation: nn.LeakyReLU | None
+    rows: Tensor, bias: Tensor | None, norm: Norm, activation: nn.LeakyReLU | None
 ) -> None:
     """Normalise and activate one sample, shape (a x b, c, channels), in place."""
     groups = norm.num_groups if isinstance(norm, nn.GroupNorm) else rows.shape[2]
@@ -128,7 +130,7 @@ def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scale_and_shift(
-    mean: Tensor, square: Tensor, bias: Tensor | None, norm: nn.Module, groups: int
+    mean: Tensor, square: Tensor, bias: Tensor | None, norm: Norm, groups: int
 ) -> tuple[Tensor, Tensor]:
     """Factor and summand of every channel that normalise an answer without bias."""
     bias = torch.zeros_like(mean) if bias is None else bias.double()

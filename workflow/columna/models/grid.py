@@ -1,11 +1,11 @@
 """The voxel grid that a model wants its input in."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from columna.images.triple import Triple
+from columna.images.triple import Triple, three
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ModelGrid:
     maximum_mm: Triple
     plan_spacing_mm: Triple | None = None
 
-    def target_spacing_mm(self, spacing_mm: Sequence[float]) -> Triple:
+    def target_spacing_mm(self, spacing_mm: ArrayLike) -> Triple:
         """Voxel size to resample a scan to.
 
         The plan's spacing where there is one, since the network sees nothing else: resampling
@@ -43,4 +43,4 @@ class ModelGrid:
         if self.plan_spacing_mm is not None:
             return self.plan_spacing_mm
         clamped = np.clip(np.asarray(spacing_mm, float), self.minimum_mm, self.maximum_mm)
-        return tuple(float(size) for size in clamped)
+        return three(float(size) for size in clamped)

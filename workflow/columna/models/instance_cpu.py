@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from columna.models.fused import conv_norm_act, pointwise
-from columna.models.instance_network import CODES, ConvBlock, InstanceUNet, ResidualBlock
+from columna.models.instance_network import (
+    CODES,
+    ConvBlock,
+    InstanceUNet,
+    ResidualBlock,
+    levels_of,
+)
 
 _BLOCK = (32, 32, 32)
 """Voxels of a block of the first convolution."""
@@ -40,12 +46,12 @@ def window_logits(network: InstanceUNet, codes: Tensor) -> Tensor:
     """
     first = x = _first_convolution(codes, network.init_conv)
     skips = []
-    for block1, block2, shrink in network.downs:
+    for block1, block2, shrink in levels_of(network.downs):
         x = _residual(block2, _residual(block1, x))
         skips.append(x)
         x = shrink(x)
     x = _residual(network.mid_block2, _residual(network.mid_block1, x))
-    for block1, block2, grow in network.ups:
+    for block1, block2, grow in levels_of(network.ups):
         x = x.add_(skips.pop()).mul_(0.5)
         x = grow(_residual(block2, _residual(block1, x)))
     x = torch.cat((x, first), dim=1)
@@ -58,7 +64,10 @@ def _residual(block: ResidualBlock, x: Tensor) -> Tensor:
     if isinstance(block.res_conv, nn.Identity):
         return answer.add_(x)
     rows, kernel = x.permute(0, 2, 3, 4, 1).flatten(0, 3), block.res_conv.weight.flatten(1)
-    answer.permute(0, 2, 3, 4, 1).flatten(0, 3).add_(block.res_conv.bias).addmm_(rows, kernel.T)
+    sums = answer.permute(0, 2, 3, 4, 1).flatten(0, 3)
+    if block.res_conv.bias is not None:
+        sums.add_(block.res_conv.bias)
+    sums.addmm_(rows, kernel.T)
     return answer
 
 

@@ -4,20 +4,20 @@ Topology and state-dict keys are those of SPINEPS (docs/method.md#the-instance-c
 released checkpoints load unchanged. Width, input channels and classes are read from the tensors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from columna.errors import ModelError
 from columna.models.checkpoint import load_checkpoint
-from columna.models.device import choose_compute, choose_device
+from columna.models.device import choose_compute, choose_device, laid_out
 from columna.models.folder import ModelFolder
-from columna.models.grid import ModelGrid
-from columna.models.inference_config import InferenceConfig
+from columna.models.loaded import LoadedModel
 from columna.models.registry import check_recorded
 from columna.models.weights import fitting_weights, plain_weights
 
@@ -56,6 +56,13 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels_in, ...) -> (N, channels_out, ...)."""
         return self.block2(self.block1(x)) + self.res_conv(x)
+
+
+def levels_of(half: nn.ModuleList) -> Iterator[tuple[ResidualBlock, ResidualBlock, nn.Module]]:
+    """Both blocks of every level of one half of the network, and what changes the size."""
+    for level in half:
+        first, second, resize = cast("Iterable[Any]", level)
+        yield first, second, resize
 
 
 class InstanceUNet(nn.Module):
@@ -114,12 +121,12 @@ class InstanceUNet(nn.Module):
         x = self.init_conv(x)
         first = x
         skips = []
-        for block1, block2, shrink in self.downs:
+        for block1, block2, shrink in levels_of(self.downs):
             x = block2(block1(x))
             skips.append(x)
             x = shrink(x)
         x = self.mid_block2(self.mid_block1(x))
-        for block1, block2, grow in self.ups:
+        for block1, block2, grow in levels_of(self.ups):
             x = grow(block2(block1(0.5 * (x + skips.pop()))))
         return self.final_conv(self.final_res_block(torch.cat((x, first), dim=1)))
 
@@ -155,44 +162,22 @@ def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
     return network.eval()
 
 
-def state_for_checkpoint(network: InstanceUNet) -> dict[str, Tensor]:
+def state_for_checkpoint(network: nn.Module) -> dict[str, Tensor]:
     """Return the 182 tensors under the keys that SPINEPS and `network_from_state` read."""
     return {_PREFIX + key: tensor for key, tensor in network.state_dict().items()}
 
 
-@dataclass(frozen=True)
-class InstanceModel:
+@dataclass(frozen=True, kw_only=True)
+class InstanceModel(LoadedModel):
     """A loaded phase-2 model.
 
     Parameters
     ----------
-    folder
-        Where it came from.
     network
         The network, on its device, ready for inference.
-    device, compute
-        Where it runs, in which number format (use with `models.device.inference`).
     """
 
-    folder: ModelFolder
     network: InstanceUNet
-    device: torch.device
-    compute: torch.dtype
-
-    @property
-    def config(self) -> InferenceConfig:
-        """Content of ``inference_config.json``."""
-        return self.folder.config
-
-    @property
-    def grid(self) -> ModelGrid:
-        """Grid of the network's input."""
-        return self.folder.grid
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the model's files."""
-        return self.folder.digest
 
 
 def load_instance_model(
@@ -215,5 +200,7 @@ def load_instance_model(
     chosen = choose_device(device)
     network = network.to(chosen).requires_grad_(requires_grad=False)
     if chosen.type == "cpu":
-        network = network.to(memory_format=torch.channels_last_3d)
-    return InstanceModel(folder, network, chosen, choose_compute(compute, chosen))
+        network = laid_out(network, torch.channels_last_3d)
+    return InstanceModel(
+        folder=folder, network=network, device=chosen, compute=choose_compute(compute, chosen)
+    )

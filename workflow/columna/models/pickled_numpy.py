@@ -42,7 +42,8 @@ class PlainArray(np.ndarray):
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, kind, is_fortran, content = state
         values = _typed(kind).values(content)
-        super().__setstate__((1, tuple(shape), values.dtype, bool(is_fortran), content))
+        state = (1, tuple(shape), values.dtype, bool(is_fortran), content)
+        super().__setstate__(state)  # type: ignore[arg-type]  # NumPy takes no bool of its own
 
 
 def scalar(kind: PlainType, content: bytes) -> np.generic:

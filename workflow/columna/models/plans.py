@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from columna.errors import ModelError
-from columna.images.triple import Triple
+from columna.images.triple import Triple, three
 from columna.models.content import listed, read_keys, shown, validated
 
 MAX_CLASSES = 256
@@ -195,7 +195,7 @@ class Plan(_Loose):
         reversed_axes = [0.0] * 3
         for axis, size in zip(self.transpose_forward, self.spacing, strict=True):
             reversed_axes[axis] = size
-        return tuple(reversed_axes[::-1])
+        return three(reversed_axes[::-1])
 
 
 def configuration_names(path: Path) -> list[str]:

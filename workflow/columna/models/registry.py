@@ -2,9 +2,11 @@
 
 import csv
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from columna.anatomy import RESOURCES
 from columna.errors import ModelError
@@ -56,7 +58,8 @@ class KnownModel:
 def list_models() -> tuple[KnownModel, ...]:
     """All rows of ``models.tsv``."""
     with open(RESOURCES / "models.tsv", newline="", encoding="utf-8") as stream:
-        return tuple(KnownModel(**row) for row in csv.DictReader(stream, delimiter="\t"))
+        rows: Iterable[dict[str, Any]] = csv.DictReader(stream, delimiter="\t")
+        return tuple(KnownModel(**row) for row in rows)
 
 
 def known_model(name: str) -> KnownModel:

@@ -16,11 +16,10 @@ from columna.errors import ModelError
 from columna.models.architecture import build_network
 from columna.models.checkpoint import load_checkpoint, trained_configuration
 from columna.models.content import shown
-from columna.models.device import choose_compute, choose_device
+from columna.models.device import choose_compute, choose_device, laid_out
 from columna.models.folder import ModelFolder
 from columna.models.fused import fuse
-from columna.models.grid import ModelGrid
-from columna.models.inference_config import InferenceConfig
+from columna.models.loaded import LoadedModel
 from columna.models.plans import MAX_STAGE_VALUES, Plan
 from columna.models.registry import check_recorded
 from columna.models.weights import fitting_weights, plain_weights
@@ -39,14 +38,12 @@ NORMALIZERS: dict[str, type[schemes.ImageNormalization]] = {
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class SemanticModel:
+@dataclass(frozen=True, kw_only=True)
+class SemanticModel(LoadedModel):
     """A loaded phase-1 model. "Network axes" are the order of axes that nnU-Net works in.
 
     Parameters
     ----------
-    folder
-        Where it came from.
     network
         One network for all folds; `networks` puts each fold's weights into it.
     fold_weights
@@ -59,34 +56,14 @@ class SemanticModel:
         uint8, shape (classes,): semantic label of each output of the network.
     mirror_axes
         Network axes along which mirrored passes are allowed.
-    device, compute
-        Where the network runs, in which number format.
     """
 
-    folder: ModelFolder
     network: nn.Module
     fold_weights: tuple[Mapping[str, Tensor], ...]
     plan: Plan
     normalizer: schemes.ImageNormalization
     class_labels: np.ndarray
     mirror_axes: tuple[int, ...]
-    device: torch.device
-    compute: torch.dtype
-
-    @property
-    def config(self) -> InferenceConfig:
-        """Content of ``inference_config.json``."""
-        return self.folder.config
-
-    @property
-    def grid(self) -> ModelGrid:
-        """Grid of the network's input."""
-        return self.folder.grid
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the model's files."""
-        return self.folder.digest
 
     @property
     def patch_size(self) -> tuple[int, int, int]:
@@ -189,7 +166,7 @@ def _place(network: nn.Module, device: torch.device, compute: torch.dtype) -> nn
     network = network.to(device).eval().requires_grad_(requires_grad=False)
     if device.type != "cpu":
         return network
-    network = network.to(memory_format=torch.channels_last_3d)
+    network = laid_out(network, torch.channels_last_3d)
     return fuse(network) if compute == torch.float32 else network
 
 

@@ -7,7 +7,7 @@ are small enough for the cache. Answers differ from direct convolution by roundi
 (1e-5 of their size).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ _INPUT = [
     [0, 2, -1, -2, 1, 0],
     [0, 4, 0, -5, 0, 1],
 ]
-_KERNEL = [
+_KERNEL: list[list[float]] = [
     [1 / 4, 0, 0],
     [-1 / 6, -1 / 6, -1 / 6],
     [-1 / 6, 1 / 6, -1 / 6],
@@ -74,9 +74,7 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
     """
     # summed tap by tap: a matrix product rounds differently with another number of threads
     kernels = [
-        sum(factor * tap for factor, tap in zip(factors, weight.unbind(2), strict=True)).contiguous(
-            memory_format=torch.channels_last
-        )
+        _weighted(factors, weight.unbind(2)).contiguous(memory_format=torch.channels_last)
         for factors in _KERNEL
     ]
     n, _, *size = x.shape
@@ -85,6 +83,11 @@ def convolve(x: Tensor, weight: Tensor) -> Tensor:
         for block in _blocks(source.shape):
             _convolve_block(source, kernels, target, *block)
     return answer.permute(0, 4, 1, 2, 3)
+
+
+def _weighted(factors: Sequence[float], taps: Sequence[Tensor]) -> Tensor:
+    first, *others = (factor * tap for factor, tap in zip(factors, taps, strict=True))
+    return sum(others, 0 + first)
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:

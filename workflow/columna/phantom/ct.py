@@ -37,7 +37,7 @@ def make_ct(settings: PhantomSettings) -> Volume:
     mean[DISC_OFFSET:] = DISC_HU
     for code, value in HOUNSFIELD.items():
         mean[code] = value
-    spacing = np.sqrt((scene.grid.affine[:3, :3] ** 2).sum(axis=0))
+    spacing = scene.grid.spacing_mm
     contrast = Contrast(mean - AIR_HU, texture=0.005, bias=0, noise=20)
     units = render(scene.tissues, spacing, contrast, rng) + AIR_HU
     return Volume(np.round(units).astype(np.int16), scene.grid.affine)

@@ -70,8 +70,7 @@ def make_phantom(settings: PhantomSettings) -> Phantom:
         noise=settings.noise * _CSF,
     )
     affine = scene.grid.affine
-    spacing = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
-    image = np.round(render(scene.tissues, spacing, contrast, rng)).astype(np.int16)
+    image = np.round(render(scene.tissues, scene.grid.spacing_mm, contrast, rng)).astype(np.int16)
     semantic, instance = Volume(scene.semantic, affine), Volume(scene.instance, affine)
     truth = describe(settings, scene.spine, semantic, instance)
     return Phantom(Volume(image, affine), semantic, instance, truth)

@@ -7,7 +7,10 @@ from scipy import ndimage
 
 
 def smooth_noise(
-    shape: Sequence[int], spacing_mm: Sequence[float], scale_mm: float, rng: np.random.Generator
+    shape: Sequence[int],
+    spacing_mm: Sequence[float] | np.ndarray,
+    scale_mm: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Random field of roughly zero mean and unit variance that varies over `scale_mm`.
 

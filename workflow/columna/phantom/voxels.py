@@ -5,7 +5,9 @@ from itertools import product
 
 import numpy as np
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff, ornt_transform
+from scipy import ndimage
 
+from columna.images.triple import three
 from columna.images.volume import PIR, Box
 from columna.phantom.settings import PhantomSettings
 
@@ -33,22 +35,35 @@ class VoxelGrid:
         stop = np.minimum(np.floor(voxels.max(axis=1)) + 1, self.shape).astype(int)
         if (stop <= start).any():
             return None
-        return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+        return three(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
 
     def coordinates(self, frame: np.ndarray, box: Box) -> Coordinates:
         """Positions of the voxel centres of `box` in `frame`: right, anterior, superior, mm."""
         local = np.linalg.inv(frame) @ self.affine
         steps = [np.arange(s.start, s.stop) for s in box]
         i, j, k = steps[0][:, None, None], steps[1][:, None], steps[2]
-        return tuple(
+        return three(
             (row[0] * i + row[1] * j + (row[2] * k + row[3])).astype(np.float32)
             for row in local[:3]
         )
 
     @property
+    def spacing_mm(self) -> np.ndarray:
+        """Voxel size along each array axis, shape (3,)."""
+        return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+
+    @property
+    def cross(self) -> np.ndarray:
+        """Structuring element of a voxel's four neighbours within its slice, shape (3, 3, 3)."""
+        cross = ndimage.generate_binary_structure(3, 1)
+        through = int(np.argmax(self.spacing_mm))
+        cross[tuple(slice(1, 2) if a != through else slice(0, None, 2) for a in range(3))] = False
+        return cross
+
+    @property
     def whole(self) -> Box:
         """The box of all voxels."""
-        return tuple(slice(0, n) for n in self.shape)
+        return three(slice(0, n) for n in self.shape)
 
 
 def make_grid(settings: PhantomSettings, centre: np.ndarray, fov_mm: np.ndarray) -> VoxelGrid:
@@ -62,7 +77,7 @@ def make_grid(settings: PhantomSettings, centre: np.ndarray, fov_mm: np.ndarray)
     change = ornt_transform(axcodes2ornt(PIR), axcodes2ornt(settings.orientation))
     out_shape = np.empty(3, int)
     out_shape[change[:, 0].astype(int)] = shape
-    return VoxelGrid(tuple(int(n) for n in out_shape), affine @ inv_ornt_aff(change, shape))
+    return VoxelGrid(three(int(n) for n in out_shape), affine @ inv_ornt_aff(change, shape))
 
 
 def _tilt(degrees: float) -> np.ndarray:

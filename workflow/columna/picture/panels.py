@@ -118,10 +118,9 @@ def _panel(
     picture = _grey(cut, size)
     if mask is not None:
         picture = _tinted(picture, _enlarged(getattr(cut, mask), size), colour_table(mask))
-    picture = Image.fromarray(picture)
     offset = 0 if width is None else (width - size[0]) // 2
     framed = Image.new("RGB", (width or size[0], size[1]))
-    framed.paste(picture, (offset, 0))
+    framed.paste(Image.fromarray(picture), (offset, 0))
     scale = size[1] / cut.image.shape[0], size[0] / cut.image.shape[1]
     if marks:
         places = {

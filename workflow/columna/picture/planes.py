@@ -104,9 +104,14 @@ def cut_coronal(
     rows = np.arange(*window.rows)
     depth = np.floor(_rows_of(middle, rows).body_p + 0.5).astype(int)
     depth = depth.clip(0, image.shape[0] - 1)
-    cut = [np.asarray(v.array[depth, rows, ::-1]) for v in (image, semantic, instance)]
-    pixel_mm = (float(image.spacing_mm[1]), float(image.spacing_mm[2]))
-    return Cut(*cut, is_shown=np.ones(cut[0].shape, bool), pixel_mm=pixel_mm)
+    picture = np.asarray(image.array[depth, rows, ::-1])
+    return Cut(
+        image=picture,
+        semantic=np.asarray(semantic.array[depth, rows, ::-1]),
+        instance=np.asarray(instance.array[depth, rows, ::-1]),
+        is_shown=np.ones(picture.shape, bool),
+        pixel_mm=(float(image.spacing_mm[1]), float(image.spacing_mm[2])),
+    )
 
 
 def cut_middle(image: Volume, *, is_whole: bool = False) -> Cut:
@@ -127,20 +132,22 @@ def cut_middle(image: Volume, *, is_whole: bool = False) -> Cut:
 
 def fronts(cut: Cut) -> dict[int, tuple[float, float]]:
     """Where each vertebra begins on the left of a cut: label -> row, column."""
+    if cut.semantic is None or cut.instance is None:
+        return {}
     found = {}
-    assert cut.instance is not None  # noqa: S101 - only cuts with masks are asked
+    is_body = _is_body(cut.semantic, cut.instance)
     for label in np.unique(cut.instance[cut.is_shown]):
-        rows, columns = np.nonzero((cut.instance == label) & _is_body(cut))
+        rows, columns = np.nonzero((cut.instance == label) & is_body)
         if label and len(rows):
             row = rows[np.argmin(np.abs(rows - np.median(rows)))]
             found[int(label)] = (float(row), float(columns[rows == row].min()))
     return found
 
 
-def _is_body(cut: Cut) -> np.ndarray:
-    is_body = np.isin(cut.semantic, (*BODY, Semantic.DENS, Semantic.SACRUM))
-    others = np.unique(cut.instance[is_body])  # a C1 has no body: what is seen of it
-    return is_body | ~np.isin(cut.instance, others) | (cut.instance == SACRUM)
+def _is_body(semantic: np.ndarray, instance: np.ndarray) -> np.ndarray:
+    is_body = np.isin(semantic, (*BODY, Semantic.DENS, Semantic.SACRUM))
+    others = np.unique(instance[is_body])  # a C1 has no body: what is seen of it
+    return is_body | ~np.isin(instance, others) | (instance == SACRUM)
 
 
 def _front(middle: Middle, spacing_mm: np.ndarray) -> np.ndarray:

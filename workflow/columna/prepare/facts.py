@@ -60,6 +60,6 @@ def input_sha256(volume: Volume) -> str:
     in precision, so single precision counts).
     """
     digest = hashlib.sha256(f"{volume.array.dtype.name} {volume.shape}".encode())
-    digest.update((volume.affine + 0.0).astype(np.float32))  # + 0.0 turns -0.0 into 0.0
-    digest.update(np.ascontiguousarray(volume.array.T))
+    digest.update((volume.affine + 0.0).astype(np.float32).data)  # + 0.0 turns -0.0 into 0.0
+    digest.update(np.ascontiguousarray(volume.array.T).data)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from columna.errors import ScanRefused
+from columna.images.triple import three
 from columna.prepare import slices
 
 HEADER_BYTES = 540
@@ -41,6 +42,8 @@ class Header:
     sform, qform
         4x4, voxel index to RAS+ mm. None where the header does not have it, or its quaternion is
         impossible.
+    is_qform_set
+        Whether the header says that it has a qform, usable or not.
     """
 
     dimensions: tuple[int, ...]
@@ -53,16 +56,20 @@ class Header:
     pixdim_mm: np.ndarray
     sform: np.ndarray | None
     qform: np.ndarray | None
+    is_qform_set: bool
 
     @property
-    def affine(self) -> np.ndarray | None:
-        """The transform that columna goes by: the sform, else the qform."""
-        return self.qform if self.sform is None else self.sform
+    def affine(self) -> np.ndarray:
+        """The transform that columna goes by: the sform, else the qform; ValueError without any."""
+        affine = self.qform if self.sform is None else self.sform
+        if affine is None:
+            raise ValueError("the header has no transform")
+        return affine
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along the three axes (after `checks.is_3d`)."""
-        return self.dimensions[:3]
+        return three(self.dimensions[:3])
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -70,9 +77,16 @@ class Header:
         return slices.spacing_mm(self.affine)
 
     @property
+    def stored_type(self) -> np.dtype:
+        """`dtype` where columna can use it; ValueError elsewhere."""
+        if self.dtype is None:
+            raise ValueError(f"voxels of the unknown type {self.datatype}")
+        return self.dtype
+
+    @property
     def end(self) -> int:
         """Bytes that the whole file has, unpacked."""
-        return self.offset + int(np.prod(self.dimensions, dtype=object)) * self.dtype.itemsize
+        return self.offset + int(np.prod(self.dimensions, dtype=object)) * self.stored_type.itemsize
 
 
 SCALAR_TYPES = {
@@ -120,6 +134,7 @@ def _read_fields(raw: nib.Nifti1Header) -> Header:
         pixdim_mm=np.abs(raw["pixdim"][1:4].astype(float)),
         sform=raw.get_sform().astype(float) if raw["sform_code"] > 0 else None,
         qform=_qform(raw),
+        is_qform_set=bool(raw["qform_code"] > 0),
     )
 
 

@@ -212,8 +212,8 @@ def sidecar_facts(sidecar: Mapping[str, Any]) -> dict[str, str | float | None]:
     facts: dict[str, str | float | None] = {}
     for key, (fact, limit) in SIDECAR_NUMBERS.items():
         value = sidecar.get(key)
-        known = isinstance(value, int | float) and not isinstance(value, bool)
-        facts[fact] = float(value) if known and 0 < value < limit else None
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
+        facts[fact] = float(number) if 0 < number < limit else None
     for key, fact in SIDECAR_TEXTS.items():
         value = sidecar.get(key)
         text = value.strip() if isinstance(value, str) else ""

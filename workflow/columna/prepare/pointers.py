@@ -6,6 +6,9 @@ writes what an annexed link points to as text, which is a path into ``.git/annex
 """
 
 import re
+from pathlib import Path
+
+from columna.files import open_regular
 
 POINTER_BYTES = 512
 """Enough of a file to know a pointer."""
@@ -38,3 +41,9 @@ def pointer_reason(head: bytes) -> str | None:
                 f"The file is a {name}, not the content itself; get the content first ({command})."
             )
     return None
+
+
+def file_pointer_reason(path: Path) -> str | None:
+    """As `pointer_reason`, of the file `path`; OSError if it cannot be read."""
+    with open_regular(path) as stream:
+        return pointer_reason(stream.read(POINTER_BYTES))

@@ -12,8 +12,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -168,7 +169,7 @@ def _read_file(path: Path, settings: PrepareSettings) -> tuple[Header, bytearray
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[IO[bytes]]:
+def _unpacked(path: Path) -> Iterator[BufferedIOBase]:
     """Open a file for reading what is in it, unpacked.
 
     Errors of its content are refusals; what keeps the system from handing it out is none.
@@ -223,7 +224,7 @@ def _check_capacity(header: Header, path: Path) -> None:
         )
 
 
-def _fill(buffer: bytearray, start: int, stream: IO[bytes]) -> int:
+def _fill(buffer: bytearray, start: int, stream: BufferedIOBase) -> int:
     """Read from `stream` into `buffer` until either ends; the filled length."""
     view = memoryview(buffer)
     while start < len(buffer) and (count := stream.readinto(view[start:])):
@@ -234,9 +235,9 @@ def _fill(buffer: bytearray, start: int, stream: IO[bytes]) -> int:
 def _voxels(header: Header, buffer: bytearray) -> np.ndarray:
     """The image in native byte order, scaled; float32 holds scaled integers of up to 16 bits."""
     count = int(np.prod(header.shape))
-    stored = np.frombuffer(buffer, header.dtype, count, header.offset)
+    stored = np.frombuffer(buffer, header.stored_type, count, header.offset)
     stored = stored.reshape(header.shape, order="F")
-    native = header.dtype.newbyteorder("=")
+    native = header.stored_type.newbyteorder("=")
     if not is_scaled(header):
         return stored.astype(native, order="K", copy=False)
     scaled = stored.astype(np.promote_types(native, np.float32), order="K")

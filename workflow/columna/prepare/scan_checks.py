@@ -116,13 +116,13 @@ def has_sane_offset(header: Header, _: PrepareSettings) -> None:
 
 def has_affine(header: Header, _: PrepareSettings) -> None:
     """An orientation that is stated, finite and invertible."""
-    affine = header.affine
-    if affine is None:
+    if header.sform is None and header.qform is None:
         raise ScanRefused(
             "implausible_header",
             "The header does not say how the image lies in the scanner (no valid sform or "
             "qform); convert the scan again from DICOM.",
         )
+    affine = header.affine
     edges = slices.edges_mm(affine)
     singular = not np.isfinite(affine).all() or (edges == 0).any()
     if singular or abs(np.linalg.det(affine[:3, :3] / edges)) < MIN_AXES_DETERMINANT:

@@ -65,7 +65,7 @@ def expected_bins(histogram: np.ndarray, fwhm: float) -> np.ndarray:
     seen[start : start + N_BINS] = histogram
     true = np.maximum(np.fft.irfft(np.fft.rfft(seen) * deconvolution), 0)
 
-    bins = np.arange(-start, N_PADDED - start, dtype=float)
+    bins: np.ndarray = np.arange(-start, N_PADDED - start, dtype=float)
     sums = np.fft.irfft(np.fft.rfft([bins * true, true]) * blur)
     weighted, total = sums[:, start : start + N_BINS]
     bins = bins[start : start + N_BINS]

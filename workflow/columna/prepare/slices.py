@@ -3,6 +3,8 @@
 import numpy as np
 from nibabel.orientations import io_orientation
 
+from columna.images.triple import three
+
 NEAR_ISOTROPIC = 1.5
 """Voxels are those of one volume, not of a stack of slices, if none of their sides is so much
 longer than both others: volumes are acquired in any plane, and read in any other."""
@@ -16,7 +18,7 @@ PLANES = ("sagittal", "coronal", "axial")
 def anatomical_axes(affine: np.ndarray) -> tuple[int, int, int]:
     """Array axes that run along L/R, A/P and S/I."""
     world = io_orientation(affine)[:, 0]
-    return tuple(int(axis) for axis in np.argsort(world))
+    return three(int(axis) for axis in np.argsort(world))
 
 
 def edges_mm(affine: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from columna.prepare.header import Header
 
@@ -33,21 +34,26 @@ def transform_facts(header: Header) -> dict[str, Any]:
     dict
         Columns of the table ``scans``; None where only one of the two is valid.
     """
-    facts: dict[str, Any] = {"affine_source": "qform" if header.sform is None else "sform"}
-    if header.sform is None or header.qform is None or not _is_invertible(header.qform):
+    sform, qform = header.sform, header.qform
+    is_usable = qform is not None and _is_invertible(qform)
+    facts: dict[str, Any] = {
+        "affine_source": "qform" if sform is None else "sform",
+        "is_qform_broken": header.is_qform_set and not is_usable,
+    }
+    if sform is None or qform is None or not is_usable:
         return facts
-    change = header.sform[:3, :3] @ np.linalg.inv(header.qform[:3, :3])
+    change = sform[:3, :3] @ np.linalg.inv(qform[:3, :3])
     left, scales, right = np.linalg.svd(change)
     turn = left @ right
     is_mirrored = bool(np.linalg.det(turn) < 0)
     if is_mirrored:
         turn = turn @ _MIRROR
     return facts | {
-        "qform_distance_mm": _distance_mm(header),
+        "qform_distance_mm": _distance_mm(sform, qform, header.shape),
         "is_qform_mirrored": is_mirrored,
         "qform_turn_deg": float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))),
         "qform_scale_ratio": float(max(scales.max(), 1 / scales.min())),
-        "qform_shift_mm": float(np.linalg.norm(_places_mm(header, [_middle(header)]))),
+        "qform_shift_mm": float(np.linalg.norm(_places_mm(sform, qform, [_middle(header)]))),
     }
 
 
@@ -59,15 +65,15 @@ def _middle(header: Header) -> np.ndarray:
     return (np.array(header.shape) - 1) / 2
 
 
-def _distance_mm(header: Header) -> float:
+def _distance_mm(sform: np.ndarray, qform: np.ndarray, shape: tuple[int, int, int]) -> float:
     """Largest distance between both places of a corner, beyond what rounding explains."""
-    corners = np.array(list(product(*((0, size - 1) for size in header.shape))), float)
-    apart = np.linalg.norm(_places_mm(header, corners), axis=1)
-    way = np.linalg.norm(corners @ header.sform[:3, :3].T, axis=1)
+    corners = np.array(list(product(*((0, size - 1) for size in shape))), float)
+    apart = np.linalg.norm(_places_mm(sform, qform, corners), axis=1)
+    way = np.linalg.norm(corners @ sform[:3, :3].T, axis=1)
     return float(max((apart - ROUNDING * way).max(), 0))
 
 
-def _places_mm(header: Header, voxels: Any) -> np.ndarray:
+def _places_mm(sform: np.ndarray, qform: np.ndarray, voxels: ArrayLike) -> np.ndarray:
     """Place by the sform minus place by the qform, shape (n, 3)."""
-    difference = header.sform - header.qform
+    difference = sform - qform
     return np.asarray(voxels) @ difference[:3, :3].T + difference[:3, 3]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from columna.assess.rules import needed_answers
+from columna.domains import DOMAINS
 from columna.report.numbered_tables import NumberedTables, quoted
 from columna.report.scripts import write_page
 from columna.report.shown_measures import GROUPS, SPINE_MEASURES
@@ -42,6 +43,8 @@ FACTS = (
     "spacing_ap_mm",
     "spacing_si_mm",
     "enumeration_variant",
+    *(f"qc_{domain}_verdict" for domain in DOMAINS),
+    "qc_other_reasons",
     "snr_csf_ratio",
     "cnr_body_csf_ratio",
     "cnr_cord_csf_ratio",

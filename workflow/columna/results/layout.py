@@ -3,23 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from columna.chain import CHAIN, EVALUATE, EVALUATED, STAGES
 from columna.results.manifest import ScanEntry, manifest_path
-
-STAGES = ("prepare", "semantic", "instance", "label", "measure", "assess", "picture")
-"""The stages that run over batches, in order."""
-MEASURED_STAGES = STAGES[:-1]
-"""Those that decide what becomes of a scan: a picture that fails takes nothing from it."""
-NETWORK_STAGES = ("semantic", "instance")
 
 
 def stages_of(scan: ScanEntry) -> tuple[str, ...]:
     """The stages that a scan goes through: one that comes with its masks needs no network."""
-    return tuple(s for s in STAGES if not (scan.has_masks and s in NETWORK_STAGES))
+    return tuple(s for s in STAGES if not (scan.has_masks and CHAIN[s].uses_network))
 
 
 def stages_before(stage: str, scan: ScanEntry) -> tuple[str, ...]:
     """The stages that a scan has gone through when it comes to `stage`."""
-    return tuple(s for s in stages_of(scan) if STAGES.index(s) < STAGES.index(stage))
+    end = STAGES.index(EVALUATED) + 1 if stage == EVALUATE else STAGES.index(stage)
+    return tuple(s for s in stages_of(scan) if STAGES.index(s) < end)
 
 
 @dataclass(frozen=True)

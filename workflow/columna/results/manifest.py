@@ -3,9 +3,10 @@
 Light on purpose: Snakefiles import this module while they are parsed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from columna.errors import CohortError
 from columna.files import write_if_changed
@@ -15,8 +16,12 @@ from columna.results.names import BATCH, SCAN_ID, batch_name, batch_number
 IDENTITY = ("scan_id", "participant_id", "session_id")
 MASKS = ("semantic", "instance")
 """Fields of existing masks; a scan that has them needs no network."""
-FILES = ("path", *MASKS)
-FIELDS = (*IDENTITY, *FILES, *LEVEL_COLUMNS)
+REFERENCES = ("reference_semantic", "reference_instance")
+"""Fields of masks that the delivered ones are evaluated against."""
+FILES = ("path", *MASKS, *REFERENCES)
+FIELDS = (*IDENTITY, "path", *MASKS, *LEVEL_COLUMNS)
+WITH_REFERENCES = (*FIELDS, *REFERENCES, "reference_convention")
+"""Fields of a manifest of which a scan has references; other manifests do without."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class ScanEntry:
         Masks that the cohort gives for the image: both, or None.
     lowest_level, highest_level, anchor
         Levels that the cohort gives (`columna.results.given_levels`), or None.
+    reference_semantic, reference_instance
+        Masks that the delivered ones are evaluated against; each may be None.
+    reference_convention
+        What their labels mean (``resources/conventions.yaml``); None: columna's own numbers.
     """
 
     scan_id: str
@@ -46,21 +55,34 @@ class ScanEntry:
     lowest_level: str | None = None
     highest_level: str | None = None
     anchor: str | None = None
+    reference_semantic: Path | None = None
+    reference_instance: Path | None = None
+    reference_convention: str | None = None
 
     @classmethod
-    def of(cls, *values: str | None) -> "ScanEntry":
-        """A scan from the text of all `FIELDS`; empty is None."""
-        row: dict[str, str | Path | None] = {
-            name: value or None for name, value in zip(FIELDS, values, strict=True)
-        }
-        row |= {name: Path(str(row[name])) for name in FILES if row[name]}
-        return cls(**row)
+    def of(cls, row: Mapping[str, str | None]) -> "ScanEntry":
+        """A scan from the text of its fields, of which those that may be None may be absent.
+
+        Raises
+        ------
+        ValueError
+            If the image has no path.
+        """
+        if not row["path"]:
+            raise ValueError(row["scan_id"])
+        fields: dict[str, Any] = {name: row.get(name) or None for name in WITH_REFERENCES}
+        return cls(**fields | {name: Path(fields[name]) for name in FILES if fields[name]})
 
     @property
     def given_levels(self) -> dict[str, str]:
         """Levels that the cohort gives, by column."""
         values = {name: getattr(self, name) for name in LEVEL_COLUMNS}
         return {name: value for name, value in values.items() if value}
+
+    @property
+    def has_references(self) -> bool:
+        """Whether there is anything to evaluate the delivered masks against."""
+        return self.reference_semantic is not None or self.reference_instance is not None
 
     @property
     def has_masks(self) -> bool:
@@ -100,6 +122,19 @@ def list_batches(index: Path) -> list[str]:
     return [batch_name(n) for n in range(1, batch_number(last) + 1)]
 
 
+def list_evaluated(index: Path) -> list[str]:
+    """Names of the batches of the index folder `index` of which a scan has references."""
+    return [batch for batch in list_batches(index) if _names_references(index, batch)]
+
+
+def _names_references(index: Path, batch: str) -> bool:
+    try:
+        with open(manifest_path(index, batch), encoding="utf-8", errors="replace") as stream:
+            return tuple(stream.readline().rstrip("\n").split("\t")) == WITH_REFERENCES
+    except OSError:
+        return False
+
+
 def manifest_path(index: Path, batch: str) -> Path:
     """Manifest of `batch` in the index folder `index`."""
     return index / "batches" / f"{batch}.tsv"
@@ -115,8 +150,9 @@ def read_manifest(path: Path) -> list[ScanEntry]:
     """
     try:
         header, *lines, end = path.read_bytes().decode().split("\n")
-        if tuple(header.split("\t")) == FIELDS and not end:
-            return [_entry(*line.split("\t")) for line in lines]
+        fields = tuple(header.split("\t"))
+        if fields in (FIELDS, WITH_REFERENCES) and not end:
+            return [_entry(dict(zip(fields, line.split("\t"), strict=True))) for line in lines]
     except FileNotFoundError as error:
         raise CohortError(f"{path}: no such batch; run `columna index`") from error
     except (ValueError, TypeError):
@@ -172,11 +208,12 @@ def write_manifests(index: Path, scans: Iterable[tuple[str, ScanEntry]]) -> list
 
 def _text(entries: list[ScanEntry]) -> str:
     ordered = sorted(entries, key=lambda entry: entry.scan_id)
-    rows = [FIELDS, *([getattr(e, name) or "" for name in FIELDS] for e in ordered)]
+    fields = WITH_REFERENCES if any(e.has_references for e in ordered) else FIELDS
+    rows = [fields, *([getattr(e, name) or "" for name in fields] for e in ordered)]
     return "".join("\t".join(map(str, row)) + "\n" for row in rows)
 
 
-def _entry(scan_id: str, *values: str) -> ScanEntry:
-    if not SCAN_ID.fullmatch(scan_id):  # it becomes the name of a folder
-        raise ValueError(scan_id)
-    return ScanEntry.of(scan_id, *values)
+def _entry(row: Mapping[str, str]) -> ScanEntry:
+    if not SCAN_ID.fullmatch(row["scan_id"]):  # it becomes the name of a folder
+        raise ValueError(row["scan_id"])
+    return ScanEntry.of(row)

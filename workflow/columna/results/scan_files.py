@@ -5,7 +5,7 @@ from pathlib import Path
 
 from columna.files import sha256_json, stamp
 from columna.prepare.sidecars import FileNames, sidecar_paths
-from columna.results.manifest import MASKS, ScanEntry
+from columna.results.manifest import MASKS, REFERENCES, ScanEntry
 
 
 def source_files(
@@ -43,3 +43,20 @@ def scan_state(scan: ScanEntry, names_in: Callable[[str], FileNames] | None = No
     names = {name: path.name for name, path in files.items()}
     row = [scan.scan_id, scan.participant_id, scan.session_id]
     return sha256_json([row, names, stamps])[:16]
+
+
+def reference_state(scan: ScanEntry) -> str | None:
+    """Digest of size and time of a scan's references, and of what their labels mean.
+
+    Returns
+    -------
+    str or None
+        None where the file system does not answer; a reference that is not there has a state, too.
+    """
+    given = {name: getattr(scan, name) for name in REFERENCES}
+    files = {name: path for name, path in given.items() if path is not None}
+    try:
+        stamps = {name: [path.name, stamp(path)] for name, path in files.items()}
+    except OSError:
+        return None
+    return sha256_json([scan.reference_convention, stamps])[:16]

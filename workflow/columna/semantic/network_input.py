@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from columna.errors import ModelError, ScanRefused
+from columna.images.triple import three
 from columna.images.volume import Box, Volume, bounding_box
 from columna.models.semantic_network import SemanticModel
 
@@ -73,7 +74,7 @@ def make_network_input(image: Volume, model: SemanticModel) -> NetworkInput:
     if model.normalizer.use_mask_for_norm:
         outside = -1 + binary_fill_holes(content != 0).astype(np.int8)
     content = model.normalizer.run(content, outside)
-    return NetworkInput(content[None], box, array.shape, axes)
+    return NetworkInput(content[None], box, array.shape, three(axes))
 
 
 def _check_grid(image: Volume, model: SemanticModel) -> None:
@@ -83,7 +84,9 @@ def _check_grid(image: Volume, model: SemanticModel) -> None:
             f"the image has {image.orientation}"
         )
     wanted = model.grid.plan_spacing_mm
-    if not np.allclose(image.spacing_mm, wanted, rtol=0, atol=_SPACING_TOLERANCE_MM):
+    if wanted is None or not np.allclose(
+        image.spacing_mm, wanted, rtol=0, atol=_SPACING_TOLERANCE_MM
+    ):
         spacing = tuple(float(size) for size in image.spacing_mm.round(4))
         raise ModelError(
             f"{model.folder.name} wants voxels of {wanted} mm, the image has {spacing}; "

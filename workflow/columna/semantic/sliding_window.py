@@ -16,6 +16,7 @@ import torch
 from nnunetv2.inference.sliding_window_prediction import compute_steps_for_sliding_window
 from torch import Tensor, nn
 
+from columna.images.triple import three
 from columna.models.device import inference
 from columna.semantic.tile_weights import tile_weights
 
@@ -47,7 +48,7 @@ class Window:
         """Tiles that cover an image of `shape`, which is at least as large as a tile."""
         steps = compute_steps_for_sliding_window(tuple(shape), self.patch_size, self.step_size)
         return [
-            tuple(slice(s, s + n) for s, n in zip(start, self.patch_size, strict=True))
+            three(slice(s, s + n) for s, n in zip(start, self.patch_size, strict=True))
             for start in product(*steps)
         ]
 
@@ -120,7 +121,7 @@ def predict_logits(
 
 def _replaced(slices: Tile, axis: int, by: slice) -> Tile:
     """`slices`, with another one along `axis`."""
-    return (*slices[:axis], by, *slices[axis + 1 :])
+    return three((*slices[:axis], by, *slices[axis + 1 :]))
 
 
 def _move_up(sums: Tensor, axis: int, done: int) -> None:
@@ -167,7 +168,7 @@ def _pad(image: Tensor, patch_size: Sequence[int]) -> tuple[Tensor, Tile]:
     before = [margin // 2 for margin in margins]
     widths = [(b, m - b) for b, m in zip(before, margins, strict=True)]
     padded = nn.functional.pad(image, [width for pair in reversed(widths) for width in pair])
-    inside = tuple(slice(b, b + n) for b, n in zip(before, image.shape[1:], strict=True))
+    inside = three(slice(b, b + n) for b, n in zip(before, image.shape[1:], strict=True))
     return padded, inside
 
 

@@ -16,7 +16,7 @@ _COMMENT = re.compile(r"rule_(?P<rule>.+?)(_wildcards_(?P<batch>.+))?")
 
 
 @dataclass(frozen=True)
-class Source:
+class JobSource:
     """The job of the workflow that a job of Slurm is for."""
 
     rule: str
@@ -31,7 +31,7 @@ class Waiting:
     """A job that Slurm has not started."""
 
     id: str
-    source: Source
+    source: JobSource
     partitions: tuple[str, ...]
     time_limit: str
     need: Need
@@ -52,10 +52,10 @@ class Running:
     user: str
 
 
-def read_source(comment: str) -> Source:
+def read_source(comment: str) -> JobSource:
     """The job of the workflow, from the comment of its Slurm job."""
     found = _COMMENT.fullmatch(comment)
-    return Source(found["rule"], found["batch"] or "") if found else Source("", "")
+    return JobSource(found["rule"], found["batch"] or "") if found else JobSource("", "")
 
 
 def parse_waiting(lines: Sequence[Sequence[str]]) -> list[Waiting]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from columna.slurm.nodes import Nodes, read_nodes
 from columna.slurm.queue import Waiting, read_running, read_waiting, sees_others
-from columna.slurm.reasons import Kind, is_stuck, kind_of, refusal, sentence
+from columna.slurm.waiting_reasons import WaitingKind, is_stuck, kind_of, refusal, sentence
 
 EVERY_S = 15.0
 """Twice this passes until a doubtful reason is believed: less than a minute in all."""
@@ -30,7 +30,7 @@ class Watch(logging.Handler):
     def __init__(self, tell: Callable[[str], None]) -> None:
         super().__init__(logging.INFO)
         self._tell = tell
-        self._told: set[tuple[str, Kind | str]] = set()
+        self._told: set[tuple[str, WaitingKind | str]] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take note of a run's id and of jobs that were refused; all else is let pass."""
@@ -77,19 +77,21 @@ class Watch(logging.Handler):
             self._tell_group(jobs, nodes)
         return {job.id for job, kind in stuck if kind.holds != "always"}
 
-    def _tell_group(self, jobs: list[tuple[Waiting, Kind]], nodes: list[Nodes]) -> None:
+    def _tell_group(self, jobs: list[tuple[Waiting, WaitingKind]], nodes: list[Nodes]) -> None:
         job, kind = jobs[0]
         self._tell_once(job.source.rule, kind, sentence(job, kind, nodes, len(jobs) - 1))
 
-    def _tell_once(self, rule: str, kind: Kind | str, text: str) -> None:
+    def _tell_once(self, rule: str, kind: WaitingKind | str, text: str) -> None:
         if (rule, kind) not in self._told:
             self._told.add((rule, kind))
             self._tell(text)
 
 
-def by_rule_and_kind(jobs: list[tuple[Waiting, Kind]]) -> list[list[tuple[Waiting, Kind]]]:
+def by_rule_and_kind(
+    jobs: list[tuple[Waiting, WaitingKind]],
+) -> list[list[tuple[Waiting, WaitingKind]]]:
     """Jobs that one sentence speaks for."""
-    groups: dict[tuple[str, Kind], list[tuple[Waiting, Kind]]] = defaultdict(list)
+    groups: dict[tuple[str, WaitingKind], list[tuple[Waiting, WaitingKind]]] = defaultdict(list)
     for job, kind in jobs:
         groups[job.source.rule, kind].append((job, kind))
     return list(groups.values())

@@ -15,11 +15,8 @@ from columna.tables.quality import QUALITY
 from columna.tables.shards import write_shard
 
 
-class AssessStage(Stage):
+class AssessStage(Stage, name="assess"):
     """Answer the rules that one scan alone can answer; those of the cohort wait for collect."""
-
-    name = "assess"
-    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """The rules; everything else is what the measures depend on."""

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from columna.chain import BESIDE, CHAIN
 from columna.config import Config
 from columna.errors import UnavailableError
 from columna.files import sha256_json
 from columna.images.volume import Volume
 from columna.results.input_digest import check_unchanged
-from columna.results.layout import Layout
+from columna.results.layout import Layout, stages_of
 from columna.results.manifest import ScanEntry
+from columna.results.scan_files import scan_state
 from columna.results.store import Record, Store
 
 
@@ -35,13 +37,27 @@ class Stage(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    """To be raised with every change that alters results: stored results are then redone."""
     uses_network: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, name: str | None = None) -> None:
+        """Take what `columna.chain` says of the stage `name`."""
+        super().__init_subclass__()
+        if name is not None:
+            facts = {**CHAIN, **BESIDE}[name]
+            cls.name, cls.version, cls.uses_network = name, facts.version, facts.uses_network
 
     def __init__(self, config: Config, layout: Layout) -> None:
         self.config = config
         self.layout = layout
         self.store = Store(layout)
+
+    def concerns(self, scan: ScanEntry) -> bool:
+        """Whether a scan goes through this stage."""
+        return self.name in stages_of(scan)
+
+    def state(self, scan: ScanEntry) -> str | None:
+        """Whether a file of the cohort has changed, for planning (`columna.upkeep.stale`)."""
+        return scan_state(scan)
 
     def open(self, threads: int) -> None:  # noqa: B027 - most stages share nothing
         """Load what all scans of a batch share; a network may use so many `threads`."""

@@ -6,17 +6,9 @@ from columna.config import Config
 from columna.results.layout import Layout
 from columna.stages.base import Stage
 
-_CLASSES = {
-    "prepare": "PrepareStage",
-    "semantic": "SemanticStage",
-    "instance": "InstanceStage",
-    "label": "LabelStage",
-    "measure": "MeasureStage",
-    "assess": "AssessStage",
-    "picture": "PictureStage",
-}
-
 
 def make_stage(name: str, config: Config, layout: Layout) -> Stage:
-    """The stage called `name`."""
-    return getattr(import_module(f"columna.stages.{name}"), _CLASSES[name])(config, layout)
+    """The stage called `name`: ``LabelStage`` of ``stages/label.py``, for example."""
+    module = import_module(f"columna.stages.{name}")
+    made: Stage = getattr(module, f"{name.capitalize()}Stage")(config, layout)
+    return made

@@ -1,41 +1,20 @@
 """Stage instance: phase 2, the semantic mask becomes vertebra instances."""
 
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from columna.images.volume import Volume
-from columna.models.folder import ModelFolder
-from columna.models.registry import find_model
 from columna.results.manifest import ScanEntry
-from columna.stages.base import Saved, Stage
-from columna.stages.model import known_model, model_identity
+from columna.stages.base import Saved
+from columna.stages.network_stage import NetworkStage
 from columna.stages.semantic import SEMANTIC
 
 INSTANCE = "instance"
 
 
-class InstanceStage(Stage):
+class InstanceStage(NetworkStage, name="instance"):
     """Look at a window around every vertebral body and merge the overlapping answers."""
 
-    name = "instance"
-    version = 5
-    uses_network = True
-
-    @cached_property
-    def folder(self) -> ModelFolder:
-        """The model; not looked for before a scan needs it."""
-        return ModelFolder.read(find_model(self.config.models.instance))
-
-    @cached_property
-    def memo(self) -> Path:
-        """Where the digest of the model is remembered."""
-        return self.layout.receipt("model-instance")
-
-    @cached_property
-    def identity(self) -> dict[str, str]:
-        """Name and digest of the model that is loaded."""
-        return model_identity(self.folder, self.memo)
+    without_effect: ClassVar[set[str]] = {"batch_size"}  # windows are independent
 
     def open(self, threads: int) -> None:
         """Load the network."""
@@ -47,20 +26,6 @@ class InstanceStage(Stage):
         self.model = load_instance_model(
             self.folder, self.config.models.device, self.config.instance.compute
         )
-
-    def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
-        """Settings and weights; windows are independent, so the batch size does not count."""
-        return {
-            "settings": self.config.instance.model_dump(mode="json", exclude={"batch_size"}),
-            "model": self.identity,
-        }
-
-    def shared(self) -> dict[str, Any]:
-        """Settings and weights, as far as planning knows them."""
-        return {
-            "settings": self.config.instance.model_dump(mode="json", exclude={"batch_size"}),
-            "model": known_model(self.config.models.instance, self.memo),
-        }
 
     def load(self, scan: ScanEntry) -> Volume:
         """Read the semantic mask."""

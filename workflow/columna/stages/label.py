@@ -35,11 +35,8 @@ class LabelItem:
     anchor: Anchor | None = None
 
 
-class LabelStage(Stage):
+class LabelStage(Stage, name="label"):
     """Clean, name, derive discs and endplates, and write BIDS derivatives."""
-
-    name = "label"
-    version = 5
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings, and masks and levels that the cohort gives."""
@@ -62,12 +59,14 @@ class LabelStage(Stage):
         grid = self.done(scan, "prepare").values["grid"]
         nothing = np.broadcast_to(np.uint8(0), grid["shape"])
         if scan.has_masks:
-            masks = [self._given(scan, mask) for mask in MASKS]
+            semantic, instance = (self._given(scan, mask) for mask in MASKS)
         else:
-            masks = [self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)]
+            semantic, instance = (
+                self.store.volume(scan.scan_id, name) for name in (SEMANTIC, INSTANCE)
+            )
         anchor = Anchor.of(scan.given_levels)
         empty = Volume(nothing, np.array(grid["affine"]))
-        return LabelItem(empty, *masks, scan.has_masks, anchor)
+        return LabelItem(empty, semantic, instance, scan.has_masks, anchor)
 
     def compute(self, item: LabelItem) -> LabelResult:
         """Final masks and names."""

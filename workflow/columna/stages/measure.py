@@ -23,11 +23,8 @@ from columna.tables.shards import write_shard
 TableRows = dict[str, list[dict[str, Any]]]
 
 
-class MeasureStage(Stage):
+class MeasureStage(Stage, name="measure"):
     """Count, locate and describe; the rows wait in the record until the batch is complete."""
-
-    name = "measure"
-    version = 4
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Who was scanned (it is in every row), settings, and the definitions of the measures."""

@@ -19,11 +19,8 @@ from columna.results.store import Record
 from columna.stages.base import Saved, Stage
 
 
-class PictureStage(Stage):
+class PictureStage(Stage, name="picture"):
     """Draw the planes that follow the spine."""
-
-    name = "picture"
-    version = 1
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Settings and colours; everything else comes from the stages before."""

@@ -12,18 +12,15 @@ from columna.prepare.sidecars import sidecar_sha256
 from columna.results.input_digest import check_unchanged, source_sha256
 from columna.results.manifest import ScanEntry
 from columna.stages.base import Saved, Stage
-from columna.stages.model import known_model
+from columna.stages.model_identity import known_model
 from columna.stages.prepared import PREPARED, write_prepared
 
 if TYPE_CHECKING:
     from columna.models.grid import ModelGrid
 
 
-class PrepareStage(Stage):
+class PrepareStage(Stage, name="prepare"):
     """Check, correct, normalise, reorient and resample; with masks at hand, check only."""
-
-    name = "prepare"
-    version = 7
 
     @cached_property
     def grid(self) -> "ModelGrid":

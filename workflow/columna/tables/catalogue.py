@@ -4,6 +4,7 @@ from columna.tables.columns import COLUMNS
 from columna.tables.cord_canal import CORD_CANAL
 from columna.tables.discs import DISCS
 from columna.tables.endplates import ENDPLATES
+from columna.tables.evaluation import EVALUATION, PAIRS, SUMMARY
 from columna.tables.level_posterior import LEVEL_POSTERIOR
 from columna.tables.participants import PARTICIPANTS
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
@@ -35,3 +36,6 @@ TABLES: dict[str, Table] = {
     t.name: t for t in (*SHARDED.values(), PARTICIPANTS, COHORT_REFERENCE, COLUMNS)
 }
 """Tables that are delivered."""
+
+OPTIONAL: dict[str, Table] = {t.name: t for t in (EVALUATION, SUMMARY, PAIRS)}
+"""Tables that are delivered as well where the cohort has reference masks."""

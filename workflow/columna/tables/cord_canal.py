@@ -15,6 +15,7 @@ from columna.tables.measures import (
     status_column,
     with_status,
 )
+from columna.tables.quality import judged_columns
 from columna.tables.schema import Column, Table
 
 SITES = {
@@ -200,5 +201,6 @@ CORD_CANAL = Table(
         *sagittal(*_cord_columns()),
         *_across_columns(),
         implausible_count_column(),
+        *judged_columns("canal_cord"),
     ),
 )

@@ -16,6 +16,7 @@ from columna.tables.measures import (
     status_column,
     with_status,
 )
+from columna.tables.quality import judged_columns
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -353,5 +354,6 @@ DISCS = Table(
         *_lateral_angle_columns(),
         *sagittal(*_signal_columns()),
         implausible_count_column(),
+        *judged_columns("discs"),
     ),
 )

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from columna.tables.common import LEVEL_CODES, SAGITTAL_CODES, STATUS
 from columna.tables.schema import Column, Range
 
+T = TypeVar("T", Range, str)
 Ranges = Range | Mapping[str, Range] | None
 Tiers = str | Mapping[str, str] | None
 
 
-def regional(cervical: Range, thoracic: Range, lumbar: Range) -> dict[str, Range]:
-    """Plausible ranges by region."""
+def regional(cervical: T, thoracic: T, lumbar: T) -> dict[str, T]:
+    """Plausible ranges, or tiers, by region."""
     return {"cervical": cervical, "thoracic": thoracic, "lumbar": lumbar}
 
 
@@ -35,14 +37,53 @@ def measure(
     )
 
 
-def count(name: str, description: str) -> Column:
+def count(
+    name: str, description: str, plausible: Ranges = None, definition: str | None = None
+) -> Column:
     """A whole number that may be missing."""
-    return Column(name, "int32", description)
+    return Column(name, "int32", description, plausible=plausible, definition=definition)
 
 
-def status_column(name: str, description: str, within: str | None = None) -> Column:
+def text(name: str, description: str, definition: str | None = None) -> Column:
+    """A string that may be missing."""
+    return Column(name, "string", description, definition=definition)
+
+
+def flag(name: str, description: str, definition: str | None = None) -> Column:
+    """A yes or no that may be missing."""
+    return Column(name, "bool", description, definition=definition)
+
+
+def category(
+    name: str, description: str, codes: Mapping[str, str], definition: str | None = None
+) -> Column:
+    """A string of the closed list `codes` that may be missing."""
+    return Column(name, "category", description, codes=codes, definition=definition)
+
+
+def required(*columns: Column) -> tuple[Column, ...]:
+    """`columns`, which are there in every row."""
+    return tuple(replace(c, nullable=False) for c in columns)
+
+
+def from_source(source: str, *columns: Column) -> tuple[Column, ...]:
+    """`columns`, whose values come from `source`."""
+    return tuple(replace(c, source=source) for c in columns)
+
+
+def status_column(
+    name: str, description: str, within: str | None = None, definition: str | None = None
+) -> Column:
     """The column that says why a group of measures is missing."""
-    return Column(name, "category", description, codes=STATUS, nullable=False, within=within)
+    return Column(
+        name,
+        "category",
+        description,
+        codes=STATUS,
+        nullable=False,
+        within=within,
+        definition=definition,
+    )
 
 
 def level_column(name: str, description: str) -> Column:

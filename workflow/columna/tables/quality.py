@@ -1,6 +1,9 @@
 """Tables `quality` and `cohort_reference`: how far the other tables can be trusted."""
 
+from dataclasses import replace
+
 from columna.anatomy import semantic_names
+from columna.domains import DOMAINS
 from columna.tables.common import LEVEL_CODES, STATUS, identity_columns
 from columna.tables.measures import since
 from columna.tables.schema import Column, Table
@@ -24,12 +27,42 @@ VERDICTS = {
     "review": "outside the limits: have a look",
     "fail": "far outside: do not use this level, or this scan, as it is",
 }
+LEVEL_VERDICTS = {
+    "ok": "no rule asks for a look",
+    "review": "a rule asks for a look",
+    "fail": "a rule says that it is not to be used as it is",
+    "absent": "not found, so that there was nothing to judge",
+}
 QC_VERDICTS = {
     "pass": "no rule asks for a look, and those that must have an answer have one",
     "review": "a rule says review, a level fails, or a rule that must have an answer has none",
     "fail": "a rule about the whole scan fails",
 }
 STRUCTURE_CODES = {name: f"semantic label {label}" for label, name in semantic_names().items()}
+
+
+def judged_columns(*domains: str) -> tuple[Column, ...]:
+    """Verdict of each domain on a row of a table of measures, and whether to use it."""
+    return tuple(
+        replace(column, at_collect=True, source="quality", since_version="1.3.0")
+        for domain in domains
+        for column in (
+            Column(
+                f"level_verdict_{domain}",
+                "category",
+                f"The worst that the rules say of this level about {domain}.",
+                codes=LEVEL_VERDICTS,
+                nullable=False,
+            ),
+            Column(
+                f"is_evaluable_{domain}",
+                "bool",
+                f"Whether it was found and measured, and no rule about {domain} fails for this "
+                "level or for the whole scan.",
+                nullable=False,
+            ),
+        )
+    )
 
 
 def _level_columns(rule: str) -> tuple[Column, ...]:
@@ -106,6 +139,15 @@ QUALITY = Table(
             nullable=False,
         ),
         Column("scope", "category", "Kind of item.", codes=SCOPES, nullable=False),
+        Column(
+            "domain",
+            "category",
+            "What the value speaks of: a result can be right in one domain and wrong in another.",
+            codes=DOMAINS,
+            nullable=False,
+            source="quality rules",
+            since_version="1.3.0",
+        ),
         *_level_columns("the item is no vertebra, or has no level"),
         Column(
             "structure",

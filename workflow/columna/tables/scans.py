@@ -2,13 +2,24 @@
 
 from dataclasses import replace
 
+from columna.chain import MEASURED_STAGES
+from columna.domains import DOMAINS
 from columna.prepare.modality import MODALITIES
-from columna.results.layout import MEASURED_STAGES
 from columna.tables.common import VERTEBRA_CODES, identity_columns, implausible_count_column
-from columna.tables.measures import since, with_status
+from columna.tables.measures import (
+    category,
+    count,
+    flag,
+    from_source,
+    in_group,
+    measure,
+    since,
+    text,
+    with_status,
+)
 from columna.tables.quality import QC_VERDICTS
 from columna.tables.reasons import reason_table, reasons_of
-from columna.tables.schema import Column, Table
+from columna.tables.schema import Column, Range, Table
 
 NOT_CHECKED = "not_checked"
 
@@ -117,7 +128,13 @@ def _kind_columns() -> tuple[Column, ...]:
 
 
 def _acquisition_columns() -> tuple[Column, ...]:
-    sidecar = {"null_rule": "no sidecar says", "source": "BIDS sidecars, the nearest first"}
+    sidecar = (
+        measure("field_strength_t", "Field strength.", (0.05, 14)),
+        text("manufacturer", "Manufacturer of the scanner."),
+        text("model_name", "Model of the scanner."),
+        measure("repetition_time_s", "Repetition time.", (0, 30)),
+        measure("echo_time_s", "Echo time.", (0, 1)),
+    )
     return (
         Column(
             "modality",
@@ -127,11 +144,10 @@ def _acquisition_columns() -> tuple[Column, ...]:
             null_rule="neither name nor sidecar says",
             source="BIDS name and sidecar",
         ),
-        Column("field_strength_t", "float64", "Field strength.", plausible=(0.05, 14), **sidecar),
-        Column("manufacturer", "string", "Manufacturer of the scanner.", **sidecar),
-        Column("model_name", "string", "Model of the scanner.", **sidecar),
-        Column("repetition_time_s", "float64", "Repetition time.", plausible=(0, 30), **sidecar),
-        Column("echo_time_s", "float64", "Echo time.", plausible=(0, 1), **sidecar),
+        *(
+            replace(c, null_rule="no sidecar says", source="BIDS sidecars, the nearest first")
+            for c in sidecar
+        ),
     )
 
 
@@ -147,58 +163,56 @@ SPACINGS = {
 }
 
 
+DIMENSIONS: dict[str, Range] = {"lr": (5, 400), "ap": (5, None), "si": (5, None)}
+
+
+def _accepted(*columns: Column) -> tuple[Column, ...]:
+    """`columns` that are there where the input was accepted."""
+    return in_group("input_status", "the input was not accepted", *columns)
+
+
 def _grid_columns() -> tuple[Column, ...]:
-    read = {
-        "status": "input_status",
-        "null_rule": "the input was not accepted",
-        "source": "image header",
-    }
-    ranges = {"lr": (5, 400), "ap": (5, None), "si": (5, None)}
     return (
-        *(
-            Column(f"dim_{axis}_n", "int32", f"Voxels {name}.", plausible=ranges[axis], **read)
-            for axis, name in AXES
-        ),
-        *(
-            Column(f"spacing_{axis}_mm", "float64", SPACINGS[axis], plausible=(0.2, 8), **read)
-            for axis, _ in AXES
-        ),
-        Column(
-            "obliquity_deg",
-            "float64",
-            "Largest angle between a voxel axis and its scanner axis.",
-            plausible=(0, 45),
-            **read,
-        ),
-        *(
-            Column(f"fov_{axis}_mm", "float64", f"Field of view {name}: voxels x size.", **read)
-            for axis, name in AXES
+        *from_source(
+            "image header",
+            *_accepted(
+                *(
+                    count(f"dim_{axis}_n", f"Voxels {name}.", DIMENSIONS[axis])
+                    for axis, name in AXES
+                ),
+                *(measure(f"spacing_{axis}_mm", SPACINGS[axis], (0.2, 8)) for axis, _ in AXES),
+                measure(
+                    "obliquity_deg",
+                    "Largest angle between a voxel axis and its scanner axis.",
+                    (0, 45),
+                ),
+                *(
+                    measure(f"fov_{axis}_mm", f"Field of view {name}: voxels x size.")
+                    for axis, name in AXES
+                ),
+            ),
         ),
         *since("1.1.0", *_transform_columns(), *_station_columns()),
-        Column(
-            "support_fraction_ratio",
-            "float64",
-            "Share of the voxels outside constant padding.",
-            status="input_status",
-            null_rule="the input was not accepted",
-            plausible=(0.2, 1),
-        ),
-        *since(
-            "1.2.0",
-            Column(
-                "outlier_voxels_n",
-                "int32",
-                "Voxels so far from all others that they were set to the limits of the signal.",
-                status="input_status",
-                null_rule="the input was not accepted",
+        *_accepted(
+            measure(
+                "support_fraction_ratio",
+                "Share of the voxels outside constant padding.",
+                (0.2, 1),
             ),
-            Column(
-                "unusable_sidecars_n",
-                "int32",
-                "Sidecars that hold no JSON object, such as pointers of git-annex or Git LFS: what "
-                "they should say is not known.",
-                status="input_status",
-                null_rule="the input was not accepted",
+            *since(
+                "1.2.0",
+                count(
+                    "outlier_voxels_n",
+                    "Voxels so far from all others that they were set to the limits of the signal.",
+                ),
+            ),
+            *since(
+                "1.2.0",
+                count(
+                    "unusable_sidecars_n",
+                    "Sidecars that hold no JSON object, such as pointers of git-annex or Git LFS: "
+                    "what they should say is not known.",
+                ),
             ),
         ),
     )
@@ -206,56 +220,52 @@ def _grid_columns() -> tuple[Column, ...]:
 
 def _transform_columns() -> tuple[Column, ...]:
     """Sheared axes, and the qform against the sform (docs/quality.md)."""
-    read = {"source": "image header"}
-    accepted = read | {"status": "input_status", "null_rule": "the input was not accepted"}
-    return (
-        Column(
-            "shear_deg",
-            "float64",
-            "Largest difference of the angle between two voxel axes from 90 degrees.",
-            **accepted,
+    header = _accepted(
+        measure(
+            "shear_deg", "Largest difference of the angle between two voxel axes from 90 degrees."
         ),
-        Column(
+        category(
             "affine_source",
-            "category",
             "The transform of the header that all places and sides follow.",
-            codes=AFFINE_SOURCES,
-            **accepted,
+            AFFINE_SOURCES,
         ),
+        *since(
+            "1.2.0",
+            flag(
+                "is_qform_broken",
+                "Whether the header has a qform that is no transform, beside a valid sform.",
+            ),
+        ),
+    )
+    transforms = (
+        measure(
+            "qform_distance_mm",
+            "Largest distance between the places that sform and qform give to a corner of the "
+            "image, less what rounding can explain (0.15 % of the way from the first voxel).",
+        ),
+        flag(
+            "is_qform_mirrored",
+            "Whether sform and qform disagree about which side is left.",
+        ),
+        measure(
+            "qform_turn_deg",
+            "Angle between the axes of sform and qform, a mirroring left-right undone.",
+        ),
+        measure(
+            "qform_scale_ratio",
+            "Largest ratio of lengths by sform and by qform, or its inverse; 1 = equal.",
+        ),
+        measure(
+            "qform_shift_mm",
+            "Distance between the places that sform and qform give to the middle of the image.",
+        ),
+    )
+    return (
+        *from_source("image header", *header),
         *with_status(
             "qform_status",
             "sform and qform are not both valid, or the input was not accepted",
-            Column(
-                "qform_distance_mm",
-                "float64",
-                "Largest distance between the places that sform and qform give to a corner of the "
-                "image, less what rounding can explain (0.15 % of the way from the first voxel).",
-                **read,
-            ),
-            Column(
-                "is_qform_mirrored",
-                "bool",
-                "Whether sform and qform disagree about which side is left.",
-                **read,
-            ),
-            Column(
-                "qform_turn_deg",
-                "float64",
-                "Angle between the axes of sform and qform, a mirroring left-right undone.",
-                **read,
-            ),
-            Column(
-                "qform_scale_ratio",
-                "float64",
-                "Largest ratio of lengths by sform and by qform, or its inverse; 1 = equal.",
-                **read,
-            ),
-            Column(
-                "qform_shift_mm",
-                "float64",
-                "Distance between the places that sform and qform give to the middle of the image.",
-                **read,
-            ),
+            *from_source("image header", *transforms),
             within="input_status",
         ),
     )
@@ -289,39 +299,31 @@ def _station_columns() -> tuple[Column, ...]:
     )
 
 
+def _done(*columns: Column) -> tuple[Column, ...]:
+    """`columns` that are there where all stages ended."""
+    return in_group("processing_status", "processing_status is not done", *columns)
+
+
 def _count_columns() -> tuple[Column, ...]:
-    done = {
-        "status": "processing_status",
-        "null_rule": "processing_status is not done",
-    }
     return (
-        Column(
-            "n_vertebrae_n", "int32", "Vertebrae found, named or not, without fragments.", **done
+        *_done(
+            count("n_vertebrae_n", "Vertebrae found, named or not, without fragments."),
+            *since(
+                "1.2.0",
+                count("n_fragments_n", "Pieces of bone that are no vertebrae of their own."),
+            ),
+            count("n_bodies_complete_n", "Of them with a complete body.", definition="G15"),
+            *since(
+                "1.2.0",
+                count(
+                    "n_bodies_lateral_cut_n",
+                    "Of them with a body that is cut off at the left or right side only, and "
+                    "measured in the sagittal plane.",
+                    definition="G15",
+                ),
+            ),
+            count("n_discs_n", "Discs found."),
         ),
-        Column(
-            "n_fragments_n",
-            "int32",
-            "Pieces of bone that are no vertebrae of their own.",
-            since_version="1.2.0",
-            **done,
-        ),
-        Column(
-            "n_bodies_complete_n",
-            "int32",
-            "Of them with a complete body.",
-            definition="G15",
-            **done,
-        ),
-        Column(
-            "n_bodies_lateral_cut_n",
-            "int32",
-            "Of them with a body that is cut off at the left or right side only, and measured in "
-            "the sagittal plane.",
-            definition="G15",
-            since_version="1.2.0",
-            **done,
-        ),
-        Column("n_discs_n", "int32", "Discs found.", **done),
         *with_status(
             "levels_status",
             "not done, or no vertebra has a name",
@@ -373,20 +375,21 @@ def _count_columns() -> tuple[Column, ...]:
                 "variant_p_status",
                 "not done, or no probability was computed",
                 *(
-                    Column(
+                    measure(
                         f"p_{name}_ratio",
-                        "float64",
                         f"Probability of {what} (docs/levels.md); close to what is usual where "
                         "the scan does not tell.",
-                        plausible=(0, 1),
+                        (0, 1),
                     )
                     for name, what in VARIANT_NAMES.items()
                 ),
                 within="processing_status",
             ),
         ),
-        Column("has_sacrum", "bool", "Whether the sacrum was found (2 cm3 or more of it).", **done),
-        Column("has_c2", "bool", "Whether C2 was recognised as such.", **done),
+        *_done(
+            flag("has_sacrum", "Whether the sacrum was found (2 cm3 or more of it)."),
+            flag("has_c2", "Whether C2 was recognised as such."),
+        ),
     )
 
 
@@ -413,7 +416,8 @@ def _quality_columns() -> tuple[Column, ...]:
         Column(
             "qc_verdict",
             "category",
-            "What the rules of the table quality say of the scan as a whole.",
+            "What the rules of the table quality say of the scan as a whole: the worst verdict of "
+            "the domains that assess.verdict_domains lists.",
             codes=QC_VERDICTS,
             status="processing_status",
             null_rule="processing_status is not done: nothing was judged",
@@ -423,11 +427,36 @@ def _quality_columns() -> tuple[Column, ...]:
         Column(
             "qc_reasons",
             "string",
-            "Rules that say review or fail, or lack an answer that they must have, separated by "
-            ";; empty if none does. Of scans that are not done: processing_code.",
+            "Rules of the domains that make qc_verdict which say review or fail, or lack an "
+            "answer that they must have, separated by ;; empty if none does. Of scans that are "
+            "not done: processing_code.",
             nullable=False,
             at_collect=True,
             source="quality",
+            since_version="1.3.0",
+        ),
+        *(
+            Column(
+                f"qc_{domain}_verdict",
+                "category",
+                f"What the rules say of one domain: {meaning}.",
+                codes=QC_VERDICTS,
+                status="processing_status",
+                null_rule="processing_status is not done: nothing was judged",
+                at_collect=True,
+                source="quality",
+                since_version="1.3.0",
+            )
+            for domain, meaning in DOMAINS.items()
+        ),
+        Column(
+            "qc_other_reasons",
+            "string",
+            "As qc_reasons, of the other domains.",
+            nullable=False,
+            at_collect=True,
+            source="quality",
+            since_version="1.3.0",
         ),
     )
 
@@ -477,12 +506,12 @@ def _provenance_columns() -> tuple[Column, ...]:
         Column(
             name,
             "string",
-            text,
+            description,
             null_rule=rule,
             source="provenance",
             since_version="1.1.0" if name in later else "1.0.0",
         )
-        for name, text, rule in texts
+        for name, description, rule in texts
     )
 
 

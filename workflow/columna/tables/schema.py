@@ -116,12 +116,13 @@ class Column:
         """Type in Arrow and Parquet."""
         if self.type == "category":
             return pa.dictionary(pa.int32(), pa.string())
-        return {
+        plain: dict[ColumnType, pa.DataType] = {
             "string": pa.string(),
             "bool": pa.bool_(),
             "int32": pa.int32(),
             "float64": pa.float64(),
-        }[self.type]
+        }
+        return plain[self.type]
 
     def plausible_range(self, region: str | None) -> Range | None:
         """Plausible range in a region; None where there is none (or the region is unknown)."""
@@ -164,6 +165,13 @@ class Table:
         """Return a column by name."""
         return self._by_name[name]
 
+    def status_of(self, name: str) -> str:
+        """Name of the column that says why a column may be missing; KeyError where none does."""
+        status = self[name].status
+        if status is None:
+            raise KeyError(f"{self.name}.{name} has no status column")
+        return status
+
     @cached_property
     def _by_name(self) -> dict[str, Column]:
         return {column.name: column for column in self.columns}
@@ -195,7 +203,10 @@ class Table:
         self, pipeline_version: str | None = None, config_sha256: str | None = None
     ) -> pa.Schema:
         """Arrow schema; fields carry unit, description, tier and version, the schema its origin."""
-        metadata = {"table": self.name, "schema_version": SCHEMA_VERSION}
+        metadata: dict[str | bytes, str | bytes] = {
+            "table": self.name,
+            "schema_version": SCHEMA_VERSION,
+        }
         if pipeline_version is not None:
             metadata["pipeline_version"] = pipeline_version
         if config_sha256 is not None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from columna.errors import TableError
 from columna.files import atomic_path
 from columna.parquet import reading
-from columna.tables.catalogue import SHARDED
+from columna.tables.catalogue import OPTIONAL, SHARDED
 from columna.tables.schema import SCHEMA_VERSION, Table
 from columna.tables.validate import check_unique, conform
 
@@ -47,7 +47,7 @@ def write_shard(path: Path, table: str, rows: Iterable[Mapping[str, Any]]) -> No
     TableError
         If a row does not fit its declaration, or two rows have the same key.
     """
-    data = rows_to_arrow(SHARDED[table].shard, rows)
+    data = rows_to_arrow({**SHARDED, **OPTIONAL}[table].shard, rows)
     with atomic_path(path) as temporary:
         pq.write_table(data, temporary, compression="zstd")
 

@@ -1,6 +1,8 @@
 """The page docs/tables.md, made from the declared tables; ``make docs`` writes it."""
 
-from columna.tables.catalogue import TABLES
+from collections.abc import Mapping
+
+from columna.tables.catalogue import OPTIONAL, TABLES
 from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, VERTEBRA_CODES
 from columna.tables.schema import SCHEMA_VERSION, Column, Range, Table, tiers_text
 
@@ -38,6 +40,14 @@ sorted by participant, session, scan and anatomical level. The same dictionary c
   other batches or in another order; therefore run times, dates and devices are in the logs only.
 """
 
+_OPTIONAL = """\
+# Optional tables
+
+These files are there only where the cohort sheet names reference masks (docs/evaluation.md); then
+the dictionary describes them, too. `columna evaluate` writes the same tables for masks of any
+program.
+"""
+
 _SHARED = [dict(STATUS), dict(LEVEL_CODES), dict(VERTEBRA_CODES), dict(REGION_CODES)]
 """Code lists that are not repeated below each table."""
 
@@ -46,6 +56,7 @@ def tables_page() -> str:
     """Text of docs/tables.md."""
     parts = [_INTRODUCTION, _codes_list("Codes of all `*_status` columns of measures", STATUS)]
     parts += [_section(table) for table in TABLES.values()]
+    parts += [_OPTIONAL, *(_section(table) for table in OPTIONAL.values())]
     return "\n".join(parts)
 
 
@@ -104,7 +115,7 @@ def _range_text(limits: Range) -> str:
     return f"{low} to {high}" if high else f">= {low}"
 
 
-def _codes_list(title: str, codes: dict[str, str]) -> str:
+def _codes_list(title: str, codes: Mapping[str, str]) -> str:
     return "\n".join([f"{title}:\n", *(f"* `{code}`: {text}" for code, text in codes.items()), ""])
 
 

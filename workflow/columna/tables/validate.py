@@ -45,7 +45,7 @@ def conform(table: Table, data: pa.Table, schema: pa.Schema | None = None) -> pa
 def check_unique(table: Table, data: pa.Table) -> None:
     """Raise TableError if two rows of `data` have the same key."""
     counts = data.select(list(table.key)).group_by(list(table.key)).aggregate([([], "count_all")])
-    repeated = counts.filter(pc.greater(counts["count_all"], 1))
+    repeated = counts.filter(pc.greater(counts["count_all"], pa.scalar(1)))
     if repeated.num_rows:
         values = repeated.select(list(table.key)).slice(0, 1).to_pylist()[0].values()
         raise TableError(f"{table.name}: duplicate key {key_text(table.key, values)}")
@@ -64,10 +64,8 @@ def _check_names(table: Table, data: pa.Table) -> None:
 
 
 def _conform_column(table: Table, column: Column, data: pa.Table) -> pa.Array:
-    array = data[column.name].combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
+    array = _in_one_piece(data[column.name])
+    if isinstance(array, pa.DictionaryArray):
         array = array.dictionary_decode()
     if not column.nullable and array.null_count:
         _refuse(table, column, data, pc.is_null(array), "NULL")
@@ -80,6 +78,14 @@ def _conform_column(table: Table, column: Column, data: pa.Table) -> pa.Array:
     if column.type == "float64":
         _refuse(table, column, data, pc.invert(pc.is_finite(array)), "NaN or infinite")
     return array
+
+
+def _in_one_piece(chunked: pa.ChunkedArray) -> pa.Array:
+    """All values of a column (pyarrow leaves some types in several chunks, even combined)."""
+    array: pa.Array | pa.ChunkedArray = chunked.combine_chunks()
+    if isinstance(array, pa.Array):
+        return array
+    return pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
 
 
 def _encode(table: Table, column: Column, data: pa.Table, array: pa.Array) -> pa.DictionaryArray:

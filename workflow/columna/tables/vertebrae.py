@@ -1,19 +1,31 @@
 """Table `vertebrae`: one row per canonical level, seen or not, and per vertebra without a name."""
 
-from typing import Any
+from dataclasses import replace
 
 from columna.tables.common import (
     NAME_CODES,
     REGION_CODES,
-    SAGITTAL_CODES,
-    STATUS,
     VERTEBRA_CODES,
     confidence_columns,
     fold_dice_columns,
     identity_columns,
     implausible_count_column,
 )
-from columna.tables.measures import sagittal, since, with_status
+from columna.tables.measures import (
+    category,
+    count,
+    flag,
+    in_group,
+    measure,
+    regional,
+    required,
+    sagittal,
+    since,
+    status_column,
+    text,
+    with_status,
+)
+from columna.tables.quality import judged_columns
 from columna.tables.schema import Column, Table
 
 PRESENCE = {
@@ -59,34 +71,39 @@ SUBREGIONS = {
     "inf_artic_right": "right inferior articular process",
 }
 
-VERTEBRA_VOLUME = {"cervical": (3e3, 2.2e4), "thoracic": (6e3, 6e4), "lumbar": (2.5e4, 1.1e5)}
-BODY_VOLUME = {"cervical": (1.5e3, 1e4), "thoracic": (4e3, 4e4), "lumbar": (1.5e4, 8e4)}
+VERTEBRA_VOLUME = regional((3e3, 2.2e4), (6e3, 6e4), (2.5e4, 1.1e5))
+BODY_VOLUME = regional((1.5e3, 1e4), (4e3, 4e4), (1.5e4, 8e4))
+HEIGHT = regional((7, 22), (9, 34), (14, 42))
+DEPTH = regional((10, 26), (11, 44), (22, 52))
+WIDTH = regional((12, 34), (16, 56), (28, 68))
 
 
 def _level_columns() -> tuple[Column, ...]:
-    named = {"status": "level_status", "null_rule": "the level has no name"}
     return (
-        Column(
-            "vertebra",
-            "string",
-            "Unique name within the scan: the level, or unnamed_ and index_from_top (two digits); "
-            "a second vertebra of the same level is <level>_2, and a fragment fragment_<number>.",
-            nullable=False,
+        *required(
+            text(
+                "vertebra",
+                "Unique name within the scan: the level, or unnamed_ and index_from_top (two "
+                "digits); a second vertebra of the same level is <level>_2, and a fragment "
+                "fragment_<number>.",
+            )
         ),
-        Column("level", "category", "Level.", codes=VERTEBRA_CODES, **named),
-        Column("region", "category", "Region of the level.", codes=REGION_CODES, **named),
-        Column(
-            "level_order",
-            "int32",
-            "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
-            **named,
+        *in_group(
+            "level_status",
+            "the level has no name",
+            category("level", "Level.", VERTEBRA_CODES),
+            category("region", "Region of the level.", REGION_CODES),
+            count(
+                "level_order",
+                "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
+            ),
         ),
-        Column("level_status", "category", "Naming.", codes=STATUS, nullable=False),
+        status_column("level_status", "Naming."),
         *with_status(
             "found_status",
             "no vertebra",
-            Column("level_anchor", "category", "What the name rests on.", codes=ANCHORS),
-            Column("spineps_label", "int32", "Label in the instance mask."),
+            category("level_anchor", "What the name rests on.", ANCHORS),
+            count("spineps_label", "Label in the instance mask."),
         ),
         *since(
             "1.3.0",
@@ -94,51 +111,39 @@ def _level_columns() -> tuple[Column, ...]:
                 "level_p_status",
                 "no vertebra, no name, or no probability was computed (given with the mask, or "
                 "assumed)",
-                Column(
-                    "level_p_ratio",
-                    "float64",
-                    "Probability of the name (docs/levels.md).",
-                    plausible=(0, 1),
-                ),
+                measure("level_p_ratio", "Probability of the name (docs/levels.md).", (0, 1)),
                 within="found_status",
             ),
             *with_status(
                 "level_second_status",
                 "no vertebra, or no probability was computed",
-                Column(
+                category(
                     "level_second",
-                    "category",
                     "Second most probable name, of a vertebra without a name too; the table "
                     "level_posterior has all.",
-                    codes=NAME_CODES,
+                    NAME_CODES,
                 ),
-                Column(
-                    "level_second_p_ratio",
-                    "float64",
-                    "Its probability.",
-                    plausible=(0, 0.5),
-                ),
+                measure("level_second_p_ratio", "Its probability.", (0, 0.5)),
                 within="found_status",
             ),
         ),
         *with_status(
             "index_status",
             "no vertebra, or a fragment",
-            Column("index_from_top", "int32", "1 = topmost vertebra found."),
+            count("index_from_top", "1 = topmost vertebra found."),
             within="found_status",
         ),
         *with_status(
             "index_from_c2_status",
             "no vertebra, above C2, or C2 is not recognised",
-            Column("index_from_c2", "int32", "1 = C2, counting the vertebrae found."),
+            count("index_from_c2", "1 = C2, counting the vertebrae found."),
             within="index_status",
         ),
         *with_status(
             "index_from_sacrum_status",
             "no vertebra, or the sacrum is not seen well enough to count from",
-            Column(
+            count(
                 "index_from_sacrum",
-                "int32",
                 "1 = last vertebra above the sacrum, counting the vertebrae found.",
             ),
             within="index_status",
@@ -148,76 +153,63 @@ def _level_columns() -> tuple[Column, ...]:
 
 def _visibility_columns() -> tuple[Column, ...]:
     return (
-        Column(
-            "presence",
-            "category",
-            "Whether and how much of the vertebra is seen.",
-            codes=PRESENCE,
-            nullable=False,
-            definition="G15",
+        *required(
+            category("presence", "Whether and how much of the vertebra is seen.", PRESENCE, "G15")
         ),
         *with_status(
             "place_status",
             "no body was found",
-            Column(
-                "touches_fov",
-                "bool",
-                "Whether the body touches the edge of the field of view.",
-                definition="G15",
-            ),
-            Column(
+            flag("touches_fov", "Whether the body touches the edge of the field of view.", "G15"),
+            text(
                 "edge_faces",
-                "string",
                 "Faces of the field of view that the body touches, letters of SIAPLR; empty: none.",
-                definition="G15",
+                "G15",
             ),
-            Column(
+            measure(
                 "fov_distance_mm",
-                "float64",
                 "Smaller distance of the body to the superior and inferior edge of the field of "
                 "view.",
-                plausible=(0, None),
-                reliability="A",
-                definition="G15",
+                (0, None),
+                "A",
+                "G15",
             ),
             *(
-                Column(
+                measure(
                     f"centroid_{axis}_mm",
-                    "float64",
                     f"Centroid of the visible body along the scanner's {name} axis (RAS+).",
-                    reliability="A",
+                    tier="A",
                     sign=f"+ = {name}",
                 )
                 for axis, name in (("r", "right"), ("a", "anterior"), ("s", "superior"))
             ),
             within="found_status",
         ),
-        *with_status(
-            "middle_width_status",
-            "presence is not lateral_cut",
-            Column(
-                "middle_width_mm",
-                "float64",
-                "Width of what is seen of the body as far to the left of its middle as to the "
-                "right, on which a body that is cut off at a side is measured.",
-                plausible=(0, 80),
-                reliability="C",
-                definition="G15",
-                since_version="1.2.0",
+        *since(
+            "1.2.0",
+            *with_status(
+                "middle_width_status",
+                "presence is not lateral_cut",
+                measure(
+                    "middle_width_mm",
+                    "Width of what is seen of the body as far to the left of its middle as to the "
+                    "right, on which a body that is cut off at a side is measured.",
+                    (0, 80),
+                    "C",
+                    "G15",
+                ),
+                within="place_status",
             ),
-            within="place_status",
         ),
         *with_status(
             "visible_fraction_status",
             "presence is neither partial nor lateral_cut, or fewer than two bodies are complete",
-            Column(
+            measure(
                 "visible_fraction_ratio",
-                "float64",
                 "Visible volume of a cut body over the median of its two nearest complete "
                 "neighbours.",
-                plausible=(0, 1.3),
-                reliability="C",
-                definition="G15",
+                (0, 1.3),
+                "C",
+                "G15",
             ),
             within="place_status",
         ),
@@ -226,77 +218,58 @@ def _visibility_columns() -> tuple[Column, ...]:
 
 def _volume_columns() -> tuple[Column, ...]:
     return (
-        Column("vertebra_status", "category", "Whole vertebra.", codes=STATUS, nullable=False),
-        Column(
-            "vertebra_volume_mm3",
-            "float64",
-            "Volume of the vertebra: body, arch and processes, without endplates.",
-            status="vertebra_status",
-            null_rule="body or arch is not ok",
-            plausible=VERTEBRA_VOLUME,
-            reliability="B",
-            definition="G1",
+        status_column("vertebra_status", "Whole vertebra."),
+        *in_group(
+            "vertebra_status",
+            "body or arch is not ok",
+            measure(
+                "vertebra_volume_mm3",
+                "Volume of the vertebra: body, arch and processes, without endplates.",
+                VERTEBRA_VOLUME,
+                "B",
+                "G1",
+            ),
+            measure(
+                "body_share_ratio",
+                "Volume of the body over volume of the vertebra.",
+                (0.2, 0.9),
+                "B",
+            ),
         ),
-        Column(
-            "body_share_ratio",
-            "float64",
-            "Volume of the body over volume of the vertebra.",
-            status="vertebra_status",
-            null_rule="body or arch is not ok",
-            plausible=(0.2, 0.9),
-            reliability="B",
+        status_column("body_status", "Body."),
+        *in_group(
+            "body_status",
+            "the body is not complete",
+            measure(
+                "body_volume_mm3",
+                "Volume of the body (labels 49 and 50), without endplates.",
+                BODY_VOLUME,
+                regional("B", "B", "A"),
+                "G1",
+            ),
         ),
-        Column("body_status", "category", "Body.", codes=STATUS, nullable=False),
-        Column(
-            "body_volume_mm3",
-            "float64",
-            "Volume of the body (labels 49 and 50), without endplates.",
-            status="body_status",
-            null_rule="the body is not complete",
-            plausible=BODY_VOLUME,
-            reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
-            definition="G1",
-        ),
-        Column("arch_status", "category", "Arch and processes.", codes=STATUS, nullable=False),
-        Column(
-            "arch_volume_mm3",
-            "float64",
-            "Volume of arch and processes (labels 41 to 48).",
-            status="arch_status",
-            null_rule="any of them is cut off by the field of view",
-            plausible=(0, None),
-            reliability="C",
+        status_column("arch_status", "Arch and processes."),
+        *in_group(
+            "arch_status",
+            "any of them is cut off by the field of view",
+            measure(
+                "arch_volume_mm3",
+                "Volume of arch and processes (labels 41 to 48).",
+                (0, None),
+                "C",
+            ),
         ),
         *(
             column
-            for name, text in SUBREGIONS.items()
+            for name, part in SUBREGIONS.items()
             for column in with_status(
                 f"{name}_status",
                 "not segmented, or cut off by the field of view",
-                Column(
-                    f"{name}_volume_mm3",
-                    "float64",
-                    f"Volume of the {text}.",
-                    plausible=(0, None),
-                    reliability="C",
-                ),
+                measure(f"{name}_volume_mm3", f"Volume of the {part}.", (0, None), "C"),
                 within="found_status",
             )
         ),
     )
-
-
-HEIGHT = {"cervical": (7, 22), "thoracic": (9, 34), "lumbar": (14, 42)}
-DEPTH = {"cervical": (10, 26), "thoracic": (11, 44), "lumbar": (22, 52)}
-WIDTH = {"cervical": (12, 34), "thoracic": (16, 56), "lumbar": (28, 68)}
-_NEW = "1.1.0"
-
-
-def _measure(name: str, description: str, group: str | None = None, **options: Any) -> Column:
-    """A measure of the group whose status column is `group`; without one, `with_status` has it."""
-    if group:
-        options |= {"status": group, "null_rule": f"{group} is not ok"}
-    return Column(name, "float64", description, since_version=_NEW, **options)
 
 
 def _seam_columns() -> tuple[Column, ...]:
@@ -305,23 +278,16 @@ def _seam_columns() -> tuple[Column, ...]:
         *with_status(
             "stitch_status",
             rule,
-            Column(
-                "is_crossing_stitch",
-                "bool",
-                "Whether a seam between stations runs through the body.",
-                since_version=_NEW,
-            ),
+            flag("is_crossing_stitch", "Whether a seam between stations runs through the body."),
             within="place_status",
         ),
         *with_status(
             "stitch_distance_status",
             f"{rule}, or it has one station",
-            Column(
+            measure(
                 "stitch_distance_mm",
-                "float64",
                 "Distance of the body to the nearest seam between stations.",
-                plausible=(0, None),
-                since_version=_NEW,
+                (0, None),
             ),
             within="stitch_status",
         ),
@@ -334,133 +300,114 @@ def _frame_columns() -> tuple[Column, ...]:
         *with_status(
             "curve_position_status",
             "no body was found, or a fragment",
-            _measure(
+            measure(
                 "curve_position_mm",
                 "Place of the body along the curve of the spine, from the uppermost body found.",
-                reliability="A",
+                tier="A",
                 definition="G2",
                 sign="+ = caudal",
             ),
             within="place_status",
         ),
-        Column(
+        *sagittal(status_column(group, "Direction of the body.", definition="G3")),
+        *in_group(
             group,
-            "category",
-            "Direction of the body.",
-            codes=STATUS,
-            nullable=False,
-            value_codes=SAGITTAL_CODES,
-            definition="G3",
-            since_version=_NEW,
-        ),
-        Column(
-            "frame_source",
-            "category",
-            "What tells anterior from posterior.",
-            codes=FRAME_SOURCES,
-            status=group,
-            null_rule=f"{group} is not ok",
-            definition="G3",
-            since_version=_NEW,
-        ),
-        _measure(
-            "axis_sagittal_deg",
-            "Tilt of the body's upward axis against the scanner's, seen from the side.",
-            group,
-            plausible=(-90, 90),
-            reliability="A",
-            definition="G3",
-            sign="+ = upper end anterior",
-        ),
-        Column(
-            "bodies_touching_n",
-            "int32",
-            "Neighbours whose body lies on at least a fifth of an endplate (suspected fusion).",
-            status=group,
-            null_rule=f"{group} is not ok",
-            plausible=(0, 2),
-            reliability="B",
-            since_version=_NEW,
+            f"{group} is not ok",
+            category("frame_source", "What tells anterior from posterior.", FRAME_SOURCES, "G3"),
+            measure(
+                "axis_sagittal_deg",
+                "Tilt of the body's upward axis against the scanner's, seen from the side.",
+                (-90, 90),
+                "A",
+                "G3",
+                "+ = upper end anterior",
+            ),
+            replace(
+                count(
+                    "bodies_touching_n",
+                    "Neighbours whose body lies on at least a fifth of an endplate (suspected "
+                    "fusion).",
+                    (0, 2),
+                ),
+                reliability="B",
+            ),
         ),
         *with_status(
             "axis_coronal_status",
             f"{group} is not ok",
-            _measure(
+            measure(
                 "axis_coronal_deg",
                 "Tilt of the body's upward axis against the scanner's, seen from the front.",
-                plausible=(-45, 45),
-                reliability="B",
-                definition="G3",
-                sign="+ = upper end to the patient's right",
+                (-45, 45),
+                "B",
+                "G3",
+                "+ = upper end to the patient's right",
             ),
             within=group,
         ),
         *with_status(
             "axial_rotation_status",
             f"{group} is not ok, or it has no neighbours",
-            _measure(
+            measure(
                 "axial_rotation_deg",
                 "Turn about its own axis against the mean of the vertebrae above and below.",
-                plausible=(-30, 30),
-                reliability="C",
-                definition="G3",
-                sign="+ = front turned to the patient's right",
+                (-30, 30),
+                "C",
+                "G3",
+                "+ = front turned to the patient's right",
             ),
             within=group,
         ),
     )
 
 
+BANDS = {
+    "anterior": "0.80 to 0.92",
+    "middle": "0.44 to 0.56",
+    "posterior": "0.08 to 0.20",
+}
+"""Bands of the body whose heights are measured -> their part of its depth."""
+
+
 def _height_columns() -> tuple[Column, ...]:
     group = "heights_status"
-    size = {"group": group, "plausible": HEIGHT}
     return (
-        Column(
-            group,
-            "category",
-            "Heights, depths and wedges of the body (C2: not applicable, it bears the dens).",
-            codes=STATUS,
-            nullable=False,
-            value_codes=SAGITTAL_CODES,
-            definition="G6",
-            since_version=_NEW,
-        ),
-        *(
-            _measure(
-                f"height_{name}_mm",
-                f"Height of the body in its {name} band, at {where} of its depth from the "
-                "posterior wall; without endplates.",
-                reliability="A",
+        *sagittal(
+            status_column(
+                group,
+                "Heights, depths and wedges of the body (C2: not applicable, it bears the dens).",
                 definition="G6",
-                **size,
-            )
-            for name, where in (
-                ("anterior", "0.80 to 0.92"),
-                ("middle", "0.44 to 0.56"),
-                ("posterior", "0.08 to 0.20"),
             )
         ),
-        _measure(
-            "height_mean_mm",
-            "Mean height between 0.12 and 0.88 of the depth.",
-            reliability="A",
-            definition="G6",
-            **size,
-        ),
-        _measure(
-            "height_min_mm",
-            "Smallest height between 0.12 and 0.88 of the depth, of medians over the band.",
-            reliability="A",
-            definition="G6",
-            **size,
-        ),
-        _measure(
-            "depth_mm",
-            "Anterior-posterior depth at mid-height.",
+        *in_group(
             group,
-            plausible=DEPTH,
-            reliability="A",
-            definition="G5",
+            f"{group} is not ok",
+            *(
+                measure(
+                    f"height_{name}_mm",
+                    f"Height of the body in its {name} band, at {where} of its depth from the "
+                    "posterior wall; without endplates.",
+                    HEIGHT,
+                    "A",
+                    "G6",
+                )
+                for name, where in BANDS.items()
+            ),
+            measure(
+                "height_mean_mm",
+                "Mean height between 0.12 and 0.88 of the depth.",
+                HEIGHT,
+                "A",
+                "G6",
+            ),
+            measure(
+                "height_min_mm",
+                "Smallest height between 0.12 and 0.88 of the depth, of medians over the band.",
+                HEIGHT,
+                "A",
+                "G6",
+            ),
+            measure("depth_mm", "Anterior-posterior depth at mid-height.", DEPTH, "A", "G5"),
         ),
         *_across_columns(group),
         *sagittal(*_edge_columns("frame_status")),
@@ -475,13 +422,13 @@ def _across_columns(group: str) -> tuple[Column, ...]:
         *with_status(
             "lateral_wedge_status",
             f"{group} is not ok",
-            _measure(
+            measure(
                 "lateral_wedge_deg",
                 "Angle between the endplate planes, seen from the front.",
-                plausible=(-20, 20),
-                reliability={"cervical": "C", "thoracic": "B", "lumbar": "B"},
-                definition="G3",
-                sign="+ = right side shorter",
+                (-20, 20),
+                regional("C", "B", "B"),
+                "G3",
+                "+ = right side shorter",
             ),
             within=group,
         ),
@@ -491,12 +438,12 @@ def _across_columns(group: str) -> tuple[Column, ...]:
             for column in with_status(
                 f"height_{side}_status",
                 f"{group} is not ok, or fewer than 3 slices on a side",
-                _measure(
+                measure(
                     f"height_{side}_mm",
                     f"Height at 0.30 of the width to the patient's {side}.",
-                    plausible=HEIGHT,
-                    reliability="B",
-                    definition="G6",
+                    HEIGHT,
+                    "B",
+                    "G6",
                 ),
                 within=group,
             )
@@ -504,18 +451,12 @@ def _across_columns(group: str) -> tuple[Column, ...]:
         *with_status(
             "width_status",
             f"{group} is not ok, or it is narrower than 4 slices",
-            _measure(
-                "width_mm",
-                "Left-right width at mid-height.",
-                plausible=WIDTH,
-                reliability="C",
-                definition="G5",
-            ),
-            _measure(
+            measure("width_mm", "Left-right width at mid-height.", WIDTH, "C", "G5"),
+            measure(
                 "body_compactness_ratio",
                 "Volume of the body over depth x width x mean height.",
-                plausible=(0.4, 1.2),
-                reliability="C",
+                (0.4, 1.2),
+                "C",
             ),
             within=group,
         ),
@@ -532,23 +473,23 @@ def _edge_columns(group: str) -> tuple[Column, ...]:
             *with_status(
                 f"depth_{side}_status",
                 rule,
-                _measure(
+                measure(
                     f"depth_{side}_mm",
                     f"Anterior-posterior depth 2 mm inside of the {side} endplate line.",
-                    plausible=DEPTH,
-                    reliability="B",
-                    definition="G5",
+                    DEPTH,
+                    "B",
+                    "G5",
                 ),
                 within=group,
             ),
             *with_status(
                 f"{side}_concavity_status",
                 rule,
-                _measure(
+                measure(
                     f"{side}_concavity_mm",
                     f"Concavity of the {side} endplate (concavity_mm of the table endplates).",
-                    plausible=(-3, 12),
-                    reliability={"cervical": "B", "thoracic": "B", "lumbar": "A"},
+                    (-3, 12),
+                    regional("B", "B", "A"),
                     sign="+ = concave",
                 ),
                 within=group,
@@ -559,25 +500,25 @@ def _edge_columns(group: str) -> tuple[Column, ...]:
 
 def _band_columns(group: str) -> tuple[Column, ...]:
     return (
-        Column(
-            "n_native_slices_in_band_n",
-            "int32",
-            "Slices of the scan whose middle lies in the mid-sagittal band of the body.",
-            status=group,
-            null_rule=f"{group} is not ok",
-            definition="G4",
-            since_version=_NEW,
+        *in_group(
+            group,
+            f"{group} is not ok",
+            count(
+                "n_native_slices_in_band_n",
+                "Slices of the scan whose middle lies in the mid-sagittal band of the body.",
+                definition="G4",
+            ),
         ),
         *with_status(
             "posterior_wall_status",
             f"{group} is not ok, or the wall was not found",
-            _measure(
+            measure(
                 "posterior_wall_deg",
                 "Angle of the posterior wall against the body's upward axis.",
-                plausible=(-40, 40),
-                reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
-                definition="G10",
-                sign="+ = upper end anterior",
+                (-40, 40),
+                regional("B", "A", "A"),
+                "G10",
+                "+ = upper end anterior",
             ),
             within=group,
         ),
@@ -586,38 +527,29 @@ def _band_columns(group: str) -> tuple[Column, ...]:
 
 def _wedge_columns(group: str) -> tuple[Column, ...]:
     return (
-        _measure(
-            "wedge_angle_deg",
-            "Angle between the endplate lines.",
+        *in_group(
             group,
-            plausible=(-30, 45),
-            reliability={"cervical": "B", "thoracic": "A", "lumbar": "A"},
-            definition="G7",
-            sign="+ = anterior height smaller (kyphotic)",
-        ),
-        _measure(
-            "wedge_ratio",
-            "Anterior over posterior height.",
-            group,
-            plausible=(0.2, 1.8),
-            reliability="A",
-        ),
-        _measure(
-            "biconcavity_ratio",
-            "Middle over posterior height.",
-            group,
-            plausible=(0.3, 1.4),
-            reliability="A",
+            f"{group} is not ok",
+            measure(
+                "wedge_angle_deg",
+                "Angle between the endplate lines.",
+                (-30, 45),
+                regional("B", "A", "A"),
+                "G7",
+                "+ = anterior height smaller (kyphotic)",
+            ),
+            measure("wedge_ratio", "Anterior over posterior height.", (0.2, 1.8), "A"),
+            measure("biconcavity_ratio", "Middle over posterior height.", (0.3, 1.4), "A"),
         ),
         *with_status(
             "crush_neighbours_status",
             f"{group} is not ok, or no complete body on one side",
-            _measure(
+            measure(
                 "crush_neighbours_ratio",
                 "Posterior height over that of the nearest complete bodies above and below, "
                 "interpolated.",
-                plausible=(0.3, 1.7),
-                reliability="A",
+                (0.3, 1.7),
+                "A",
             ),
             within=group,
         ),
@@ -625,15 +557,15 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
             "height_loss_status",
             f"{group} is not ok, or fewer than 4 complete bodies within 4 levels",
             *(
-                _measure(
+                measure(
                     f"height_loss_{name}_pct",
                     f"What the {name} height lacks of the height that the complete bodies within "
                     "4 levels lead one to expect (robust parabola; straight line at the ends and "
                     "with fewer than 6).",
-                    plausible=(-60, 90),
-                    reliability="A",
+                    (-60, 90),
+                    "A",
                 )
-                for name in ("anterior", "middle", "posterior")
+                for name in BANDS
             ),
             within=group,
         ),
@@ -647,7 +579,6 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
                 "surrogate from measures, not a reading.",
                 plausible=(0, 3),
                 reliability="B",
-                since_version=_NEW,
                 is_default=False,
             ),
             within="height_loss_status",
@@ -658,57 +589,52 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
 def _signal_columns() -> tuple[Column, ...]:
     group = "signal_status"
     return (
-        Column(
+        status_column(group, "Signal of the body.", definition="G14"),
+        *in_group(
             group,
-            "category",
-            "Signal of the body.",
-            codes=STATUS,
-            nullable=False,
-            definition="G14",
-            since_version=_NEW,
-        ),
-        _measure(
-            "signal_body_au",
-            "Median signal of the body without its outermost voxels; comparable within a scan.",
-            group,
-            reliability="B",
-            definition="G14",
+            f"{group} is not ok",
+            measure(
+                "signal_body_au",
+                "Median signal of the body without its outermost voxels; comparable within a scan.",
+                tier="B",
+                definition="G14",
+            ),
         ),
         *with_status(
             "body_csf_status",
             f"{group} is not ok, there is too little fluid, or a signal is not positive",
-            _measure(
+            measure(
                 "signal_body_csf_ratio",
                 "signal_body_au over the signal of the fluid within 15 mm along the spine. Not "
                 "the VBQ score, which is defined on T1w images.",
-                plausible=(0.02, 3),
-                reliability="B",
-                definition="G14",
+                (0.02, 3),
+                "B",
+                "G14",
             ),
             within=group,
         ),
         *with_status(
             "body_disc_status",
             f"{group} is not ok, both discs are missing, or a signal is not positive",
-            _measure(
+            measure(
                 "signal_body_disc_ratio",
                 "signal_body_au over the mean of the median signals of the discs above and below.",
-                plausible=(0.02, 3),
-                reliability="B",
-                definition="G14",
+                (0.02, 3),
+                "B",
+                "G14",
             ),
             within=group,
         ),
         *with_status(
             "signal_cv_status",
             f"{group} is not ok, or the mean is not positive",
-            _measure(
+            measure(
                 "signal_body_cv_ratio",
                 "Standard deviation over mean of the signal of the body without its outermost "
                 "voxels.",
-                plausible=(0, 1.5),
-                reliability="B",
-                definition="G14",
+                (0, 1.5),
+                "B",
+                "G14",
             ),
             within=group,
         ),
@@ -738,12 +664,16 @@ VERTEBRAE = Table(
         *_level_columns(),
         *_visibility_columns(),
         *_volume_columns(),
-        *_seam_columns(),
-        *_frame_columns(),
-        *_height_columns(),
-        *sagittal(*_signal_columns()),
+        *since(
+            "1.1.0",
+            *_seam_columns(),
+            *_frame_columns(),
+            *_height_columns(),
+            *sagittal(*_signal_columns()),
+        ),
         *confidence_columns("the body"),
         *fold_dice_columns("the body"),
         implausible_count_column(),
+        *judged_columns("names", "bodies", "posterior"),
     ),
 )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from columna.images.volume import Volume, resample_mask_like
 from columna.instance.phase_2 import segment_instances
 from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
-from columna.models.semantic_network import load_semantic_model
+from columna.models.semantic_network import SemanticModel, load_semantic_model
 from columna.prepare import read_mask, read_scan
 from columna.train.networks.loop import CurvePoint
 from columna.train.networks.model_folders import EXPORTS
@@ -57,6 +58,8 @@ class Looks:
     def __init__(self, phase: str, config: TrainConfig, folder: Path) -> None:
         self._config, self._folder, self._phase = config, folder, phase
         self._semantic: dict[str, Volume] = {}
+        if config.looks.sheet is None:
+            raise ValueError("looks.sheet names no sheet")
         rows = sheet_rows(config.looks.sheet)
         self._scans = [scan for row in rows if (scan := _read(row, config.prepare))]
 
@@ -84,7 +87,7 @@ class Looks:
         return [
             (scan, {"semantic": mask})
             for scan in self._scans
-            if (mask := _attempt(lambda s: semantic_raw(s.path, model, self._config.prepare), scan))
+            if (mask := self._segmented(scan, model))
         ]
 
     def _instance_masks(self) -> Sequence[tuple[LookedScan, dict[str, Volume]]]:
@@ -92,12 +95,15 @@ class Looks:
         answers = []
         for scan in self._scans:
             given = self._given_semantic(scan)
-            found = given and _attempt(
-                lambda s, mask=given: segment_instances(mask, model, InstanceSettings()), scan
-            )
+            if given is None:
+                continue
+            found = _attempt(partial(segment_instances, given, model, InstanceSettings()), scan)
             if found:
                 answers.append((scan, {"semantic": given, "instance": found}))
         return answers
+
+    def _segmented(self, scan: LookedScan, model: SemanticModel) -> Volume | None:
+        return _attempt(partial(semantic_raw, scan.path, model, self._config.prepare), scan)
 
     def _given_semantic(self, scan: LookedScan) -> Volume | None:
         """The mask of the sheet, or that of a finished phase 1, found once."""
@@ -106,7 +112,7 @@ class Looks:
         if scan.scan_id not in self._semantic:
             folder = find_model(self._config.looks.semantic_model)
             model = load_semantic_model(folder, self._config.device)
-            mask = _attempt(lambda s: semantic_raw(s.path, model, self._config.prepare), scan)
+            mask = self._segmented(scan, model)
             if mask is None:
                 return None
             self._semantic[scan.scan_id] = mask
@@ -131,10 +137,10 @@ def _read(row: SheetRow, settings: PrepareSettings) -> LookedScan | None:
     return LookedScan(row.scan_id, row.path, image, masks)
 
 
-def _attempt(segmented: Callable[[LookedScan], Volume], scan: LookedScan) -> Volume | None:
+def _attempt(segmented: Callable[[], Volume], scan: LookedScan) -> Volume | None:
     """Segment a scan onto its own grid; None where the network finds nothing yet."""
     try:
-        return resample_mask_like(segmented(scan), scan.image)
+        return resample_mask_like(segmented(), scan.image)
     except ScanRefused as refusal:
         _log.info("look at %s: %s", scan.scan_id, refusal.reason)
         return None
@@ -148,7 +154,7 @@ def _values(scan: LookedScan, found: dict[str, Volume]) -> dict[str, float]:
     instance = found["instance"].array
     if "instance" not in scan.masks:
         return {"vertebrae found": count_vertebrae(instance)}
-    true = scan.masks["instance"].array
-    labels = [int(n) for n in np.unique(true) if 0 < n < DISC_OFFSET and n != SACRUM]
-    scores = [match.dice for match in match_vertebrae(instance, true, labels)]
+    known = scan.masks["instance"].array
+    labels = [int(n) for n in np.unique(known) if 0 < n < DISC_OFFSET and n != SACRUM]
+    scores = [match.dice for match in match_vertebrae(instance, known, labels)]
     return {"vertebrae": float(np.mean(scores)), "vertebrae found": count_vertebrae(instance)}

@@ -11,7 +11,6 @@ from columna.train.labels import LABELS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 """A name that becomes part of paths and commands."""
-PHASES = ("semantic", "instance")
 """The networks, in the order of their training."""
 
 

@@ -79,7 +79,7 @@ def _mixture(
     for name, settings in config.datasets.items():
         own = [case for case in cases if case.dataset == name and wanted(case.fold)]
         # without instances there is nothing for phase 2 to learn
-        if own and (task.name == "semantic" or settings.labels is None):
+        if inputs.dataset and own and (task.name == "semantic" or settings.labels is None):
             sources[name] = _scans(task, Scans(inputs.dataset, own))
             shares[name] = settings.share
     # a held-out fold may be empty: the curves then show synthetic samples

@@ -2,11 +2,12 @@
 
 import duckdb
 
+from columna.chain import STAGES
 from columna.cohort.candidates import OTHER_IMAGES
 from columna.cohort.inputs import read_inputs
 from columna.config import Config
 from columna.parquet import reading
-from columna.results.layout import STAGES, Layout
+from columna.results.layout import Layout
 from columna.tables.delivered import REMEDY, delivered_table
 from columna.upkeep.status import cohort_status
 

@@ -16,9 +16,10 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from columna import __version__
+from columna.chain import EVALUATE, EVALUATED, MEASURED_STAGES, STAGES
 from columna.errors import TableError
 from columna.files import has_identity, identity, open_regular, sha256_json, write_json, write_text
-from columna.results.layout import MEASURED_STAGES, STAGES, Layout
+from columna.results.layout import Layout
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Stage
@@ -70,11 +71,14 @@ class Receipt:
         Scan -> files of the store.
     stages
         Stage -> its receipt.
+    references
+        Scan -> `columna.results.scan_files.reference_state` before its references were read.
     """
 
     scans: dict[str, str | None] = field(default_factory=dict)
     kept: dict[str, Files] = field(default_factory=dict)
     stages: dict[str, StageReceipt] = field(default_factory=dict)
+    references: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -133,19 +137,22 @@ def note_stage(
     stage, batch, scans, records
         The job and its outcome.
     states
-        `columna.results.scan_files.scan_state` of the scans before the job read anything.
+        `Stage.state` of the scans before the job read anything.
     """
     layout = stage.layout
     receipt = read_receipt(layout, batch) or Receipt()
     if stage.name == STAGES[0]:
         receipt.scans = states
-    before = receipt.stages.get(STAGES[STAGES.index(stage.name) - 1])
+    if stage.name == EVALUATE:
+        receipt.references = {s.scan_id: states[s.scan_id] for s in scans if s.has_references}
+    before = receipt.stages.get(_stage_before(stage.name))
     table = layout.stage_table(stage.name, batch)
     own = _identities(layout, [table, *stage.delivers(batch)])
+    *_, digest = own[layout.relative(table)]
     receipt.stages[stage.name] = StageReceipt(
         basis=stage.basis,
         upstream=before.table if before and stage.name != STAGES[0] else None,
-        table=own[layout.relative(table)][2],
+        table=str(digest),
         own=own,
         files={
             record.scan_id: {name: (known[0], known[1]) for name, known in record.files.items()}
@@ -162,6 +169,10 @@ def note_stage(
     }
     # compact: planning reads the receipts of all batches
     write_text(layout.receipt(batch), json.dumps(asdict(receipt), separators=(",", ":")))
+
+
+def _stage_before(stage: str) -> str:
+    return EVALUATED if stage == EVALUATE else STAGES[STAGES.index(stage) - 1]
 
 
 def check_uniform(receipts: Mapping[str, Receipt | None]) -> None:
@@ -182,8 +193,8 @@ def check_uniform(receipts: Mapping[str, Receipt | None]) -> None:
 def check_delivered(layout: Layout, receipts: Iterable[Receipt | None]) -> None:
     """Raise TableError if a stage table or shard is not as its job left it."""
     for receipt in receipts:
-        for noted in receipt.stages.values() if receipt else ():
-            for name, known in noted.own.items():
+        for stage, noted in receipt.stages.items() if receipt else ():
+            for name, known in noted.own.items() if stage != EVALUATE else ():
                 if not has_identity(layout.root / name, known):
                     raise TableError(
                         f"{layout.root / name}: missing, or changed since its job ended: start "

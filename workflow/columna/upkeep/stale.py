@@ -6,17 +6,18 @@ sizes and times are looked at.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
+from columna.chain import EVALUATE, EVALUATED, STAGES
 from columna.config import Config, config_sha256
 from columna.files import has_identity
 from columna.prepare.sidecars import FileNames, json_names
-from columna.results.layout import STAGES, Layout
-from columna.results.manifest import list_batches, read_manifest
-from columna.results.scan_files import scan_state
+from columna.results.layout import Layout
+from columna.results.manifest import list_batches, list_evaluated, read_manifest
+from columna.results.scan_files import reference_state, scan_state
 from columna.stages.by_name import make_stage
 from columna.upkeep.receipts import Files, Receipt, has_collected, outcome_of, read_receipt
 
@@ -70,11 +71,14 @@ class RunState:
         Batch -> the first stage that has not ended; stale batches are not among them.
     are_tables_current
         Whether the delivered tables hold what the batches have.
+    evaluations
+        Batches with references whose evaluation has to run, or to run again.
     """
 
     stale: dict[str, Stale]
     pending: dict[str, str]
     are_tables_current: bool
+    evaluations: tuple[str, ...] = ()
 
     def reasons(self) -> Counter[str]:
         """Reason -> number of scans, over all batches."""
@@ -114,7 +118,38 @@ def look(layout: Layout, config: Config | None) -> RunState:
     outcome = outcome_of([receipt for _, _, receipt in looked])
     settings = None if config is None else config_sha256(config)
     collected = not stale and not pending and has_collected(layout, settings, outcome)
-    return RunState(stale, pending, collected)
+    receipts = {batch: looked_at[2] for batch, looked_at in zip(batches, looked, strict=True)}
+    return RunState(stale, pending, collected, tuple(_not_evaluated(layout, config, receipts)))
+
+
+def _not_evaluated(
+    layout: Layout, config: Config | None, receipts: Mapping[str, Receipt | None]
+) -> Iterator[str]:
+    """Batches with references whose masks, references or conventions are not the evaluated ones."""
+    batches = list_evaluated(layout.index)
+    if not batches:
+        return
+    basis = None
+    if config is not None:
+        from columna.evaluate.evaluate_stage import EvaluateStage  # SimpleITK takes long to import
+
+        basis = EvaluateStage(config, layout).basis
+    for batch in batches:
+        receipt = receipts.get(batch)
+        noted = receipt.stages.get(EVALUATE) if receipt else None
+        if receipt is None or noted is None or basis not in (None, noted.basis):
+            yield batch
+            continue
+        before = receipt.stages.get(EVALUATED)
+        scans = {s.scan_id: s for s in read_manifest(layout.manifest(batch)) if s.has_references}
+        states = {scan_id: reference_state(scan) for scan_id, scan in scans.items()}
+        is_same = set(states) == set(receipt.references) and all(
+            state is None or state == receipt.references[scan_id]
+            for scan_id, state in states.items()
+        )
+        masks_are_same = before is not None and noted.upstream == before.table
+        if not (is_same and masks_are_same and _are_there(layout, noted.own)):
+            yield batch
 
 
 def _look_at(

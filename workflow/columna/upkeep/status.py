@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from columna.chain import STAGES
 from columna.cohort.inputs import read_inputs
 from columna.config import Config
 from columna.logs import printable
-from columna.results.layout import STAGES, Layout, stages_of
+from columna.results.layout import Layout, stages_of
 from columna.results.manifest import ScanEntry, check_indexed, list_batches, read_manifest
 from columna.results.stage_table import read_stage_table
 from columna.results.store import Store

@@ -123,8 +123,8 @@ def _walls(
     s, r = np.meshgrid(rows, offsets, indexing="ij")
     starts = np.stack([r.reshape(-1), np.zeros(r.size), s.reshape(-1)], axis=1)
     reach = reach_mm(body, frame, frame.a)
-    hits = body.indicator.crossings(frame.to_world(starts), frame.a, -reach, reach)
-    return tuple(hit.reshape(r.shape) for hit in hits)
+    posterior, anterior = body.indicator.crossings(frame.to_world(starts), frame.a, -reach, reach)
+    return posterior.reshape(r.shape), anterior.reshape(r.shape)
 
 
 def _slices(body: Crop, frame: Frame) -> tuple[float, float]:

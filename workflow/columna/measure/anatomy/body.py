@@ -99,6 +99,13 @@ class Body:
         return self.masks.vertebra.level
 
     @property
+    def name(self) -> str:
+        """Name of the level of a body that has one; ValueError for others."""
+        if self.level is None:
+            raise ValueError(f"vertebra {self.label} has no name")
+        return self.level
+
+    @property
     def region(self) -> str | None:
         """Region of the level."""
         return self.masks.region
@@ -134,6 +141,12 @@ class Body:
     def plane(self, side: str) -> Plane | None:
         """Plane of the ``superior`` or ``inferior`` endplate; its normal points cranially."""
         return self.frame.superior if side == "superior" else self.frame.inferior
+
+    @property
+    def planes(self) -> tuple[Plane, Plane] | None:
+        """Planes of the superior and the inferior endplate; None where one is not known."""
+        superior, inferior = self.frame.superior, self.frame.inferior
+        return None if superior is None or inferior is None else (superior, inferior)
 
     @cached_property
     def band(self) -> Band | None:
@@ -189,7 +202,9 @@ class Body:
 
     @cached_property
     def _plate_lines(self) -> dict[str, Line]:
-        lines = {}
+        lines: dict[str, Line] = {}
+        if self.band is None:
+            return lines
         for side, line in self.plates.items():
             a = float(self.band.at_depth(0.5))
             point = self.frame.to_world([self.band.middle_r, a, line.height + line.slope * a])
@@ -199,7 +214,7 @@ class Body:
     def wall(self, wall: str) -> Line | None:
         """Line of the ``posterior`` or ``anterior`` wall: at mid-height, direction cranially."""
         line = self.walls.get(wall)
-        if line is None:
+        if line is None or self.band is None:
             return None
         s = self.band.middle_s
         point = self.frame.to_world([self.band.middle_r, line.place + line.slope * s, s])
@@ -208,7 +223,7 @@ class Body:
     def corner(self, side: str, wall: str) -> np.ndarray | None:
         """Where an endplate line and a wall line meet, RAS+ mm, shape (3,)."""
         plate, line = self.plates.get(side), self.walls.get(wall)
-        if plate is None or line is None:
+        if plate is None or line is None or self.band is None:
             return None
         a = (line.place + line.slope * plate.height) / (1 - line.slope * plate.slope)
         return self.frame.to_world([self.band.middle_r, a, plate.height + plate.slope * a])

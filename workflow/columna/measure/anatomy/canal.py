@@ -32,10 +32,12 @@ _SECOND_WINDOW = (np.arange(-30.0, 30.1, _SEARCH_GRID_MM), np.arange(-21.0, 21.1
 class SectionMeasures:
     """Canal and cord in n planes, shape (n,) each; NaN where there is no cord.
 
-    `centre_mm`, shape (n, 3), are the planes' points on the canal's centre line. Of a canal that
+    `u` are the planes' places on the canal's centre line, ascending, and `centre_mm`, shape (n, 3),
+    their points there. Of a canal that
     is ``lateral_cut``, areas and left-right diameters are those of what is seen.
     """
 
+    u: np.ndarray
     centre_mm: np.ndarray
     canal_status: tuple[str, ...]
     canal_area_mm2: np.ndarray
@@ -49,6 +51,11 @@ class SectionMeasures:
     cord_rl_mm: np.ndarray
     anterior_csf_mm: np.ndarray
     posterior_csf_mm: np.ndarray
+
+    @property
+    def slab_mm(self) -> float:
+        """Distance between the first and the last plane."""
+        return float(self.u[-1] - self.u[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +132,7 @@ class Canal:
         superior = np.cross(planes.right, planes.anterior)
         status = self._status(canal, planes)
         return SectionMeasures(
+            u=u,
             centre_mm=planes.centre,
             canal_status=tuple(status),
             canal_area_mm2=canal.area_mm2,

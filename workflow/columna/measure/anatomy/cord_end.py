@@ -44,18 +44,19 @@ def cord_end(spaces: Sequence[Space], sites: CanalSites) -> CordEnd | None:
     sites
         Planes by vertebra and site.
     """
-    planes = []
+    planes: list[tuple[float, float, bool, str, np.ndarray]] = []
     for space in spaces:
         name = space.row["vertebra"]
         site = sites[name, "level"]
-        if site.measures is not None:
-            area = np.nan_to_num(site.measures.cord_area_mm2)
-            is_valid = np.isin(site.measures.canal_status, SAGITTAL_CODES)
-            names, centres = [name] * len(area), site.measures.centre_mm
-            planes += zip(site.u, area, is_valid, names, centres, strict=True)
+        found = site.measures
+        if found is not None:
+            area = np.nan_to_num(found.cord_area_mm2)
+            is_valid = np.isin(found.canal_status, SAGITTAL_CODES)
+            names = [name] * len(area)
+            planes += zip(found.u, area, is_valid, names, found.centre_mm, strict=True)
     planes.sort(key=lambda plane: plane[0])
     valid = [plane for plane in planes if plane[2]]
-    stretch: list = []
+    stretch: list[tuple[float, float, bool, str, np.ndarray]] = []
     last = None
     for plane in valid:
         stretch = [*stretch, plane] if plane[1] >= LEAST_MM2 else []

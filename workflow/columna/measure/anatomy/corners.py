@@ -47,8 +47,10 @@ def disc_corners(space: Space, sacrum: Crop | None) -> Corners:
     return Corners(*above, *below)
 
 
-def sacral_corner(plate: SacralPlate, sacrum: Crop, wall: str) -> np.ndarray | None:
+def sacral_corner(plate: SacralPlate, sacrum: Crop | None, wall: str) -> np.ndarray | None:
     """Where the endplate of S1 meets its ``posterior`` or ``anterior`` wall; None without hits."""
+    if sacrum is None:
+        return None
     frame = plate.frame
     r, a, s = frame.to_local(plate.line.point)
     offsets = r + np.linspace(-1.5, 1.5, 3)
@@ -64,6 +66,8 @@ def sacral_corner(plate: SacralPlate, sacrum: Crop, wall: str) -> np.ndarray | N
     if is_hit.mean() < _LEAST_VALID:
         return None
     fit = huber_fit(np.column_stack([np.ones(is_hit.sum()), rows[is_hit] - s]), hits[is_hit])
+    if fit is None:
+        return None
     place, slope = fit.coefficients
     rise = float(plate.line.direction @ frame.s) / float(plate.line.direction @ frame.a)
     along = place / (1 - slope * rise)
@@ -89,7 +93,7 @@ def overhang_mm(interspace: Interspace, corners: Corners, wall: str) -> float | 
     rows = np.linspace(low_s, high_s, max(int((high_s - low_s) / 0.5), 3) + 1)[1:-1]
     s, r = (x.reshape(-1) for x in np.meshgrid(rows, interspace.offsets_r, indexing="ij"))
     starts = frame.to_world(np.stack([r, np.zeros(len(r)), s], axis=1))
-    crop = interspace.space.disc.crop
+    crop = interspace.crop
     reach = reach_mm(crop, frame, frame.a)
     first, last = crop.indicator.crossings(starts, frame.a, -reach, reach)
     chord = low_a + (high_a - low_a) * (s - low_s) / (high_s - low_s)

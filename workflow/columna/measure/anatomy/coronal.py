@@ -18,7 +18,8 @@ LEAST_VERTEBRAE = 3
 
 def coronal_curve(ends: Ends) -> Row:
     """Largest Cobb angle, its ends and side, noise of the tilts, deviation and rotation."""
-    bodies = [b for b in ends.complete if b.plane("superior") and b.plane("inferior")]
+    fitted = [(b, planes) for b in ends.complete if (planes := b.planes) is not None]
+    bodies = [body for body, _ in fitted]
     if len(bodies) < LEAST_VERTEBRAE:
         lack = ends.few_failure(ends.geometry.bodies, bodies, LEAST_VERTEBRAE)
         return {"coronal_status": lack}
@@ -28,7 +29,7 @@ def coronal_curve(ends: Ends) -> Row:
     right = ends.geometry.mean_right(None)
     right = unit(right - (right @ superior) * superior)
     tilts = np.array(
-        [[tilt_deg(b.plane(s).normal, right, superior) for s in _SIDES] for b in bodies]
+        [[tilt_deg(p.normal, right, superior) for p in planes] for _, planes in fitted]
     )
     return {
         "coronal_status": "ok",
@@ -37,9 +38,6 @@ def coronal_curve(ends: Ends) -> Row:
         "lateral_deviation_max_mm": _deviation(ends, bodies, right),
         "axial_rotation_range_deg": _rotation_range(bodies, right, superior),
     }
-
-
-_SIDES = ("superior", "inferior")
 
 
 def _is_interrupted(ends: Ends, bodies: Sequence[Body]) -> bool:

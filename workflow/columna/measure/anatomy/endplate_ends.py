@@ -10,6 +10,7 @@ from columna.measure.anatomy.angles import elevation_deg
 from columna.measure.anatomy.body import Body, Line
 from columna.measure.anatomy.frame import unit
 from columna.measure.anatomy.geometry import Geometry
+from columna.measure.anatomy.visibility import weakest
 from columna.measure.tools.statuses import commonest
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.schema import Row
@@ -66,6 +67,14 @@ class Ends:
             return End(body.frame.status)
         line = body.plate(side)
         return End("fit_failed") if line is None else End(body.fit_status, line)
+
+    def pair(self, upper: EndName, lower: EndName) -> tuple[str, tuple[Line, Line] | None]:
+        """Status of what is measured between two endplates, and both; None where one is missing."""
+        ends = self.find(*upper), self.find(*lower)
+        status = weakest(*(end.status for end in ends))
+        if ends[0].line is None or ends[1].line is None:
+            return status, None
+        return status, (ends[0].line, ends[1].line)
 
     def few_failure(self, bodies: Sequence[Body], usable: Sequence[Body], least: int) -> str:
         """Why fewer than `least` of `bodies` are among the `usable` ones."""

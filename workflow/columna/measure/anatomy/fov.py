@@ -24,15 +24,19 @@ class FieldOfView:
         Where each array axis runs to.
     spacing_mm
         Voxel size along each array axis, shape (3,).
+    margin_mm
+        What is nearer than this to the superior or inferior edge counts as cut: masks of cut
+        structures often end a little before it.
     """
 
     start: np.ndarray
     stop: np.ndarray
     orientation: tuple[str, str, str]
     spacing_mm: np.ndarray
+    margin_mm: float = 0.0
 
     @classmethod
-    def of(cls, grid: Volume, image: Volume | None) -> "FieldOfView":
+    def of(cls, grid: Volume, image: Volume | None, margin_mm: float = 0.0) -> "FieldOfView":
         """Find the part of `image` without the fill around it; without an image, the grid.
 
         Padding, which many exports and all stitched scans have, thus is outside.
@@ -40,7 +44,13 @@ class FieldOfView:
         box = None if image is None else imaged_box(image.array)
         start = [0, 0, 0] if box is None else [s.start for s in box]
         stop = grid.shape if box is None else [s.stop for s in box]
-        return cls(np.array(start), np.array(stop), grid.orientation, grid.spacing_mm)
+        return cls(
+            start=np.array(start),
+            stop=np.array(stop),
+            orientation=grid.orientation,
+            spacing_mm=grid.spacing_mm,
+            margin_mm=margin_mm,
+        )
 
     def faces(self, region: Region) -> str:
         """Letters, of SIAPLR and in this order, of the faces that `region` touches."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from columna.measure.anatomy.lateral import LEAST_DEPTHS, canal_behind
 from columna.measure.tools.crops import Crop
@@ -82,11 +83,11 @@ class Frame:
         """Rows r, a, s."""
         return np.stack([self.r, self.a, self.s])
 
-    def to_local(self, points_mm: np.ndarray) -> np.ndarray:
+    def to_local(self, points_mm: ArrayLike) -> np.ndarray:
         """RAS+ mm, shape (..., 3), to (r, a, s) in mm from the origin."""
         return (np.asarray(points_mm, float) - self.origin) @ self.axes.T
 
-    def to_world(self, local_mm: np.ndarray) -> np.ndarray:
+    def to_world(self, local_mm: ArrayLike) -> np.ndarray:
         """(r, a, s) in mm from the origin, shape (..., 3), to RAS+ mm."""
         return self.origin + np.asarray(local_mm, float) @ self.axes
 
@@ -99,10 +100,17 @@ class Frame:
 class BodyMask(Protocol):
     """What a frame is made from."""
 
-    body: Crop
-    arch: Crop | None
-    sides: tuple[str, ...]
-    """Endplates that can be seen: ``superior``, ``inferior``."""
+    @property
+    def body(self) -> Crop:
+        """Voxels of the body."""
+
+    @property
+    def arch(self) -> Crop | None:
+        """Voxels of arch and processes."""
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Endplates that can be seen: ``superior``, ``inferior``."""
 
 
 def fit_frames(
@@ -168,7 +176,8 @@ def _smoothed(anterior: list[np.ndarray], is_cut: np.ndarray) -> list[np.ndarray
         near = [j for j in (i - 1, i, i + 1) if 0 <= j < len(anterior)]
         near = [j for j in near if not is_cut[j]] or near
         weights = [0.5 if j == i else 0.25 for j in near]
-        smoothed.append(unit(sum(w * anterior[j] for w, j in zip(weights, near, strict=True))))
+        weighted = (w * anterior[j] for w, j in zip(weights, near, strict=True))
+        smoothed.append(unit(sum(weighted, np.zeros(3))))
     return smoothed
 
 
@@ -195,15 +204,16 @@ def is_too_narrow(crop: Crop, frame: Frame) -> bool:
     """Whether too little of a structure that is cut at a side is seen around its middle."""
     if not crop.is_lateral_cut:
         return False
-    spans = [_span(crop, frame, axis) for axis in (0, 1)]
-    if None in spans:
+    across, along = (_span(crop, frame, axis) for axis in (0, 1))
+    if across is None or along is None:
         return True
-    width, depth = (high - low for low, high in spans)
+    width, depth = (high - low for low, high in (across, along))
     return width < LEAST_DEPTHS * depth
 
 
 def _mean_normal(frame: Frame) -> np.ndarray:
-    return unit(sum(p.normal for p in (frame.superior, frame.inferior) if p is not None))
+    planes = (frame.superior, frame.inferior)
+    return unit(sum((p.normal for p in planes if p is not None), np.zeros(3)))
 
 
 def _with_planes(body: BodyMask, frame: Frame) -> Frame | None:
@@ -213,7 +223,7 @@ def _with_planes(body: BodyMask, frame: Frame) -> Frame | None:
         return None
     lower, upper = cast_columns(body.body, frame, places)
     is_valid = np.isfinite(upper)
-    planes = {}
+    planes: dict[str, Plane] = {}
     for side, hits in (("superior", upper), ("inferior", lower)):
         if side in body.sides:
             plane = fit_plane(frame, places[is_valid], hits[is_valid])
@@ -222,17 +232,22 @@ def _with_planes(body: BodyMask, frame: Frame) -> Frame | None:
             planes[side] = plane
     if is_valid.mean() < LEAST_VALID:
         return None
-    return replace(frame, **planes, valid_ratio=float(is_valid.mean()))
+    return replace(
+        frame,
+        superior=planes.get("superior"),
+        inferior=planes.get("inferior"),
+        valid_ratio=float(is_valid.mean()),
+    )
 
 
 def central_columns(body: Crop, frame: Frame) -> np.ndarray | None:
     """Places (r, a) of a 1 mm grid over the central part of `body`, shape (n, 2)."""
-    spans = [_span(body, frame, axis) for axis in (0, 1)]
-    if any(span is None for span in spans):
+    across, along = (_span(body, frame, axis) for axis in (0, 1))
+    if across is None or along is None:
         return None
     sides = [
         centred_grid((low + high) / 2, share * (high - low))
-        for (low, high), share in zip(spans, (WIDTH_SHARE, DEPTH_SHARE), strict=True)
+        for (low, high), share in ((across, WIDTH_SHARE), (along, DEPTH_SHARE))
     ]
     return np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
 

@@ -130,7 +130,7 @@ class Geometry:
         if self.endplate_mask is None:
             return {}
         owners = {body.label: (body.crop, body.frame) for body in self.bodies}
-        if self.sacral is not None:
+        if self.sacral is not None and self.sacrum is not None:
             owners[SACRUM] = (
                 self.sacrum,
                 replace(self.sacral.frame, origin=self.sacrum.centroid_mm),
@@ -144,12 +144,18 @@ class Geometry:
             return self.bodies[0].frame.s
         return unit(self.bodies[0].crop.centroid_mm - self.bodies[-1].crop.centroid_mm)
 
-    def mean_right(self, region: str | None) -> np.ndarray | None:
-        """Mean of r over the vertebrae of a region; over all where it has none with a frame."""
+    def mean_right(self, region: str | None) -> np.ndarray:
+        """Mean of r over the vertebrae of a region; over all where it has none with a frame.
+
+        Raises
+        ------
+        ValueError
+            If no vertebra has a frame.
+        """
         fitted = [b for b in self.bodies if b.frame.status == "ok"]
         chosen = [b for b in fitted if b.region == region] or fitted
         if not chosen:
-            return None
+            raise ValueError("no vertebra has a frame")
         return unit(np.sum([body.frame.r for body in chosen], axis=0))
 
 
@@ -159,7 +165,6 @@ def scan_geometry(
     semantic: Mapping[int, Region],
     instance: Mapping[int, Region],
     fov: FieldOfView,
-    fov_margin_mm: float,
 ) -> Geometry:
     """Measure the geometry of a scan.
 
@@ -171,18 +176,20 @@ def scan_geometry(
         Regions of its vertebrae.
     semantic, instance
         Regions of both masks, by label.
-    fov, fov_margin_mm
-        The field of view, and what is too near to its edge.
+    fov
+        The field of view.
     """
     canal = _semantic_crop(context, semantic, CANAL)
     canal_mm = np.zeros((0, 3)) if canal is None else canal.points_mm
-    discs = _discs(context, instance, fov, fov_margin_mm)
-    masks = _body_masks(context, parts, fov, fov_margin_mm)
+    discs = _discs(context, instance, fov)
+    masks = _body_masks(context, parts, fov)
     curve = _curve(masks, discs)
     if curve is not None:
         masks, discs = _middles(masks, discs, curve, canal_mm)
         curve = _curve(masks, discs)
-    frames: tuple[Frame, ...] = fit_frames(masks, curve, canal_mm) if masks else ()
+    frames: tuple[Frame, ...] = ()
+    if masks and curve is not None:
+        frames = fit_frames(masks, curve, canal_mm)
     sacrum = _instance_crop(context, instance, SACRUM)
     if sacrum is None:
         sacrum = _semantic_crop(context, semantic, (Semantic.SACRUM,))
@@ -218,14 +225,14 @@ def _instance_crop(
 
 
 def _discs(
-    context: MeasureContext, regions: Mapping[int, Region], fov: FieldOfView, margin_mm: float
+    context: MeasureContext, regions: Mapping[int, Region], fov: FieldOfView
 ) -> dict[int, Disc]:
     """Discs by the label of the vertebra above."""
     found = {}
     for level in range(1, 100):
         crop = _instance_crop(context, regions, DISC_OFFSET + level)
         if crop is not None and DISC_OFFSET + level not in context.fragments:
-            status = cut_status(regions[DISC_OFFSET + level], fov, margin_mm)
+            status = cut_status(regions[DISC_OFFSET + level], fov)
             found[level] = Disc(level, crop.largest(), status)
     return found
 
@@ -267,25 +274,25 @@ def _without_middle(status: str) -> str:
 
 
 def _body_masks(
-    context: MeasureContext, parts: Mapping[int, Parts], fov: FieldOfView, margin_mm: float
+    context: MeasureContext, parts: Mapping[int, Parts], fov: FieldOfView
 ) -> list[BodyMasks]:
     """Cut out the bodies of a scan."""
     repeated = repeated_levels(context, parts)
-    regions = {level.name: level.region for level in levels().values()}
+    regions: dict[str | None, str | None] = {v.name: v.region for v in levels().values()}
     masks = []
     for vertebra in context.vertebrae:
         part = parts.get(vertebra.label)
         if part is None or part.body is None or vertebra.level == "C1" or vertebra.is_fragment:
             continue
         body, arch = _body_and_arch(context, vertebra, part)
-        status = body_status(vertebra, part, fov, margin_mm, repeated)
+        status = body_status(vertebra, part, fov, repeated)
         masks.append(
             BodyMasks(
                 vertebra=vertebra,
                 region=regions.get(vertebra.level),
                 body=body,
                 arch=arch,
-                sides=visible_sides(vertebra, part.body, fov, margin_mm),
+                sides=visible_sides(vertebra, part.body, fov),
                 status=status,
                 touches_side=bool(set(fov.faces(part.body)) & SIDES_OF_SLICES),
             )
@@ -302,7 +309,8 @@ def repeated_levels(context: MeasureContext, parts: Mapping[int, Parts]) -> set[
 def _body_and_arch(
     context: MeasureContext, vertebra: Vertebra, part: Parts
 ) -> tuple[Crop, Crop | None]:
-    box = box_around([part.body, *part.posterior.values()], context.instance)
+    regions = (part.body, *part.posterior.values())
+    box = box_around([region for region in regions if region is not None], context.instance)
     instance = cut(context.instance, box)
     is_vertebra = instance.array == vertebra.label
     semantic = cut(context.semantic, box).array

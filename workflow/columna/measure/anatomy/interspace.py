@@ -47,8 +47,10 @@ class Interspace:
         Places of the columns along r, shape (7,).
     posterior_a, depth_mm, width_mm
         Posterior end and size of the disc along a and r; width None with < 4 slices.
+    crop
+        Voxels of the disc.
     disc
-        Lower and upper surface of the disc by fraction and offset, shape (2, k, 7); NaN = no hit.
+        Its lower and upper surface by fraction and offset, shape (2, k, 7); NaN = no hit.
     lower_crop
         Voxels of the bone below; None without a neighbour.
     """
@@ -60,6 +62,7 @@ class Interspace:
     posterior_a: float
     depth_mm: float
     width_mm: float | None
+    crop: Crop
     disc: np.ndarray
     lower_crop: Crop | None
 
@@ -90,6 +93,8 @@ class Interspace:
     @property
     def is_neighbour(self) -> bool:
         """Whether the disc about fills the space; where a vertebra was missed, it does not."""
+        if self.gap is None:
+            return False
         rest = np.diff(self.gap, axis=0) - np.diff(self.disc, axis=0)
         return bool(np.isfinite(rest).any() and np.nanmedian(rest) <= LARGEST_REST_MM)
 
@@ -118,16 +123,15 @@ def heights_mm(surfaces: np.ndarray) -> dict[str, float] | None:
     return found | {"mean": float(np.nanmean(thickness))}
 
 
-def is_narrow(space: Space) -> bool:
-    """Whether a disc is cut off at a side, and too little of it is seen around its middle."""
-    frame = _frame(space)
-    return frame is None or is_too_narrow(space.disc.crop, frame)
+def is_narrow(space: Space, crop: Crop) -> bool:
+    """Whether too little of a disc, `crop`, that is cut off at a side is seen around its middle."""
+    frame = _frame(space, crop)
+    return frame is None or is_too_narrow(crop, frame)
 
 
-def fit_interspace(space: Space, geometry: Geometry) -> Interspace | None:
-    """Find the frame and the outline of a disc; None where that fails."""
-    crop = space.disc.crop
-    frame = _frame(space)
+def fit_interspace(space: Space, crop: Crop, geometry: Geometry) -> Interspace | None:
+    """Find the frame and the outline of a disc, `crop`; None where that fails."""
+    frame = _frame(space, crop)
     if frame is None:
         return None
     span = _width(crop, frame)
@@ -155,6 +159,7 @@ def fit_interspace(space: Space, geometry: Geometry) -> Interspace | None:
         posterior_a=posterior,
         depth_mm=depth,
         width_mm=width if _slices_n(crop) >= LEAST_SLICES else None,
+        crop=crop,
         disc=surfaces.reshape(2, len(_FRACTIONS), OFFSETS_N),
         lower_crop=_lower_crop(space, geometry),
     )
@@ -166,24 +171,26 @@ def _lower_crop(space: Space, geometry: Geometry) -> Crop | None:
     return space.lower.crop if isinstance(space.lower, Body) else geometry.sacrum
 
 
-def _frame(space: Space) -> Frame | None:
+def _frame(space: Space, crop: Crop) -> Frame | None:
     """The frame between the neighbours; s from their endplates, else from the disc itself."""
-    crop = space.disc.crop
     near = [bone for bone in (space.upper, space.lower) if bone is not None]
     if not near:
         return None
     normal = _normal(crop, _planes(space), near[0].frame.s)
     if normal is None:
         return None
-    anterior = sum(bone.frame.a for bone in near)
+    anterior = sum((bone.frame.a for bone in near), np.zeros(3))
     return replace(near[0].frame, origin=crop.centroid_mm, a=anterior).turned(normal)
 
 
 def _planes(space: Space) -> list[Plane]:
     """Planes of the endplates that border the disc."""
-    upper = space.upper.plane("inferior") if space.upper is not None else None
-    lower = lower_plane(space)
-    return [plane for plane in (upper, lower) if plane is not None]
+    return [plane for plane in (upper_plane(space), lower_plane(space)) if plane is not None]
+
+
+def upper_plane(space: Space) -> Plane | None:
+    """Plane of the endplate above a disc."""
+    return None if space.upper is None else space.upper.plane("inferior")
 
 
 def lower_plane(space: Space) -> Plane | None:
@@ -216,10 +223,11 @@ def _width(crop: Crop, frame: Frame) -> tuple[float, float] | None:
 
 def _middle(space: Space, frame: Frame, own: float) -> float:
     """Mid-sagittal plane: half-way between the middles of the neighbours, else the disc's `own`."""
-    bands = [b for b in (space.upper, space.lower) if isinstance(b, Body) and b.band is not None]
+    bodies = [b for b in (space.upper, space.lower) if isinstance(b, Body)]
     middles = [
         float(frame.to_local(b.frame.to_world([b.band.middle_r, 0, b.band.middle_s]))[0])
-        for b in bands
+        for b in bodies
+        if b.band is not None
     ]
     return float(np.mean(middles)) if len(middles) == 2 else own
 

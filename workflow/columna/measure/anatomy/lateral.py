@@ -62,6 +62,8 @@ def _deepest(slices: np.ndarray) -> float:
 
 def middle_width_mm(crop: Crop) -> float:
     """Width of what `middle_part` kept of a structure, across its slices."""
+    if crop.known_slices is None:
+        raise ValueError("the structure is not cut off at a side")
     first, last = crop.known_slices
     return (last - first + 1) * float(np.linalg.norm(crop.affine[:3, 0]))
 

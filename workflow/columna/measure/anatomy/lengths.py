@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from columna.measure.anatomy.body import Body, Line
 from columna.measure.anatomy.corners import sacral_corner
 from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.common import SAGITTAL_CODES
 from columna.tables.finish import Missing
 from columna.tables.schema import Row
 
@@ -25,15 +25,14 @@ def curve_lengths(ends: Ends) -> Row:
     """Arc and chord of the curve between endplates; tortuosity."""
     row: Row = {}
     curve = ends.geometry.curve
-    for stem, pair in LENGTHS.items():
-        found = [ends.find(*end) for end in pair]
-        status = weakest(*(end.status for end in found))
-        if status in SAGITTAL_CODES and curve.is_low_support:
-            status = "fit_failed"
+    for stem, names in LENGTHS.items():
+        status, lines = ends.pair(*names)
+        if lines is not None and (curve is None or curve.is_low_support):
+            status, lines = "fit_failed", None
         row[f"length_{stem}_status"] = status
-        if status not in SAGITTAL_CODES:
+        if lines is None or curve is None:
             continue
-        u = curve.nearest(np.array([end.line.point for end in found]))
+        u = curve.nearest(np.array([line.point for line in lines]))
         points = curve.at(u)
         row[f"length_{stem}_mm"] = float(np.diff(curve.arc_mm(u))[0])
         row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
@@ -56,41 +55,46 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
         return row | {"sum_gap_l1_s1_mm": lack, "disc_fraction_lumbar_ratio": lack}
     heights = total(chain[0], "height_mean_mm", "heights_status")
     gaps = total(chain[1], "gap_mean_mm", "gap_status")
-    lack = next((part for part in (gaps, heights) if isinstance(part, Missing)), None)
     of_gaps = [r["gap_status"] for r in chain[1]]
     return row | {
         "sum_gap_status": weakest(*of_gaps),
         "disc_fraction_status": weakest(*of_gaps, *(r["heights_status"] for r in chain[0])),
         "sum_gap_l1_s1_mm": gaps,
-        "disc_fraction_lumbar_ratio": lack or gaps / (gaps + heights),
+        "disc_fraction_lumbar_ratio": _share(gaps, heights),
     }
+
+
+def _share(part: float | Missing, rest: float | Missing) -> float | Missing:
+    """Share of a part in the sum of both, or why one of them is missing."""
+    if isinstance(part, Missing):
+        return part
+    return rest if isinstance(rest, Missing) else part / (part + rest)
 
 
 def sagittal_offsets(ends: Ends) -> Row:
     """Offsets along the scanner's anterior axis between centroids and posterior corners."""
     geometry = ends.geometry
     bodies = {b.level: b for b in geometry.bodies if b.level and b.has_middle}
-    c7 = bodies.get("C7")
-    corners = {
-        "sagittal_offset_c2_c7": (
-            bodies.get("C2"),
-            ("C2", "inferior"),
-            ("C7", "superior"),
-            c7 and c7.corner("superior", "posterior"),
-        ),
-        "sagittal_offset_c7_s1": (
-            c7,
-            ("C7", "superior"),
-            (S1, "superior"),
-            geometry.sacral and sacral_corner(geometry.sacral, geometry.sacrum, "posterior"),
-        ),
+    c2, c7, sacral = bodies.get("C2"), bodies.get("C7"), geometry.sacral
+    c7_corner = None if c7 is None else c7.corner("superior", "posterior")
+    s1_corner = None if sacral is None else sacral_corner(sacral, geometry.sacrum, "posterior")
+    c7_end = ("C7", "superior")
+    return {
+        **_offset("sagittal_offset_c2_c7", c2, c7_corner, ends.pair(("C2", "inferior"), c7_end)),
+        **_offset("sagittal_offset_c7_s1", c7, s1_corner, ends.pair(c7_end, (S1, "superior"))),
     }
-    row: Row = {}
-    for name, (upper, *pair, corner) in corners.items():
-        status = weakest(*(ends.find(*end).status for end in pair))
-        if status in SAGITTAL_CODES and (upper is None or corner is None):
-            status = "fit_failed"  # the wall beside the endplate
-        row[f"{name}_status"] = status
-        if status in SAGITTAL_CODES:
-            row[f"{name}_mm"] = float((upper.crop.centroid_mm - corner)[1])
-    return row
+
+
+def _offset(
+    name: str,
+    upper: Body | None,
+    corner: np.ndarray | None,
+    between: tuple[str, tuple[Line, Line] | None],
+) -> Row:
+    status, lines = between
+    if lines is None:
+        return {f"{name}_status": status}
+    if upper is None or corner is None:
+        return {f"{name}_status": "fit_failed"}  # the wall beside the endplate
+    offset = float((upper.crop.centroid_mm - corner)[1])
+    return {f"{name}_status": status, f"{name}_mm": offset}

@@ -40,9 +40,9 @@ def owned_endplates(
     surfaces = [_surface(crop) for crop, _ in owners.values()]
     owner_of = np.repeat(np.arange(len(labels)), [len(points) for points in surfaces])
     finest = float(np.linalg.norm(endplates.affine[:3, :3], axis=0).min())
-    distance, nearest = cKDTree(np.concatenate(surfaces)).query(
-        endplates.points_mm, distance_upper_bound=REACH_MM + finest / 2
-    )
+    tree = cKDTree(np.concatenate(surfaces))
+    reach = REACH_MM + finest / 2
+    distance, nearest = map(np.asarray, tree.query(endplates.points_mm, distance_upper_bound=reach))
     is_owned = np.isfinite(distance)
     owner = np.full(len(distance), -1)
     owner[is_owned] = owner_of[nearest[is_owned]]

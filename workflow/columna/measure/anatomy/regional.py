@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from columna.measure.anatomy.angles import elevation_deg, sagittal_axes
-from columna.measure.anatomy.body import Body, Line
+from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import ORDER, S1, EndName, Ends, lordosis_deg
 from columna.measure.anatomy.visibility import weakest
 from columna.tables.common import SAGITTAL_CODES
@@ -71,8 +71,11 @@ def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> floa
         return Missing("neighbour_missing")
     wedges = total(chain[0], "wedge_angle_deg", "heights_status")
     discs_sum = total(chain[1], "disc_angle_deg", "angle_status")
-    lack = next((part for part in (wedges, discs_sum) if isinstance(part, Missing)), None)
-    return lack or angles["lumbar_lordosis_l1_s1_deg"] - (discs_sum - wedges)
+    if isinstance(wedges, Missing):
+        return wedges
+    if isinstance(discs_sum, Missing):
+        return discs_sum
+    return angles["lumbar_lordosis_l1_s1_deg"] - (discs_sum - wedges)
 
 
 def total(rows: Sequence[Row], column: str, status: str) -> float | Missing:
@@ -87,7 +90,9 @@ def lumbar_chain(
     """Rows of the vertebrae L1 to the last above S1, and of the spaces below them; None if cut."""
     by_name = {row["vertebra"]: row for row in vertebrae}
     below = {row["level_upper"]: row for row in discs if row["index_from_top"]}
-    bodies, spaces, level = [], [], "L1"
+    bodies: list[Row] = []
+    spaces: list[Row] = []
+    level = "L1"
     while level != S1:
         space = below.get(level)
         if space is None or space["level_lower"] is None or len(spaces) > len(ORDER):
@@ -100,28 +105,28 @@ def lumbar_chain(
 
 def largest_arc(ends: Ends) -> Row:
     """Largest lordosis between any two endplates from T8 down, and its apex."""
-    bodies = [b for b in ends.with_middle if ORDER[b.level] >= ORDER[ARC_FROM]]
+    bodies = [b for b in ends.with_middle if ORDER[b.name] >= ORDER[ARC_FROM]]
     if len(bodies) < LEAST_VERTEBRAE:
         return {"arc_status": _arc_failure(ends)}
-    right = ends.right(bodies[0].level, bodies[-1].level)
-    lower: list[tuple[str, Line]] = [(b.level, b.plate("inferior")) for b in bodies]
+    right = ends.right(bodies[0].name, bodies[-1].name)
+    upper = [(b, line) for b in bodies if (line := b.plate("superior")) is not None]
+    lower = [(b.name, line) for b in bodies if (line := b.plate("inferior")) is not None]
     sacral = ends.find(S1, "superior")
     if sacral.line is not None:
         lower.append((S1, sacral.line))
     arcs = [
-        (lordosis_deg(b.plate("superior"), line, right), b, level, line)
-        for b in bodies
-        for level, line in lower
-        if ORDER[level] > ORDER[b.level]
+        (lordosis_deg(top, bottom, right), b.name, level, (top.point, bottom.point))
+        for b, top in upper
+        for level, bottom in lower
+        if ORDER[level] > ORDER[b.name]
     ]
-    angle, first, level, line = max(arcs, key=lambda arc: arc[0])
-    inside = [b for b in bodies if ORDER[first.level] <= ORDER[b.level] <= ORDER[level]]
-    chord = first.plate("superior").point, line.point
+    angle, first, last, chord = max(arcs, key=lambda arc: arc[0])
+    inside = [b for b in bodies if ORDER[first] <= ORDER[b.name] <= ORDER[last]]
     return {
         "arc_status": weakest(*(body.fit_status for body in inside)),
         "max_lordosis_deg": angle,
-        "max_lordosis_upper": first.level,
-        "max_lordosis_lower": level,
+        "max_lordosis_upper": first,
+        "max_lordosis_lower": last,
         "apex_lumbar": _farthest(inside, chord, sagittal_axes(right)[0]).level,
     }
 
@@ -134,17 +139,15 @@ def thoracic_apex(ends: Ends) -> str | Missing:
     if lack is not None:
         return Missing(ends.failure(lack))
     chord = chest[0].crop.centroid_mm, chest[-1].crop.centroid_mm
-    behind = -sagittal_axes(ends.right(chest[0].level, chest[-1].level))[0]
-    return _farthest(chest, chord, behind).level
+    behind = -sagittal_axes(ends.right(chest[0].name, chest[-1].name))[0]
+    return _farthest(chest, chord, behind).name
 
 
 def _angle(stem: str, sign: float, upper: EndName, lower: EndName, ends: Ends) -> Row:
-    found = ends.find(*upper), ends.find(*lower)
-    status = weakest(*(end.status for end in found))
-    if status not in SAGITTAL_CODES:
+    status, lines = ends.pair(upper, lower)
+    if lines is None:
         return {f"{stem}_status": status}
-    right = ends.right(upper[0], lower[0])
-    angle = lordosis_deg(found[0].line, found[1].line, right)
+    angle = lordosis_deg(*lines, ends.right(upper[0], lower[0]))
     return {f"{stem}_status": status, f"{stem}_deg": sign * angle}
 
 

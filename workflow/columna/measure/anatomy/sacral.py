@@ -42,8 +42,9 @@ class SacralPlate:
     Parameters
     ----------
     frame
-        Axes with s along the plate's normal; origin = centroid of the disc above; its plane
-        ``superior`` is the plate's.
+        Axes with s along the plate's normal; origin = centroid of the disc above.
+    plane
+        Plane of the endplate; its normal points cranially.
     line
         Endplate line in the band: middle, direction to anterior.
     length_mm
@@ -56,17 +57,13 @@ class SacralPlate:
     """
 
     frame: Frame
+    plane: Plane
     line: Line
     length_mm: float
     places: np.ndarray
     hits: np.ndarray
     fractions: np.ndarray
     band_hits: np.ndarray
-
-    @property
-    def plane(self) -> Plane:
-        """Plane of the endplate; its normal points cranially."""
-        return self.frame.superior
 
 
 def sacral_plate(
@@ -104,7 +101,9 @@ def sacral_plate(
         frame = turned
         if is_settled:
             break
-    return _with_line(sacrum, disc, frame, slice_mm, fractions)
+    if frame.superior is None:
+        return None
+    return _with_line(sacrum, disc, frame, frame.superior, slice_mm, fractions)
 
 
 def _disc_normal(disc: Crop, last: Body) -> np.ndarray:
@@ -140,8 +139,8 @@ def _span(disc: Crop, frame: Frame, axis: int) -> tuple[float, float]:
     if np.isnan(first).all():
         along = (disc.points_mm - frame.origin) @ frame.axes[axis]
         first, last = along.min(keepdims=True), along.max(keepdims=True)
-    first, last = finite_median(first), finite_median(last)
-    return (first + last) / 2, last - first
+    low, high = finite_median(first), finite_median(last)
+    return (low + high) / 2, high - low
 
 
 def _first_below(sacrum: Crop, frame: Frame, places: np.ndarray) -> np.ndarray:
@@ -153,11 +152,16 @@ def _first_below(sacrum: Crop, frame: Frame, places: np.ndarray) -> np.ndarray:
 
 
 def _with_line(
-    sacrum: Crop, disc: Crop, frame: Frame, slice_mm: float, fractions: np.ndarray
+    sacrum: Crop,
+    disc: Crop,
+    frame: Frame,
+    plane: Plane,
+    slice_mm: float,
+    fractions: np.ndarray,
 ) -> SacralPlate | None:
     (r, width), (a, depth) = (_span(disc, frame, axis) for axis in (0, 1))
     offsets = r + max(_BAND_SHARE * width, slice_mm / 2) * _OFFSETS
-    ends = _ends(sacrum, frame, offsets, a + depth * np.linspace(-0.5, 0.5, _ENDS_N))
+    ends = _ends(sacrum, frame, plane, offsets, a + depth * np.linspace(-0.5, 0.5, _ENDS_N))
     if ends is None:
         return None
     along = ends[0] + (ends[1] - ends[0]) * fractions
@@ -175,15 +179,15 @@ def _with_line(
     line = Line(frame.to_world([r, a, height + slope * a]), unit(frame.a + slope * frame.s))
     places, column_hits = _footprint_hits(sacrum, disc, frame, (1.0, 1.0))
     length = (ends[1] - ends[0]) * float(np.hypot(1, slope))
-    return SacralPlate(frame, line, length, places, column_hits, fractions, hits)
+    return SacralPlate(frame, plane, line, length, places, column_hits, fractions, hits)
 
 
 def _ends(
-    sacrum: Crop, frame: Frame, offsets: np.ndarray, along: np.ndarray
+    sacrum: Crop, frame: Frame, plane: Plane, offsets: np.ndarray, along: np.ndarray
 ) -> tuple[float, float] | None:
     """Posterior and anterior end of the endplate below the disc, which may overhang it."""
     hits = _grid_hits(sacrum, frame, offsets, along)
-    height = frame.to_local(frame.superior.point)[2]
+    height = frame.to_local(plane.point)[2]
     found = []
     for column in hits.T:
         on_plate = along[np.abs(column - height) <= NEAR_PLANE_MM]

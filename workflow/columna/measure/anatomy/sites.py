@@ -11,6 +11,7 @@ from columna.measure.anatomy.geometry import Geometry
 from columna.measure.anatomy.spaces import Space, disc_above
 from columna.measure.anatomy.visibility import weakest
 from columna.tables.cord_canal import SITES
+from columna.tables.finish import Missing
 
 SLAB_MM = np.linspace(-2.0, 2.0, 5)
 """Places of the planes at the middle of a body or disc."""
@@ -19,19 +20,10 @@ LEVEL_STEP_MM = 1.0
 
 @dataclass(frozen=True, eq=False)
 class CanalSite:
-    """Planes at one site of a level; without measures, `status` says why.
-
-    `u` are the planes' places on the canal's centre line, shape (n,).
-    """
+    """What was measured in the planes at one site of a level; if nothing, `status` says why."""
 
     status: str
-    u: np.ndarray | None = None
     measures: SectionMeasures | None = None
-
-    @property
-    def slab_mm(self) -> float:
-        """Distance between the first and the last plane."""
-        return float(self.u[-1] - self.u[0])
 
 
 CanalSites = Mapping[tuple[str, str], CanalSite]
@@ -40,41 +32,47 @@ CanalSites = Mapping[tuple[str, str], CanalSite]
 
 def canal_sites(spaces: Sequence[Space], geometry: Geometry, canal: Canal | None) -> CanalSites:
     """Cut the canal at the sites of every vertebra; parameters of the same scan."""
-    found = {}
-    for space in spaces:
-        for site in SITES:
-            places = _places(space, site, spaces, geometry, canal)
-            is_site = isinstance(places, CanalSite)
-            found[space.row["vertebra"], site] = places if is_site else _cut(canal, places)
-    return found
+    return {
+        (space.row["vertebra"], site): _site(space, site, spaces, geometry, canal)
+        for space in spaces
+        for site in SITES
+    }
 
 
-def _places(
+def _site(
     space: Space, site: str, spaces: Sequence[Space], geometry: Geometry, canal: Canal | None
-) -> np.ndarray | CanalSite:
-    """Places of the planes on the centre line, or the site that cannot be cut."""
-    row, body = space.row, space.upper
+) -> CanalSite:
+    row = space.row
     if row["presence"] == "duplicate":
         return CanalSite("duplicate_label")
-    if body is None and not (site == "disc" and space.disc):
+    if space.upper is None and not (site == "disc" and space.disc):
         return CanalSite(row["body_status"])
     if canal is None:
         return CanalSite("not_segmented")
+    places = _places(space, site, spaces, geometry, canal)
+    return CanalSite(places.code) if isinstance(places, Missing) else _cut(canal, places)
+
+
+def _places(
+    space: Space, site: str, spaces: Sequence[Space], geometry: Geometry, canal: Canal
+) -> np.ndarray | Missing:
+    """Places of the planes on the centre line, or why there are none."""
+    body = space.upper
     if site == "mid_body":
-        if not body.has_middle:
-            return CanalSite("partial_fov")
+        if body is None or not body.has_middle:
+            return Missing("partial_fov")
         return float(canal.line.nearest(body.crop.centroid_mm)) + SLAB_MM
     if space.disc is None:
-        return CanalSite("outside_fov" if space.lower_label is None else "not_segmented")
+        return Missing("outside_fov" if space.lower_label is None else "not_segmented")
     end = float(canal.line.nearest(space.disc.crop.centroid_mm))
-    if site == "disc":
+    if site == "disc" or body is None:
         return end + SLAB_MM
     above = disc_above(spaces, body, geometry)
     if above is None:
-        return CanalSite(_above_failure(body, geometry))
+        return Missing(_above_failure(body, geometry))
     start = float(canal.line.nearest(above.crop.centroid_mm))
     if end - start < LEVEL_STEP_MM:
-        return CanalSite("fit_failed")
+        return Missing("fit_failed")
     return np.linspace(start, end, round((end - start) / LEVEL_STEP_MM) + 1)
 
 
@@ -88,4 +86,4 @@ def _above_failure(body: Body, geometry: Geometry) -> str:
 def _cut(canal: Canal, u: np.ndarray) -> CanalSite:
     measures = canal.measure(u)
     codes = sorted(set(measures.canal_status))
-    return CanalSite("partial_fov" if "partial_fov" in codes else weakest(*codes), u, measures)
+    return CanalSite("partial_fov" if "partial_fov" in codes else weakest(*codes), measures)

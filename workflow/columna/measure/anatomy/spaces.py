@@ -52,6 +52,11 @@ class Space:
     lower_row: Row | None = None
 
     @property
+    def bones(self) -> tuple[Body, Body | SacralPlate] | None:
+        """The bones above and below; None where one of them is missing."""
+        return None if self.upper is None or self.lower is None else (self.upper, self.lower)
+
+    @property
     def name(self) -> str:
         """Unique name in the scan."""
         return f"{self.row['vertebra']}-{self.lower_name or 'next'}"
@@ -99,9 +104,9 @@ def _below_absent(
     row: Row, by_level: Mapping[str, Row], unseen: Disc | None, geometry: Geometry
 ) -> Space:
     level = _normal_below(row["level"])
-    is_here = unseen is not None and levels().get(unseen.label) is not None
-    disc = unseen if is_here and levels()[unseen.label].name == row["level"] else None
-    below = by_level.get(level)
+    named = None if unseen is None else levels().get(unseen.label)
+    disc = unseen if named is not None and named.name == row["level"] else None
+    below = None if level is None else by_level.get(level)
     if below is None:
         return Space(row, None, disc, level, level, None, None)
     label = below["spineps_label"]
@@ -130,7 +135,7 @@ def _disc_above_all(seen: Sequence[Row], geometry: Geometry) -> Disc | None:
 
 def _unowned_above(geometry: Geometry) -> Disc | None:
     """The lowest of the discs above the topmost body."""
-    if not geometry.bodies:
+    if not geometry.bodies or geometry.curve is None:
         return None
     place = geometry.curve.nearest
     top = float(place(geometry.bodies[0].crop.centroid_mm))

@@ -62,7 +62,7 @@ class Tissue:
 
         It may be negative, where an image is: `ratio` sees to that.
         """
-        if not len(self.fluid_u):
+        if self.geometry.curve is None or not len(self.fluid_u):
             return None
         u = float(self.geometry.curve.nearest(crop.centroid_mm))
         low, high = np.searchsorted(self.fluid_u, [u - FLUID_REACH_MM, u + FLUID_REACH_MM])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from columna.measure.anatomy.band import Band
 from columna.measure.anatomy.body import SIDES, Body
 from columna.measure.anatomy.frame import Frame
 from columna.measure.anatomy.geometry import Geometry
@@ -168,11 +169,13 @@ def _touching(geometry: Geometry, body: Body) -> int:
 
 def height_columns(body: Body, slice_mm: float) -> Row | None:
     """Heights, depths, width and wedges of a body; None where they could not be found."""
-    if body.columns is None or set(body.plates) != {"superior", "inferior"}:
+    band, columns = body.band, body.columns
+    if band is None or columns is None or set(body.plates) != {"superior", "inferior"}:
         return None
-    heights = {name: body.columns.height_mm(fractions) for name, fractions in BANDS.items()}
-    profile = body.columns.profile_mm()
-    if profile is None or None in heights.values():
+    found = {name: columns.height_mm(fractions) for name, fractions in BANDS.items()}
+    heights = {name: height for name, height in found.items() if height is not None}
+    profile = columns.profile_mm()
+    if profile is None or len(heights) < len(BANDS):
         return None
     return {
         **{f"height_{name}_mm": height for name, height in heights.items()},
@@ -180,11 +183,11 @@ def height_columns(body: Body, slice_mm: float) -> Row | None:
         "height_min_mm": float(profile.min()),
         "wedge_ratio": heights["anterior"] / heights["posterior"],
         "biconcavity_ratio": heights["middle"] / heights["posterior"],
-        "n_native_slices_in_band_n": body.band.slices_n,
-        "depth_mm": body.band.depth_mm,
+        "n_native_slices_in_band_n": band.slices_n,
+        "depth_mm": band.depth_mm,
         "wedge_angle_deg": wedge_angle_deg(body),
         "posterior_wall_deg": or_missing(_wall_angle(body), "fit_failed"),
-        **_across(body, slice_mm),
+        **_across(body, band, slice_mm),
     }
 
 
@@ -196,6 +199,8 @@ def wedge_angle_deg(body: Body) -> float:
 
 def lateral_wedge_deg(frame: Frame) -> float:
     """Angle between the endplate planes in the coronal plane, + = right side shorter."""
+    if frame.superior is None or frame.inferior is None:
+        raise ValueError("one of the endplates has no plane")
     superior, inferior = (
         np.rad2deg(np.arctan2(plane.normal @ frame.r, plane.normal @ frame.s))
         for plane in (frame.superior, frame.inferior)
@@ -205,13 +210,13 @@ def lateral_wedge_deg(frame: Frame) -> float:
 
 def inset_depth_mm(body: Body, side: str) -> float | None:
     """Depth 2 mm inside of an endplate line and parallel to it: median over the band."""
-    line = body.plate(side)
-    if line is None:
+    line, band = body.plate(side), body.band
+    if line is None or band is None:
         return None
     inwards = -1 if side == "superior" else 1
     starts = line.point + inwards * _INSET_MM * body.frame.s
-    offsets = body.band.offsets_r - body.band.middle_r
-    reach = body.band.depth_mm
+    offsets = band.offsets_r - band.middle_r
+    reach = band.depth_mm
     first, last = body.crop.indicator.crossings(
         starts + offsets[:, None] * body.frame.r, line.direction, -reach, reach
     )
@@ -224,11 +229,11 @@ def _wall_angle(body: Body) -> float | None:
     return None if wall is None else float(np.rad2deg(np.arctan(wall.slope)))
 
 
-def _across(body: Body, slice_mm: float) -> Row:
+def _across(body: Body, band: Band, slice_mm: float) -> Row:
     """What depends on the left-right direction, where the sides are seen and slices enough."""
     if body.crop.is_lateral_cut:
         return dict.fromkeys(_ACROSS, Missing(LATERAL_CUT))
-    band, too_few = body.band, Missing("too_few_slices")
+    too_few = Missing("too_few_slices")
     slices = band.width_mm / slice_mm
     row = {
         "width_mm": band.width_mm if slices >= LEAST_SLICES_WIDTH else too_few,

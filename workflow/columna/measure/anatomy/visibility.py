@@ -15,19 +15,18 @@ from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 SIDES_OF_SLICES = frozenset("LR")
 
 
-def cut_status(region: Region, fov: FieldOfView, margin_mm: float) -> str:
+def cut_status(region: Region, fov: FieldOfView) -> str:
     """``ok``, ``lateral_cut`` or ``partial_fov``.
 
     Parameters
     ----------
     region
         A structure.
-    fov, margin_mm
-        The field of view, and what is too near to its upper or lower edge: masks of cut
-        structures often end a little before it.
+    fov
+        The field of view.
     """
     faces = set(fov.faces(region))
-    if fov.distance_mm(region) < margin_mm or faces - SIDES_OF_SLICES:
+    if fov.distance_mm(region) < fov.margin_mm or faces - SIDES_OF_SLICES:
         return "partial_fov"
     return LATERAL_CUT if faces else "ok"
 
@@ -44,7 +43,6 @@ def body_status(
     vertebra: Vertebra,
     parts: Parts,
     fov: FieldOfView,
-    margin_mm: float,
     repeated: Collection[str],
 ) -> str:
     """Status code of the body of a vertebra.
@@ -53,8 +51,8 @@ def body_status(
     ----------
     vertebra, parts
         The vertebra and its regions.
-    fov, margin_mm
-        The field of view, and what is too near to its upper or lower edge.
+    fov
+        The field of view.
     repeated
         Levels that were assigned more than once.
     """
@@ -64,14 +62,13 @@ def body_status(
         return "not_applicable"
     if parts.body is None:
         return "outside_fov" if parts.faces else "not_segmented"
-    return cut_status(parts.body, fov, margin_mm)
+    return cut_status(parts.body, fov)
 
 
 def arch_status(
     vertebra: Vertebra,
     parts: Parts,
     fov: FieldOfView,
-    margin_mm: float,
     repeated: Collection[str],
 ) -> str:
     """Status code of arch and processes; parameters as in `body_status`."""
@@ -79,18 +76,16 @@ def arch_status(
         return "duplicate_label"
     if not parts.posterior:
         return "outside_fov" if parts.faces else "not_segmented"
-    is_any_cut = any(is_cut(region, fov, margin_mm) for region in parts.posterior.values())
+    is_any_cut = any(is_cut(region, fov) for region in parts.posterior.values())
     return "partial_fov" if is_any_cut else "ok"
 
 
-def is_cut(region: Region, fov: FieldOfView, margin_mm: float) -> bool:
+def is_cut(region: Region, fov: FieldOfView) -> bool:
     """Whether a region touches a face, or is too near to the superior or inferior one."""
-    return cut_status(region, fov, margin_mm) != "ok"
+    return cut_status(region, fov) != "ok"
 
 
-def visible_sides(
-    vertebra: Vertebra, body: Region, fov: FieldOfView, margin_mm: float
-) -> tuple[str, ...]:
+def visible_sides(vertebra: Vertebra, body: Region, fov: FieldOfView) -> tuple[str, ...]:
     """Endplates of a body that can be measured: not at the edge, not below a dens.
 
     A body that is cut in front or behind has none.
@@ -102,5 +97,5 @@ def visible_sides(
     return tuple(
         side
         for side, free in sides.items()
-        if free > 0 and free >= margin_mm and (side, vertebra.level) != ("superior", "C2")
+        if free > 0 and free >= fov.margin_mm and (side, vertebra.level) != ("superior", "C2")
     )

@@ -77,17 +77,19 @@ def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> Non
 def _columns(site: CanalSite, cord_end_u: float | None) -> Row:
     """Columns of one site by itself."""
     m = site.measures
-    cord = _cord_status(site, cord_end_u)
-    row: Row = {"canal_status": site.status, "cord_status": cord}
-    if site.status in SAGITTAL_CODES:
-        row |= {
-            "planes_n": len(site.u),
-            "slab_mm": site.slab_mm,
-            "plane_angle_deg": m.angle_deg.mean(),
-            "canal_ap_mm": m.canal_ap_mm.mean(),
-            "canal_ap_min_mm": m.canal_ap_mm.min(),
-            **_canal_across(m, site.status == LATERAL_CUT),
-        }
+    if m is None or site.status not in SAGITTAL_CODES:
+        return {"canal_status": site.status, "cord_status": site.status}
+    cord = _cord_status(m, site.status, cord_end_u)
+    row: Row = {
+        "canal_status": site.status,
+        "cord_status": cord,
+        "planes_n": len(m.u),
+        "slab_mm": m.slab_mm,
+        "plane_angle_deg": m.angle_deg.mean(),
+        "canal_ap_mm": m.canal_ap_mm.mean(),
+        "canal_ap_min_mm": m.canal_ap_mm.min(),
+        **_canal_across(m, site.status == LATERAL_CUT),
+    }
     if cord in SAGITTAL_CODES:
         row |= {
             "cord_ap_mm": m.cord_ap_mm.mean(),
@@ -125,15 +127,13 @@ def _fluid(m: SectionMeasures, is_cut: bool) -> Row:
     }
 
 
-def _cord_status(site: CanalSite, cord_end_u: float | None) -> str:
-    if site.status not in SAGITTAL_CODES:
-        return site.status
-    if cord_end_u is not None and site.u[-1] > cord_end_u:
+def _cord_status(m: SectionMeasures, canal_status: str, cord_end_u: float | None) -> str:
+    if cord_end_u is not None and m.u[-1] > cord_end_u:
         return "not_applicable"
-    if not site.measures.has_cord.all():
+    if not m.has_cord.all():
         return "not_segmented"
     # of a cord a few slices wide that is cut, nothing can be told
-    return "partial_fov" if site.measures.is_cord_cut.any() else site.status
+    return "partial_fov" if m.is_cord_cut.any() else canal_status
 
 
 def _add_compression(
@@ -147,7 +147,10 @@ def _add_compression(
             smallest = columns[name, site].get(f"{tube}_ap_min_mm")
             if smallest is None:
                 continue
-            ends = [columns.get((end, "mid_body")) for end in (upper, space.lower_name)]
+            ends = [
+                None if end is None else columns.get((end, "mid_body"))
+                for end in (upper, space.lower_name)
+            ]
             columns[name, site][column] = _compression_pct(smallest, ends, tube, space)
 
 
@@ -157,9 +160,10 @@ def _compression_pct(
     """Percent that a diameter lacks of the mean at the middles of two bodies, `ends`."""
     if space.lower_name == _S1 or (ends[0] is None and space.row["level"] == "C2"):
         return Missing("not_applicable")  # the canal of the sacrum has no such site
-    if None in ends:
+    found = [end for end in ends if end is not None]
+    if len(found) < len(ends):
         return Missing("outside_fov")
-    lack = next((end for end in ends if f"{tube}_ap_mm" not in end), None)
+    lack = next((end for end in found if f"{tube}_ap_mm" not in end), None)
     if lack is not None:
         return Missing(lack[f"{tube}_status"])
-    return 100 * (1 - smallest_mm / float(np.mean([end[f"{tube}_ap_mm"] for end in ends])))
+    return 100 * (1 - smallest_mm / float(np.mean([end[f"{tube}_ap_mm"] for end in found])))

@@ -1,6 +1,6 @@
 """Rows of the table `discs`: every disc space below C2 to L5 (G9, G10 of docs/measures.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from columna.measure.anatomy.angles import elevation_deg, tilt_deg
 from columna.measure.anatomy.body import Body, Line
 from columna.measure.anatomy.corners import Corners, disc_corners, listhesis_mm, overhang_mm
 from columna.measure.anatomy.frame import unit
-from columna.measure.anatomy.geometry import Geometry
+from columna.measure.anatomy.geometry import Disc
 from columna.measure.anatomy.interspace import (
     LEAST_VOXELS,
     Interspace,
@@ -17,15 +17,15 @@ from columna.measure.anatomy.interspace import (
     heights_mm,
     is_narrow,
     lower_plane,
+    upper_plane,
 )
 from columna.measure.anatomy.sacral import SacralPlate
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.anatomy.spaces import Space, disc_label
 from columna.measure.anatomy.tissue import LEAST_VOXELS as LEAST_VALUES
 from columna.measure.anatomy.tissue import Tissue, eroded_in_plane, ratio
 from columna.measure.anatomy.visibility import weakest
-from columna.measure.context import MeasureContext
 from columna.measure.tools.crops import image_under
-from columna.measure.tools.regions import Region
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.discs import DISCS
 from columna.tables.finish import Missing, finish_row, or_missing
@@ -48,28 +48,23 @@ _CENTRAL_SHARE = 0.25
 """Half axes of the central ellipse, relative to depth and width."""
 
 
-def disc_rows(
-    context: MeasureContext,
-    spaces: Sequence[Space],
-    regions: Mapping[int, Region],
-    geometry: Geometry,
-    tissue: Tissue | None,
-) -> list[Row]:
+def disc_rows(anatomy: ScanAnatomy, spaces: Sequence[Space]) -> list[Row]:
     """Measure every disc space of a scan.
 
     Parameters
     ----------
-    context
+    anatomy
         The scan.
     spaces
         Its disc spaces.
-    regions
-        Regions of the instance mask, by label.
-    geometry, tissue
-        Bones and discs, and the image (None where it is not at hand).
     """
-    measure = _DiscMeasures(context, regions, geometry, tissue)
-    return [finish_row(DISCS, context.identity | measure.columns(space)) for space in spaces]
+    measure, identity = _DiscMeasures(anatomy), anatomy.context.identity
+    return [finish_row(DISCS, identity | measure.columns(space)) for space in spaces]
+
+
+def upper_plate(space: Space) -> Line | None:
+    """Endplate line above a disc space."""
+    return None if space.upper is None else space.upper.plate("inferior")
 
 
 def lower_plate(space: Space) -> Line | None:
@@ -90,15 +85,11 @@ def upper_end_failure(body: Body) -> str:
 class _DiscMeasures:
     """Measures of one scan's disc spaces."""
 
-    context: MeasureContext
-    regions: Mapping[int, Region]
-    geometry: Geometry
-    tissue: Tissue | None
+    scan: ScanAnatomy
 
     def columns(self, space: Space) -> Row:
         """All columns of a disc space."""
         row = space.row
-        region = self.regions[disc_label(space.disc)] if space.disc else None
         presence = self._presence(space)
         columns = {
             "disc": space.name,
@@ -109,8 +100,10 @@ class _DiscMeasures:
             **{name: row[name] for name in _FROM_VERTEBRAE},
         }
         status = self._disc_status(space, presence)
-        columns["volume_mm3"] = self._volume(region, presence)
-        between = fit_interspace(space, self.geometry) if status in SAGITTAL_CODES else None
+        columns["volume_mm3"] = self._volume(space.disc, presence)
+        between = None
+        if space.disc is not None and status in SAGITTAL_CODES:
+            between = fit_interspace(space, space.disc.crop, self.scan.geometry)
         tissue = heights_mm(between.disc) if between else None
         if status in SAGITTAL_CODES and tissue is None:
             status, between = "fit_failed", None
@@ -125,9 +118,10 @@ class _DiscMeasures:
             | self._signal(space, between, status)
         )
 
-    def _volume(self, region: Region | None, presence: str) -> float | Missing:
-        if presence == "complete":
-            return region.voxels_n * self.context.instance.voxel_volume_mm3
+    def _volume(self, disc: Disc | None, presence: str) -> float | Missing:
+        if disc is not None and presence == "complete":
+            region = self.scan.regions[disc_label(disc)]
+            return region.voxels_n * self.scan.context.instance.voxel_volume_mm3
         return Missing(_ABSENT.get(presence) or _WITHOUT_VOLUME[presence])
 
     def _presence(self, space: Space) -> str:
@@ -135,7 +129,7 @@ class _DiscMeasures:
         if upper == "duplicate":
             return "duplicate"
         if space.disc is not None:
-            is_lost = space.disc.status == LATERAL_CUT and is_narrow(space)
+            is_lost = space.disc.status == LATERAL_CUT and is_narrow(space, space.disc.crop)
             return "partial" if is_lost else _CUT[space.disc.status]
         if upper in ("absent_outside_fov", "undetermined"):
             return upper
@@ -153,18 +147,18 @@ class _DiscMeasures:
 
     def _bone_status(self, bone: Body | SacralPlate) -> str:
         """Whether the endplate lines of a bone are known, and its sides seen."""
-        return bone.fit_status if isinstance(bone, Body) else self.geometry.sacral_status
+        return bone.fit_status if isinstance(bone, Body) else self.scan.geometry.sacral_status
 
     def _tissue(
         self, space: Space, between: Interspace | None, heights: dict[str, float] | None
     ) -> Row:
         if between is None or heights is None:
             return {}
-        corners = disc_corners(space, self.geometry.sacrum)
+        corners = disc_corners(space, self.scan.geometry.sacrum)
         return {f"disc_height_{name}_mm": value for name, value in heights.items()} | {
             "disc_depth_mm": between.depth_mm,
             "disc_width_mm": Missing(LATERAL_CUT)
-            if space.disc.crop.is_lateral_cut
+            if between.crop.is_lateral_cut
             else or_missing(between.width_mm, "too_few_slices"),
             **{f"{wall}_overhang_mm": self._overhang(between, corners, wall) for wall in _WALLS},
         }
@@ -176,21 +170,20 @@ class _DiscMeasures:
 
     def _corner_failure(self, space: Space) -> str:
         """Why a corner next to a disc is not known."""
-        planes = (space.upper.plate("inferior") if space.upper else None, lower_plate(space))
-        return "fit_failed" if None not in planes else self._angle_failure(space)
+        is_known = None not in (upper_plate(space), lower_plate(space))
+        return "fit_failed" if is_known else self._angle_failure(space)
 
     def _gap(self, space: Space, between: Interspace | None, disc_status: str) -> Row:
         if between is None:
             return {"gap_status": disc_status}
-        if between.gap is None or not between.is_neighbour:
+        if space.bones is None or between.gap is None or not between.is_neighbour:
             return {"gap_status": "neighbour_missing"}
         heights = heights_mm(between.gap)
         if heights is None:
             return {"gap_status": "fit_failed"}
         both = heights["anterior"] + heights["posterior"]
-        bones = [self._bone_status(bone) for bone in (space.upper, space.lower)]
         # a gap needs no more of a bone than its surface
-        is_cut = LATERAL_CUT in (disc_status, *bones)
+        is_cut = LATERAL_CUT in (disc_status, *map(self._bone_status, space.bones))
         return (
             {
                 "gap_status": LATERAL_CUT if is_cut else "ok",
@@ -204,25 +197,30 @@ class _DiscMeasures:
         """Gap relative to the neighbours' sizes, and what no structure claims of it."""
         upper = space.row
         height = upper["height_middle_mm"]
-        plates = [
-            between.plate_thickness_mm(self.geometry.endplates.get(key))
-            for key in ((space.upper.label, "inferior"), (space.lower_label, "superior"))
-        ]
-        row: Row = {"tiling_residual_mm": Missing("not_segmented")}
-        if None not in plates:
-            disc = heights_mm(between.disc)["middle"]
-            row["tiling_residual_mm"] = gap["middle"] - disc - sum(plates)
-        row["height_index_ratio"] = self._height_index(space, gap["mean"])
-        row["height_body_ratio"] = (
-            Missing(upper["heights_status"]) if height is None else gap["middle"] / height
-        )
-        return row
+        return {
+            "tiling_residual_mm": self._residual(space, between, gap["middle"]),
+            "height_index_ratio": self._height_index(space, gap["mean"]),
+            "height_body_ratio": Missing(upper["heights_status"])
+            if height is None
+            else gap["middle"] / height,
+        }
+
+    def _residual(self, space: Space, between: Interspace, gap_mm: float) -> float | Missing:
+        """What neither disc nor endplates claim of the gap in its middle."""
+        plates, disc = self.scan.geometry.endplates, heights_mm(between.disc)
+        if space.upper is None or space.lower_label is None or disc is None:
+            return Missing("not_segmented")
+        above = between.plate_thickness_mm(plates.get((space.upper.label, "inferior")))
+        below = between.plate_thickness_mm(plates.get((space.lower_label, "superior")))
+        if above is None or below is None:
+            return Missing("not_segmented")
+        return gap_mm - disc["middle"] - (above + below)
 
     def _height_index(self, space: Space, gap_mm: float) -> float | Missing:
         """Gap over the mean length of the endplates next to it."""
         rows = [(space.row, "inferior")]
-        lengths = [] if isinstance(space.lower, Body) else [space.lower.length_mm]
-        if isinstance(space.lower, Body):
+        lengths = [space.lower.length_mm] if isinstance(space.lower, SacralPlate) else []
+        if space.lower_row is not None:
             rows.append((space.lower_row, "superior"))
         for row, side in rows:
             if row[f"depth_{side}_mm"] is None:
@@ -231,32 +229,38 @@ class _DiscMeasures:
         return gap_mm / float(np.mean(lengths))
 
     def _angles(self, space: Space, presence: str) -> Row:
-        planes = (space.upper.plane("inferior") if space.upper else None, lower_plane(space))
-        lines = (space.upper.plate("inferior") if space.upper else None, lower_plate(space))
         if presence == "duplicate":
             return {"angle_status": "duplicate_label"}
         if space.upper is None and presence in ("undetermined", "absent_outside_fov"):
             return {"angle_status": _ABSENT[presence]}
-        if None in planes or None in lines:
+        above, below = upper_plate(space), lower_plate(space)
+        if space.bones is None or above is None or below is None:
             return {"angle_status": self._angle_failure(space)}
-        right = unit(space.upper.frame.r + space.lower.frame.r)
-        superior = unit(planes[0].normal + planes[1].normal)
-        across = unit(right - (right @ superior) * superior)
-        upper, lower = (elevation_deg(line.direction, right) for line in lines)
-        tilts = [tilt_deg(plane.normal, across, superior) for plane in planes]
-        status = weakest(*(self._bone_status(bone) for bone in (space.upper, space.lower)))
-        is_cut = status == LATERAL_CUT
-        row = {
+        upper, lower = space.bones
+        right = unit(upper.frame.r + lower.frame.r)
+        slope = elevation_deg(below.direction, right)
+        status = weakest(*map(self._bone_status, space.bones))
+        lateral = self._lateral_angle(space, right)
+        if lateral is None:
+            return {"angle_status": self._angle_failure(space)}
+        top = upper.plate("superior")
+        return {
             "angle_status": status,
-            "disc_angle_deg": upper - lower,
-            "disc_lateral_angle_deg": Missing(LATERAL_CUT) if is_cut else tilts[1] - tilts[0],
-        }
-        top = space.upper.plate("superior")
-        if top is None:
-            row["segment_angle_deg"] = Missing(upper_end_failure(space.upper))
-        else:
-            row["segment_angle_deg"] = elevation_deg(top.direction, right) - lower
-        return row | self._listhesis(space, lines[1])
+            "disc_angle_deg": elevation_deg(above.direction, right) - slope,
+            "disc_lateral_angle_deg": Missing(LATERAL_CUT) if status == LATERAL_CUT else lateral,
+            "segment_angle_deg": Missing(upper_end_failure(upper))
+            if top is None
+            else elevation_deg(top.direction, right) - slope,
+        } | self._listhesis(space, below)
+
+    def _lateral_angle(self, space: Space, right: np.ndarray) -> float | None:
+        """Angle between the endplate planes, seen from the front; None where one is not known."""
+        upper, lower = upper_plane(space), lower_plane(space)
+        if upper is None or lower is None:
+            return None
+        superior = unit(upper.normal + lower.normal)
+        across = unit(right - (right @ superior) * superior)
+        return tilt_deg(lower.normal, across, superior) - tilt_deg(upper.normal, across, superior)
 
     def _angle_failure(self, space: Space) -> str:
         """Why an endplate next to a disc space is not known."""
@@ -269,7 +273,7 @@ class _DiscMeasures:
         return "fit_failed" if all(whole) else "partial_fov"
 
     def _listhesis(self, space: Space, plate: Line) -> Row:
-        corners = disc_corners(space, self.geometry.sacrum)
+        corners = disc_corners(space, self.scan.geometry.sacrum)
         offset = listhesis_mm(corners, plate)
         ends = (corners.lower_posterior, corners.lower_anterior)
         if offset is None or ends[1] is None:
@@ -280,30 +284,33 @@ class _DiscMeasures:
         }
 
     def _signal(self, space: Space, between: Interspace | None, disc_status: str) -> Row:
-        crop = space.disc.crop if space.disc else None
-        if crop is None or disc_status in ("partial_fov", "duplicate_label"):
+        disc = space.disc
+        if disc is None or disc_status in ("partial_fov", "duplicate_label"):
             return {"signal_status": disc_status}
-        if self.tissue is None:
+        if self.scan.tissue is None:
             return {"signal_status": "no_image"}
-        values, fluid = self.tissue.inside(crop), self.tissue.fluid_near(crop)
+        values, fluid = self.scan.tissue.inside(disc.crop), self.scan.tissue.fluid_near(disc.crop)
         if values is None:
             return {"signal_status": "too_few_voxels"}
         low, median, high = np.quantile(values, (0.1, 0.5, 0.9))
-        central = self._central(between) if between is not None else Missing(disc_status)
-        is_known = not isinstance(central, Missing)
+        central = (
+            Missing(disc_status) if between is None else self._central(between, self.scan.tissue)
+        )
         return {
-            "signal_status": space.disc.status,
+            "signal_status": disc.status,
             "signal_disc_au": median,
             "signal_disc_csf_ratio": ratio(median, fluid),
             "signal_p90_csf_ratio": ratio(high, fluid),
             "signal_p10_csf_ratio": ratio(low, fluid),
             "signal_contrast_ratio": ratio(high - low, fluid),
-            "signal_central_csf_ratio": ratio(central, fluid) if is_known else central,
+            "signal_central_csf_ratio": central
+            if isinstance(central, Missing)
+            else ratio(central, fluid),
         }
 
-    def _central(self, between: Interspace) -> float | Missing:
+    def _central(self, between: Interspace, tissue: Tissue) -> float | Missing:
         """Mean signal in the central ellipse, through all of the thickness."""
-        crop = between.space.disc.crop
+        crop = between.crop
         local = between.frame.to_local(crop.points_mm)
         width = between.width_mm or between.depth_mm
         a = (local[:, 1] - between.posterior_a) / between.depth_mm - 0.5
@@ -313,4 +320,4 @@ class _DiscMeasures:
         core = within & eroded_in_plane(crop)
         if np.count_nonzero(core) < LEAST_VALUES:
             return Missing("too_few_voxels")
-        return float(image_under(self.tissue.image, crop)[core].mean(dtype=float))
+        return float(image_under(tissue.image, crop)[core].mean(dtype=float))

@@ -8,7 +8,7 @@ from columna.measure.anatomy.frame import Plane, unit
 from columna.measure.anatomy.geometry import Geometry
 from columna.measure.anatomy.heights import Hollow, hollow
 from columna.measure.anatomy.plate_shape import LEAST_COLUMNS, Surface
-from columna.measure.context import MeasureContext
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.tools.crops import Crop
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.endplates import ENDPLATES
@@ -19,19 +19,18 @@ OUTWARD = {"superior": 1, "inferior": -1}
 _FROM_VERTEBRAE = ("vertebra", "level_status", "level", "region", "level_order")
 
 
-def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[Row]) -> list[Row]:
+def endplate_rows(anatomy: ScanAnatomy, vertebrae: list[Row]) -> list[Row]:
     """Measure the endplates.
 
     Parameters
     ----------
-    context
+    anatomy
         The scan.
-    geometry
-        Its geometry.
     vertebrae
         Naming and ``body_status`` of the vertebrae found: the columns `vertebra`, `level_status`,
         `level`, `region`, `level_order`, `spineps_label`, `body_status`.
     """
+    geometry = anatomy.geometry
     rows = []
     for vertebra in vertebrae:
         body = geometry.by_label.get(vertebra["spineps_label"])  # None: a level not seen
@@ -44,7 +43,7 @@ def endplate_rows(context: MeasureContext, geometry: Geometry, vertebrae: list[R
             rows.append(named | {"side": side, "endplate_status": status} | measures)
     if geometry.sacrum is not None:
         rows.append(_sacral_row(geometry))
-    return [finish_row(ENDPLATES, context.identity | row) for row in rows]
+    return [finish_row(ENDPLATES, anatomy.context.identity | row) for row in rows]
 
 
 def _status(body: Body, side: str, body_status: str) -> str:
@@ -61,11 +60,14 @@ def _status(body: Body, side: str, body_status: str) -> str:
 
 
 def _body_plate(geometry: Geometry, body: Body, side: str) -> Row:
-    plane, outward, columns = body.plane(side), OUTWARD[side], body.footprint
+    plane, line = body.plane(side), body.plate(side)
+    if plane is None or line is None:  # `_status` says so
+        return {}
+    outward, columns = OUTWARD[side], body.footprint
     hits = columns.upper if side == "superior" else columns.lower
     surface = Surface(body.frame, plane, outward, columns.places, hits)
     return {
-        **_directions(geometry, body.region, body.plate(side), plane, outward),
+        **_directions(geometry, body.region, line, plane, outward),
         **_shape(body.hollows[side], plane),
         **_extent(geometry, surface, (body.label, side)),
         **_beyond(body.crop),
@@ -103,10 +105,10 @@ def _tilt_deg(normal: np.ndarray, right: np.ndarray, chord: np.ndarray) -> float
 
 
 def _length(body: Body, side: str) -> float | None:
-    corners = [body.corner(side, wall) for wall in ("posterior", "anterior")]
-    if any(corner is None for corner in corners):
+    posterior, anterior = (body.corner(side, wall) for wall in ("posterior", "anterior"))
+    if posterior is None or anterior is None:
         return None
-    return float(np.linalg.norm(corners[1] - corners[0]))
+    return float(np.linalg.norm(anterior - posterior))
 
 
 def _shape(shape: Hollow, plane: Plane) -> Row:

@@ -8,8 +8,8 @@ from columna.measure.anatomy.endplate_ends import Ends
 from columna.measure.anatomy.geometry import Geometry
 from columna.measure.anatomy.lengths import composition, curve_lengths, sagittal_offsets
 from columna.measure.anatomy.regional import closure, largest_arc, regional_angles, thoracic_apex
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.anatomy.visibility import weakest
-from columna.measure.context import MeasureContext
 from columna.measure.tools.statuses import commonest
 from columna.tables.common import LATERAL_CUT, SAGITTAL_CODES
 from columna.tables.finish import Missing, finish_row, or_missing
@@ -20,8 +20,7 @@ LISTHESIS_MM = 3.0
 
 
 def spine_row(
-    context: MeasureContext,
-    geometry: Geometry,
+    anatomy: ScanAnatomy,
     vertebrae: Sequence[Row],
     discs: Sequence[Row],
     cord_canal: Sequence[Row],
@@ -31,18 +30,19 @@ def spine_row(
 
     Parameters
     ----------
-    context, geometry
+    anatomy
         The scan.
     vertebrae, discs, cord_canal
         Its rows of these tables.
     end
         Where the cord ends; None if that is not seen.
     """
+    geometry = anatomy.geometry
     ends = Ends(vertebrae, geometry)
     angles = regional_angles(ends)
     return finish_row(
         SPINE,
-        context.identity
+        anatomy.context.identity
         | angles
         | {"lordosis_closure_deg": closure(angles, vertebrae, discs)}
         | largest_arc(ends)
@@ -109,15 +109,16 @@ def _cord_end(
 ) -> Row:
     if geometry.cord is None:
         return {"cord_end_status": "not_segmented"}
-    if end is None:
+    curve = geometry.curve
+    if end is None or curve is None:
         found = [row["cord_status"] for row in cord_canal if row["index_from_top"] is not None]
         lacks = commonest(found, "not_segmented")
         is_seen = any(code in SAGITTAL_CODES for code in found)
         return {"cord_end_status": "outside_fov" if is_seen else lacks}
     level = next(row["level"] for row in vertebrae if row["vertebra"] == end.vertebra)
     first = geometry.bodies[0].crop.centroid_mm
-    place, start = (geometry.curve.nearest(point) for point in (end.point_mm, first))
+    place, start = (curve.nearest(point) for point in (end.point_mm, first))
     return {
         "cord_end_level": or_missing(level, "no_anchor"),
-        "cord_end_position_mm": float(geometry.curve.arc_mm(place) - geometry.curve.arc_mm(start)),
+        "cord_end_position_mm": float(curve.arc_mm(place) - curve.arc_mm(start)),
     }

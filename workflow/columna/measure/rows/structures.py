@@ -1,6 +1,6 @@
 """Rows of the table `structures`: every label of both masks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from columna.anatomy import DISC_OFFSET, SACRUM, levels, semantic_names
 from columna.images.volume import Volume, bounding_box
@@ -47,10 +47,10 @@ def structure_rows(
     volume: Volume = getattr(context, mask)
     box = bounding_box(volume.array)
     shapes = topology(volume.array[box]) if box else {}
-    signal = signals(voxels, context.image.array) if context.image else {}
+    signal: Mapping[int, Row] = signals(voxels, context.image.array) if context.image else {}
     confidence = context.confidence if mask == "semantic" else {}
     # the network answers by kind of structure, and given masks come without its answer
-    lack = "not_recorded" if mask == "semantic" else "not_applicable"
+    lack: Row = {"confidence_status": "not_recorded" if mask == "semantic" else "not_applicable"}
     name = _semantic_entry if mask == "semantic" else _instance_namer(context)
     return [
         finish_row(
@@ -62,7 +62,7 @@ def structure_rows(
             | vars(shapes[label])
             | (_mesh_columns(volume, label, region) if has_mesh else _NO_MESH)
             | signal.get(label, {"signal_status": "no_image"})
-            | (confidence.get(label) or {"confidence_status": lack})
+            | dict(confidence.get(label) or lack)
             | {"fold_dice_status": "not_recorded"},
         )
         for label, region in regions.items()
@@ -101,11 +101,11 @@ def _semantic_entry(label: int) -> Row:
 
 def _instance_namer(context: MeasureContext) -> Callable[[int], Row]:
     """Make the function that names instance labels, by the scan's own naming of levels."""
-    named = {v.label: v.level for v in context.vertebrae}
+    named: dict[int, str | None] = {v.label: v.level for v in context.vertebrae}
     orders = {level.name: level.level_order for level in levels().values()}
     if any(named.values()):
         # the disc above the topmost vertebra is called by a level that is not seen
-        named = {label: level.name for label, level in levels().items()} | named
+        named = {**{label: level.name for label, level in levels().items()}, **named}
     named[SACRUM] = levels()[SACRUM].name
 
     def entry(label: int) -> Row:

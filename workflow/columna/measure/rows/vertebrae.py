@@ -5,19 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.anatomy import SACRUM, Label, Semantic, levels, vertebra_labels
+from columna.anatomy import SACRUM, Level, Semantic, levels, vertebra_labels
 from columna.config import MeasureSettings
 from columna.measure.anatomy.body import Body
-from columna.measure.anatomy.fov import FieldOfView
-from columna.measure.anatomy.geometry import Geometry, repeated_levels
+from columna.measure.anatomy.geometry import repeated_levels
 from columna.measure.anatomy.lateral import middle_width_mm
 from columna.measure.anatomy.neighbours import add_neighbour_columns, add_visible_fraction
 from columna.measure.anatomy.parts import Parts
+from columna.measure.anatomy.scan_anatomy import ScanAnatomy
 from columna.measure.anatomy.seams import seam_columns
-from columna.measure.anatomy.tissue import Tissue
 from columna.measure.anatomy.vertebra_shape import SHAPE_STATUSES, shape_rows
 from columna.measure.anatomy.visibility import arch_status, body_status, is_cut
-from columna.measure.context import MeasureContext, Vertebra
+from columna.measure.context import Vertebra
 from columna.measure.tools.regions import Region
 from columna.tables.common import LATERAL_CUT
 from columna.tables.finish import Missing, finish_row, or_missing
@@ -50,39 +49,26 @@ _PART_STATUSES = ("vertebra_status", "body_status", "arch_status")
 
 
 def vertebra_rows(
-    context: MeasureContext,
-    parts: dict[int, Parts],
-    fov: FieldOfView,
-    settings: MeasureSettings,
-    geometry: Geometry,
-    tissue: Tissue | None,
-    *,
-    has_sacrum: bool,
+    anatomy: ScanAnatomy, settings: MeasureSettings, *, has_sacrum: bool
 ) -> list[Row]:
     """Measure every vertebra, and add the levels that were not found.
 
     Parameters
     ----------
-    context
-        The scan; every vertebra of `parts` has an entry in its `levels`.
-    parts
-        Regions of the vertebrae, by instance label.
-    fov
-        The field of view.
+    anatomy
+        The scan; every vertebra of its `parts` has an entry in the `levels` of its context.
     settings
-        What is too near to the superior or inferior edge counts as cut.
-    geometry, tissue
-        Frames of the bodies, and the image (None where it is not at hand).
+        Whether heights are graded.
     has_sacrum
         Whether the sacrum was found.
     """
+    context, parts = anatomy.context, anatomy.parts
     found = [v for v in context.vertebrae if v.label in parts]
     unlisted = set(parts) - {v.label for v in found}
     if unlisted:
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
     seen, pieces = ([v for v in found if v.is_fragment == side] for side in (False, True))
-    repeated = repeated_levels(context, parts)
-    measure = _VertebraMeasures(context, fov, settings.fov_margin_mm, geometry, tissue, repeated)
+    measure = _VertebraMeasures(anatomy, repeated_levels(context, parts))
     rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
     bodies = [parts[v.label].body for v in seen]
     add_visible_fraction(rows, [body.voxels_n if body else 0 for body in bodies])
@@ -164,7 +150,7 @@ def _level_columns(name: str | None) -> Row:
     return {"level": name, "region": level.region, "level_order": level.level_order}
 
 
-def _by_name() -> dict[str, Label]:
+def _by_name() -> dict[str, Level]:
     return {level.name: level for level in levels().values()}
 
 
@@ -172,17 +158,13 @@ def _by_name() -> dict[str, Label]:
 class _VertebraMeasures:
     """Measures of the vertebrae of a scan."""
 
-    context: MeasureContext
-    fov: FieldOfView
-    margin_mm: float
-    geometry: Geometry
-    tissue: Tissue | None
+    scan: ScanAnatomy
     repeated: set[str]
 
     def columns(self, vertebra: Vertebra, parts: Parts) -> Row:
         """Visibility, place, volumes, shape and signal of one vertebra."""
-        limits = (self.fov, self.margin_mm, self.repeated)
-        found = self.geometry.by_label.get(vertebra.label)
+        limits = (self.scan.fov, self.repeated)
+        found = self.scan.geometry.by_label.get(vertebra.label)
         body = found.status if found else body_status(vertebra, parts, *limits)
         arch = arch_status(vertebra, parts, *limits)
         whole = arch if body == "ok" else body
@@ -195,13 +177,15 @@ class _VertebraMeasures:
             "fold_dice_status": "not_recorded",
             **self._place(parts, body),
             "middle_width_mm": middle_width_mm(found.crop)
-            if body == LATERAL_CUT
+            if found is not None and body == LATERAL_CUT
             else Missing("not_applicable"),
             **self._volumes(parts, whole, body, arch),
         }
         if found is None:
             return row | dict.fromkeys((*SHAPE_STATUSES, "curve_position_status"), body)
-        return row | self._curve(found) | shape_rows(self.geometry, self.tissue, found, row)
+        return (
+            row | self._curve(found) | shape_rows(self.scan.geometry, self.scan.tissue, found, row)
+        )
 
     def _presence(self, vertebra: Vertebra, parts: Parts, body: str) -> str:
         if body == "duplicate_label":
@@ -225,19 +209,23 @@ class _VertebraMeasures:
         if body is None or status == "not_applicable":
             lack = "outside_fov" if parts.faces else "not_segmented"
             return {"place_status": status if status == "not_applicable" else lack}
-        faces = self.fov.faces(body)
+        faces = self.scan.fov.faces(body)
         return {
             "touches_fov": bool(faces),
             "edge_faces": faces,
-            "fov_distance_mm": self.fov.distance_mm(body),
+            "fov_distance_mm": self.scan.fov.distance_mm(body),
             **{f"centroid_{a}_mm": v for a, v in zip("ras", body.centroid_mm, strict=True)},
-            **seam_columns(body, self.context.facts.get("stitch_si_mm")),
+            **seam_columns(body, self.scan.context.facts.get("stitch_si_mm")),
         }
 
     def _curve(self, body: Body) -> Row:
-        curve = self.geometry.curve
+        curve = self.scan.geometry.curve
+        if curve is None:
+            return {}
         places = curve.arc_mm(
-            curve.nearest(np.stack([b.crop.centroid_mm for b in (self.geometry.bodies[0], body)]))
+            curve.nearest(
+                np.stack([b.crop.centroid_mm for b in (self.scan.geometry.bodies[0], body)])
+            )
         )
         return {"curve_position_mm": float(places[1] - places[0])}
 
@@ -245,12 +233,14 @@ class _VertebraMeasures:
         row = {
             f"{name}_volume_mm3": self._part(parts, part, arch) for name, part in SUBREGIONS.items()
         }
-        if body == "ok":
+        if parts.body is not None and body == "ok":
             row["body_volume_mm3"] = self._mm3(parts.body)
         if arch == "ok":
             row["arch_volume_mm3"] = sum(map(self._mm3, parts.posterior.values()))
-        if whole == "ok":
-            row["vertebra_volume_mm3"] = parts.voxels_n * self.context.instance.voxel_volume_mm3
+        if parts.body is not None and whole == "ok":
+            row["vertebra_volume_mm3"] = (
+                parts.voxels_n * self.scan.context.instance.voxel_volume_mm3
+            )
             row["body_share_ratio"] = parts.body.voxels_n / parts.voxels_n
         return row
 
@@ -261,12 +251,12 @@ class _VertebraMeasures:
             return Missing(arch)
         if region is None:
             return Missing(arch if not parts.posterior else "not_segmented")
-        if is_cut(region, self.fov, self.margin_mm):
+        if is_cut(region, self.scan.fov):
             return Missing("partial_fov")
         return self._mm3(region)
 
     def _mm3(self, region: Region) -> float:
-        return region.voxels_n * self.context.instance.voxel_volume_mm3
+        return region.voxels_n * self.scan.context.instance.voxel_volume_mm3
 
 
 def _absent_rows(seen: list[Vertebra], has_sacrum: bool) -> list[Row]:

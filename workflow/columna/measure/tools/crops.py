@@ -10,6 +10,7 @@ from functools import cached_property
 import cc3d
 import numpy as np
 
+from columna.images.triple import three
 from columna.images.volume import Box, Volume
 from columna.measure.tools.regions import Region
 from columna.measure.tools.sampling import Indicator
@@ -109,7 +110,7 @@ def box_around(regions: list[Region], volume: Volume, margin_mm: float = 0.0) ->
     start = np.min([region.start for region in regions], axis=0) - margin
     stop = np.max([region.stop for region in regions], axis=0) + margin
     inside = np.maximum(start, 0), np.minimum(stop, volume.shape)
-    return tuple(slice(int(a), int(b)) for a, b in zip(*inside, strict=True))
+    return three(slice(int(a), int(b)) for a, b in zip(*inside, strict=True))
 
 
 def image_under(image: Volume, crop: Crop) -> np.ndarray:

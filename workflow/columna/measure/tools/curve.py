@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from scipy import interpolate
@@ -49,9 +50,8 @@ class SpineCurve:
         u = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
         if len(points) < LEAST_POINTS:
             return cls(None, *_line(points), end_mm=float(u[-1]), is_low_support=True)
-        (knots, coefficients, degree), _ = interpolate.splprep(
-            points.T, u=u, k=3, s=len(points) * residual_mm**2
-        )
+        fitted: Any = interpolate.splprep(points.T, u=u, k=3, s=len(points) * residual_mm**2)
+        (knots, coefficients, degree), _ = fitted  # of any of three types each, says its stub
         spline = interpolate.BSpline(knots, np.stack(coefficients, axis=1), degree)
         return cls(spline, points[0], np.zeros(3), float(u[-1]), is_low_support=False)
 

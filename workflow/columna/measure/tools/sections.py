@@ -67,8 +67,8 @@ class Sections:
 
     def inner_window(self) -> tuple[np.ndarray, np.ndarray]:
         """Places r and a of the smallest window that holds all sections and one sample more."""
-        inside = (self.values >= INSIDE).any(axis=0)
-        return _reduced(self.r, inside.any(axis=1)), _reduced(self.a, inside.any(axis=0))
+        inside = np.any(self.values >= INSIDE, axis=0)
+        return _reduced(self.r, np.any(inside, axis=1)), _reduced(self.a, np.any(inside, axis=0))
 
     @cached_property
     def walls(self) -> tuple[np.ndarray, np.ndarray]:

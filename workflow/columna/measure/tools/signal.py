@@ -3,9 +3,10 @@
 import numpy as np
 
 from columna.measure.tools.regions import LabelledRuns
+from columna.tables.schema import Row
 
 
-def signals(voxels: LabelledRuns, image: np.ndarray) -> dict[int, dict[str, float]]:
+def signals(voxels: LabelledRuns, image: np.ndarray) -> dict[int, Row]:
     """Label -> mean, median, standard deviation, 5th and 95th percentile, as columns.
 
     Parameters
@@ -19,7 +20,7 @@ def signals(voxels: LabelledRuns, image: np.ndarray) -> dict[int, dict[str, floa
     return {label: _summary(found) for label, found in voxels.by_label(values)}
 
 
-def _summary(values: np.ndarray) -> dict[str, float]:
+def _summary(values: np.ndarray) -> Row:
     # sorted, so that sums do not depend on how the voxels are stored
     values = np.sort(values)
     return {

@@ -8,6 +8,9 @@ from columna.phantom.around.profile import Profile
 from columna.phantom.texture import smooth_noise
 from columna.phantom.voxels import VoxelGrid
 
+Place = float | np.floating | np.ndarray
+"""One place for all voxels, or one for each; float32 numbers leave arrays float32."""
+
 
 @dataclass(frozen=True, eq=False)
 class Site:
@@ -51,9 +54,7 @@ class Site:
         """Give the voxels of `where` (any shape that broadcasts) a tissue."""
         np.copyto(self.tissue, np.asarray(code, np.uint8), where=where)
 
-    def tube(
-        self, u: float | np.ndarray, v: float | np.ndarray, radius: float, low: float, high: float
-    ) -> np.ndarray:
+    def tube(self, u: Place, v: Place, radius: float, low: float, high: float) -> np.ndarray:
         """A tube along the spine around (`u`, `v`) between two levels."""
         inside = (self.u - u) ** 2 + (self.v - v) ** 2 < radius**2
         return inside & (self.level > low) & (self.level < high)
@@ -74,7 +75,7 @@ def make_site(grid: VoxelGrid, profile: Profile, rng: np.random.Generator) -> Si
     tip = profile.at(superior, "tip")
     return Site(
         shape=grid.shape,
-        spacing=np.sqrt((grid.affine[:3, :3] ** 2).sum(axis=0)),
+        spacing=grid.spacing_mm,
         rng=rng,
         u=anterior - profile.at(superior, "anterior"),
         v=right - profile.at(superior, "right"),

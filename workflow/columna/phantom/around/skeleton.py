@@ -11,7 +11,7 @@ from columna.phantom.tissues import ARCH_CORTEX, EMPTY, MARROW
 
 def paint_skeleton(canvas: PhantomCanvas, spine: PhantomSpine, *, coccyx: bool) -> None:
     """Give these bones their tissues (scene only, empty voxels)."""
-    for rod in _atlas(spine.vertebrae[0]):
+    for rod in atlas(spine.vertebrae[0]):
         _paint(canvas, spine.vertebrae[0], rod)
     for vertebra in spine.vertebrae:
         if 6 <= rank(vertebra.label) < 18:
@@ -36,8 +36,8 @@ def _paint(canvas: PhantomCanvas, vertebra: PhantomVertebra, rod: Rod) -> None:
     scene[free & (depth >= CORTEX_MM)] = MARROW
 
 
-def _atlas(c2: PhantomVertebra) -> list[Rod]:
-    """C1, which T2w models of SPINEPS do not label."""
+def atlas(c2: PhantomVertebra) -> list[Rod]:
+    """C1, which T2w models of SPINEPS do not label: front arch, lateral masses, back arch."""
     h, d = c2.body.height, c2.body.depth
     y_back = float(c2.canal_centre[1]) - c2.sizes.canal_ap / 2 - 4
     x, z = c2.sizes.canal_rl / 2 + 4, 0.5 * h + 8

@@ -7,9 +7,9 @@ import numpy as np
 from scipy import ndimage
 
 from columna.anatomy import Semantic
+from columna.phantom.around.skeleton import atlas
 from columna.phantom.spine.bones import PhantomCanvas
 from columna.phantom.spine.course import SAC_GAP_MM, PhantomSpine
-from columna.phantom.spine.shapes import Rod
 from columna.phantom.spine.tubes import CentreLine
 from columna.phantom.texture import smooth_noise
 from columna.phantom.tissues import (
@@ -38,9 +38,8 @@ def paint_surroundings(
     profile = _Profile(spine, line, rng)
     v = right - profile.at(superior, "right")
     u = anterior - profile.at(superior, "anterior")
-    spacing = np.sqrt((grid.affine[:3, :3] ** 2).sum(axis=0))
-    fine = smooth_noise(grid.shape, spacing, rng.uniform(4, 7), rng)
-    coarse = smooth_noise(grid.shape, spacing, rng.uniform(14, 30), rng)
+    fine = smooth_noise(grid.shape, grid.spacing_mm, rng.uniform(4, 7), rng)
+    coarse = smooth_noise(grid.shape, grid.spacing_mm, rng.uniform(14, 30), rng)
 
     tissue = np.full(grid.shape, ORGANS[0], np.uint8)
     tissue[coarse > 0.5] = ORGANS[1]
@@ -126,17 +125,9 @@ def _rank(label: int) -> int:
 
 
 def _paint_atlas(canvas: PhantomCanvas, spine: PhantomSpine) -> None:
-    """C1, which T2w models of SPINEPS do not label: anterior arch, lateral masses, back arch."""
+    """C1, as bone all through."""
     c2 = spine.vertebrae[0]
-    h, d = c2.body.height, c2.body.depth
-    y_back = float(c2.canal_centre[1]) - c2.sizes.canal_ap / 2 - 4
-    x, z = c2.sizes.canal_rl / 2 + 4, 0.5 * h + 8
-    rods = [
-        Rod((-6, 0.05 * d + 10, z), (6, 0.05 * d + 10, z), 3.0, 1.6),
-        *(Rod((s * 6, 0.05 * d + 9, z), (s * x, -0.3 * d, z), 4.0, 1.6) for s in (-1, 1)),
-        *(Rod((s * x, -0.3 * d, z), (0, y_back, z), 3.0, 1.3) for s in (-1, 1)),
-    ]
-    for rod in rods:
+    for rod in atlas(c2):
         box = canvas.grid.box(c2.frame, *rod.reach())
         if box is not None:
             inside = rod.depth(canvas.grid.coordinates(c2.frame, box)) >= 0
@@ -146,9 +137,5 @@ def _paint_atlas(canvas: PhantomCanvas, spine: PhantomSpine) -> None:
 def _line_with_ligaments(canvas: PhantomCanvas) -> None:
     """A dark line of one voxel, within the slices, around bones and discs."""
     solid = (canvas.semantic != 0) & (canvas.semantic != Semantic.SPINAL_CORD)
-    spacing = np.sqrt((canvas.grid.affine[:3, :3] ** 2).sum(axis=0))
-    cross = ndimage.generate_binary_structure(3, 1)
-    through = int(np.argmax(spacing))
-    cross[tuple(slice(1, 2) if a != through else slice(0, None, 2) for a in range(3))] = False
-    ring = ndimage.binary_dilation(solid, cross) & (canvas.scene == EMPTY)
+    ring = ndimage.binary_dilation(solid, canvas.grid.cross) & (canvas.scene == EMPTY)
     canvas.scene[ring] = LIGAMENT

@@ -23,7 +23,7 @@ from columna.phantom.tissues import (
 def paint_abdomen(site: Site) -> None:
     """Fat with bowel, upper organs, psoas, great vessels, the muscles of the wall."""
     rng, u, v, level = site.rng, site.u, site.v, site.level
-    site.fill(True, LOOSE_FAT)
+    site.fill(np.array(True), LOOSE_FAT)
     _paint_bowel(site)
     # liver, stomach, pancreas, spleen: patches above L2
     coarse = site.noise(rng.uniform(20, 45))
@@ -71,9 +71,9 @@ def _paint_psoas(site: Site) -> None:
     aside = site.half_width + 3 + 12 * grow
     middle = site.front * np.float32(rng.uniform(0.4, 0.6))
     for side in (-1, 1):
-        inside = ((site.v - side * aside) / (4 + 12 * grow)) ** 2
-        inside = inside + ((site.u - middle) / (6 + 16 * grow)) ** 2 < 1
-        site.fill(inside & (site.level > 17), MUSCLE)
+        distance = ((site.v - side * aside) / (4 + 12 * grow)) ** 2
+        distance = distance + ((site.u - middle) / (6 + 16 * grow)) ** 2
+        site.fill((distance < 1) & (site.level > 17), MUSCLE)
 
 
 def _paint_great_vessels(site: Site) -> None:

@@ -62,10 +62,7 @@ def _paint_shell(site: Site) -> None:
 def _line(canvas: PhantomCanvas, rng: np.random.Generator) -> None:
     """Dark ligaments around bones and discs, and the rim of the dural sac."""
     solid = (canvas.semantic != 0) & ~np.isin(canvas.semantic, (60, 61))
-    spacing = np.sqrt((canvas.grid.affine[:3, :3] ** 2).sum(axis=0))
-    cross = ndimage.generate_binary_structure(3, 1)
-    through = int(np.argmax(spacing))
-    cross[tuple(slice(1, 2) if a != through else slice(0, None, 2) for a in range(3))] = False
+    cross = canvas.grid.cross
     free = canvas.scene == EMPTY
     sac = canvas.semantic == Semantic.SPINAL_CANAL
     kind = rng.random()

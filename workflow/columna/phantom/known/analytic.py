@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage
 
+from columna.images.triple import three
 from columna.images.volume import Volume
 from columna.measure.tools.crops import to_world
 
@@ -85,7 +86,7 @@ class BodySolid:
     @property
     def corners(self) -> np.ndarray:
         """Corners of a box around it."""
-        flare = self.flare(np.array(self.height))
+        flare = float(self.flare(np.array(self.height)))
         tilt = np.tan(np.deg2rad(np.abs([self.lateral_deg, self.wedge_deg])))
         rise = tilt @ [self.width, self.depth] + 2 * self.shell_mm
         return self.at.box([self.width * flare, self.depth * flare, self.height + rise])
@@ -187,7 +188,7 @@ def grid_around(
     low, high = points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = low + shift * spacing
-    return tuple(int(n) for n in np.ceil((high - low) / spacing) + 1), affine
+    return three(int(n) for n in np.ceil((high - low) / spacing) + 1), affine
 
 
 def turn_deg(sagittal: float, coronal: float, axial: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.images.triple import three
 from columna.images.volume import Box, Volume
 from columna.phantom.voxels import VoxelGrid
 
@@ -99,9 +100,9 @@ def stack(segments: Sequence[Segment], pose: SpinePose, **shape: float) -> Exact
     middle[:3, :3], middle[:3, 3] = turn.as_matrix(), pose.shift
     bones = [_bone(segments[-1], middle)]
     for segment in reversed(segments[:-1]):
-        turn = _turned(segment.angle / 2, segment.lateral / 2)
+        bend = _turned(segment.angle / 2, segment.lateral / 2)
         lower = bones[-1].upper @ _moved(0, segment.slip, 0)
-        lower = lower @ turn @ _moved(0, 0, segment.gap) @ turn
+        lower = lower @ bend @ _moved(0, 0, segment.gap) @ bend
         half = _moved(0, 0, segment.height / 2)
         bones.append(_bone(segment, lower @ _turned(-segment.wedge / 2, 0) @ half))
     return ExactSpine(tuple(reversed(bones)), **shape)
@@ -149,7 +150,7 @@ def draw(
     corners = np.concatenate([_corners(bone) for bone in spine.bones])
     low, high = corners.min(axis=0) - margin_mm, corners.max(axis=0) + margin_mm
     spacing = np.asarray(spacing_mm)
-    shape = tuple(int(n) for n in np.ceil((high - low) / spacing))
+    shape = three(int(n) for n in np.ceil((high - low) / spacing))
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = low + np.asarray(offset) * spacing
     canvas = _Canvas(
@@ -274,8 +275,8 @@ def _tubes(
     tangent = _unit(curve(t, 1))
 
     def along(values: list) -> np.ndarray:
-        values = np.array([values[0], *values, values[-1]], float)
-        return np.stack([np.interp(t, chord, column) for column in values.T], axis=1)
+        padded = np.array([values[0], *values, values[-1]], float)
+        return np.stack([np.interp(t, chord, column) for column in padded.T], axis=1)
 
     right = along([b.middle[:3, 0] for b in bones])
     right = _unit(right - (right * tangent).sum(axis=1, keepdims=True) * tangent)

@@ -9,7 +9,7 @@ from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 from columna.images.volume import Box
 from columna.phantom.settings import PhantomSettings
 from columna.phantom.spine.course import C2, PhantomSpine, PhantomVertebra
-from columna.phantom.spine.posterior import posterior_rods
+from columna.phantom.spine.posterior_parts import posterior_rods
 from columna.phantom.spine.shapes import Rod, superellipse
 from columna.phantom.tissues import (
     ARCH_CORTEX,

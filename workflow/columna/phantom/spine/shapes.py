@@ -10,6 +10,9 @@ WAIST = 0.09
 """Usual relative narrowing of a body at mid height."""
 
 
+Coordinate = np.ndarray | np.floating
+
+
 @dataclass(frozen=True)
 class BodyShape:
     """A superelliptic body with concave, wedged endplates.
@@ -43,11 +46,11 @@ class BodyShape:
     lip: float = 0.0
     nodes: tuple[tuple[float, float, float, float, int], ...] = ()
 
-    def upper(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def upper(self, x: Coordinate, y: Coordinate) -> np.ndarray:
         """Height of the upper surface."""
         return self._rim(y) - self.concavity_upper * self._dome(x, y) - self._dents(x, y, 1)
 
-    def lower(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def lower(self, x: Coordinate, y: Coordinate) -> np.ndarray:
         """Height of the lower surface (negative)."""
         return self.concavity_lower * self._dome(x, y) + self._dents(x, y, -1) - self._rim(y)
 
@@ -74,15 +77,15 @@ class BodyShape:
         half = half + margin
         return -half, half
 
-    def _rim(self, y: np.ndarray) -> np.ndarray:
+    def _rim(self, y: Coordinate) -> Coordinate:
         return self.height / 2 - np.float32(np.tan(np.deg2rad(self.wedge_deg) / 2)) * y
 
-    def _dome(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _dome(self, x: Coordinate, y: Coordinate) -> np.ndarray:
         """1 in the middle of an endplate, 0 from 90 % of the radius on (a flat rim)."""
         radius = (x * (2 / self.width)) ** 2 + (y * (2 / self.depth)) ** 2
         return np.maximum(1 - radius / 0.81, 0)
 
-    def _dents(self, x: np.ndarray, y: np.ndarray, side: int) -> np.ndarray:
+    def _dents(self, x: Coordinate, y: Coordinate, side: int) -> np.ndarray:
         """Depth of the nodes of one endplate."""
         depth = np.zeros(np.broadcast(x, y).shape, np.float32)
         for right, anterior, radius, deep, where in self.nodes:

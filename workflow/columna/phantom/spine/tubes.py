@@ -52,10 +52,9 @@ def centre_line(spine: PhantomSpine, stenosis: Mapping[int, float] | None = None
     """
     narrowed = stenosis or {}
     levels: list[PhantomVertebra] = [*reversed(spine.sacrum[:4]), *reversed(spine.vertebrae)]
-    knots = [v.to_world(v.canal_centre) for v in levels]
     c2 = levels[-1]
-    knots.append(c2.to_world(c2.canal_centre + np.array([0, 4.0, TOP_MM])))
-    knots = np.array(knots)
+    top = c2.to_world(c2.canal_centre + np.array([0, 4.0, TOP_MM]))
+    knots = np.array([*(v.to_world(v.canal_centre) for v in levels), top])
     chord = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))])
     curve = CubicSpline(chord, knots)
     t = np.arange(0, chord[-1], STEP_MM)
@@ -63,8 +62,8 @@ def centre_line(spine: PhantomSpine, stenosis: Mapping[int, float] | None = None
     tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
 
     def along(values: list) -> np.ndarray:
-        values = np.array([*values, values[-1]], float)
-        return np.stack([np.interp(t, chord, column) for column in values.T], axis=1)
+        padded = np.array([*values, values[-1]], float)
+        return np.stack([np.interp(t, chord, column) for column in padded.T], axis=1)
 
     right = along([v.frame[:3, 0] for v in levels])
     right -= (right * tangents).sum(axis=1, keepdims=True) * tangents

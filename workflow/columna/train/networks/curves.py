@@ -9,15 +9,14 @@ import pyarrow.parquet as pq
 
 from columna.files import atomic_path
 
-SCHEMA = pa.schema(
-    [
-        pa.field("step", pa.int64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("measure", pa.string(), nullable=False),
-        pa.field("value", pa.float64(), nullable=False),
-    ]
-)
+_FIELDS: "list[pa.Field[Any]]" = [  # generic in its stubs only
+    pa.field("step", pa.int64(), nullable=False),
+    pa.field("seconds", pa.float64(), nullable=False),
+    pa.field("split", pa.string(), nullable=False),
+    pa.field("measure", pa.string(), nullable=False),
+    pa.field("value", pa.float64(), nullable=False),
+]
+SCHEMA = pa.schema(_FIELDS)
 """One row per point; `split` is train, validation or look."""
 
 
@@ -45,7 +44,7 @@ def _draw(points: Any, path: Path) -> None:
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     titles = {"train": "loss, training", "validation": "validation", "look": "real scans"}
     for axes, (split, title) in zip(figure.subplots(1, 3), titles.items(), strict=True):
-        axes.set_prop_cycle(color=colormaps["tab20"].colors)
+        axes.set_prop_cycle(color=list(colormaps["tab20"](range(20))))
         for measure, curve in points[points["split"] == split].groupby("measure", sort=False):
             emphasis = {"color": "black", "linewidth": 2} if measure == "mean" else {"linewidth": 1}
             axes.plot(curve["step"], curve["value"], label=measure, **emphasis)

@@ -13,7 +13,7 @@ from columna.train.samples.map_subjects import map_masks
 from columna.train.samples.maps import LabelMap
 from columna.train.samples.real_scans import RealScan
 from columna.train.samples.stream import Arrays
-from columna.train.samples.subject import Masks
+from columna.train.samples.subject import SubjectMasks
 
 SPACING_MM = (1.75, 1.75, 1.65)
 """Voxel size of the network's grid in PIR.
@@ -48,7 +48,7 @@ CODE_OF[Semantic.ARCUS : Semantic.VERTEBRAL_BODY + 1] = np.arange(1, 10)
 CODE_OF[[Semantic.VERTEBRAL_BODY_INNER, Semantic.DENS]] = 9
 
 
-def windows(subject: Masks, rng: np.random.Generator) -> Arrays | None:
+def windows(subject: SubjectMasks, rng: np.random.Generator) -> Arrays | None:
     """Windows around bodies: input classes and targets, both uint8 (n, P, I, R).
 
     None where no body is large enough to be the centre of a window.

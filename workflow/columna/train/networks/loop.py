@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from columna.errors import ColumnaError, ModelError
 from columna.files import atomic_path
 from columna.models.checkpoint import load_checkpoint
+from columna.models.device import laid_out
 from columna.models.weights import fitting_weights
 from columna.train.networks.task import TrainingTask
 from columna.train.samples.stream import Stream
@@ -132,11 +133,10 @@ class Training:
         network = task.build_network()
         if settings.start:
             load_weights(network, settings.start)
-        placed = network.to(device, memory_format=task.memory_format)
-        self.network = placed.train()
+        self.network = laid_out(network.to(device), task.memory_format).train()
         self.averaged = Averaged(self.network)
         self._optimizer = task.optimizer(self.network.parameters(), settings.learning_rate)
-        self._parts = {
+        self._parts: dict[str, nn.Module | torch.optim.Optimizer] = {
             "network": self.network,
             "averaged": self.averaged.network,
             "optimizer": self._optimizer,

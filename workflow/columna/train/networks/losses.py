@@ -21,16 +21,16 @@ def deep_loss(outputs: Tensor | list[Tensor], target: Tensor, allowed: Tensor) -
         Which classes a code allows, bool (codes, classes): `label_sets.LabelSets.table`.
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else outputs[:3]
-    total, weights = 0.0, 0.0
+    losses: list[Tensor] = []
     for level, logits in enumerate(outputs):
         scaled = target
         if logits.shape[2:] != target.shape[1:]:
             scaled = nn.functional.interpolate(target[:, None].float(), logits.shape[2:])[
                 :, 0
             ].long()
-        total = total + dice_and_entropy(logits, scaled, allowed) * 0.5**level
-        weights += 0.5**level
-    return total / weights
+        losses.append(dice_and_entropy(logits, scaled, allowed) * 0.5**level)
+    first, *others = losses
+    return sum(others, first) / sum(0.5**level for level in range(len(losses)))
 
 
 def dice_and_entropy(logits: Tensor, target: Tensor, allowed: Tensor) -> Tensor:

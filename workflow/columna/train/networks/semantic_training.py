@@ -1,6 +1,7 @@
 """Phase 1: an nnU-Net of PlainConvUNet type and its training patches."""
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,8 @@ def build_network(*, deep_supervision: bool = True) -> nn.Module:
         len(LABELS) + 1,
         deep_supervision=deep_supervision,
     )
-    return network.apply(network.initialize)
+    initialize: Any = network.initialize
+    return network.apply(initialize)
 
 
 def map_patches(label_map: LabelMap, rng: np.random.Generator) -> Arrays:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ class TrainingTask:
     cut_map: Callable[[LabelMap, np.random.Generator], Arrays | None]
     per_draw: int
     encode: Callable[[Tensor], Tensor]
-    loss: Callable[[Tensor | list[Tensor], Tensor], Tensor]
+    loss: Callable[[Any, Tensor], Tensor]
     penalty: Callable[[Iterable[Tensor]], Tensor | float]
     optimizer: Callable[[Iterable[Tensor], float], torch.optim.Optimizer]
     schedule: Callable[[int, float], float]

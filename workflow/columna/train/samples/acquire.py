@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from columna.images.triple import three
 from columna.train.samples.deform import Steps
 
 
@@ -103,8 +104,8 @@ class Gain:
         slab = 1 / (1 + np.exp((self.slab_mm + self.slab_slope * i - p) / self.slab_width_mm))
         log = (log + np.log(self.slab_left + (1 - self.slab_left) * slab)).astype(np.float32)
         bias = np.zeros((1, 1, 1), np.float32)
-        for weight, *turns in self.waves.astype(np.float32):
-            a, b, c, d, e, f = turns
+        waves: np.ndarray = self.waves.astype(np.float32)
+        for weight, a, b, c, d, e, f in waves:
             bias = bias + weight * np.cos(a * p + d) * np.cos(b * i + e) * np.cos(c * r + f)
         return np.exp(log + bias)
 
@@ -157,7 +158,7 @@ def acquire(
         float32, before the tone curve.
     """
     spans = zip(wanted, protocol.voxel_mm, strict=True)
-    voxels = tuple(_voxel_positions(w, size, rng) for w, size in spans)
+    voxels = three(_voxel_positions(w, size, rng) for w, size in spans)
     for axis, (x, f, width) in enumerate(zip(voxels, fine, protocol.width_mm, strict=True)):
         picture = _along(_averaging(x, f, width), picture, axis)
     picture = picture * gain.at(voxels)

@@ -6,19 +6,21 @@ from scipy import ndimage
 from columna.images.triple import Triple
 from columna.train.labels import LABEL_OF
 from columna.train.samples.real_scans import RealScan
-from columna.train.samples.subject import Masks
+from columna.train.samples.subject import SubjectMasks
 
 ZOOM_SD, SHEAR_SD, TURN_SD_DEG = 0.08, 0.03, 6.0
 
 
-def bent_masks(scan: RealScan, spacing_mm: Triple, rng: np.random.Generator) -> Masks:
+def bent_masks(scan: RealScan, spacing_mm: Triple, rng: np.random.Generator) -> SubjectMasks:
     """Masks of a fully labelled scan on a grid of `spacing_mm`, zoomed, sheared and turned."""
+    if scan.instance is None:
+        raise ValueError("the scan has no instances")
     matrix, start, shape = _bend(scan, np.asarray(spacing_mm), rng)
     codes, instance = (
         ndimage.affine_transform(array, matrix, start, shape, order=0)
         for array in (scan.codes, scan.instance)
     )
-    return Masks(LABEL_OF[codes], instance)
+    return SubjectMasks(LABEL_OF[codes], instance)
 
 
 def _bend(

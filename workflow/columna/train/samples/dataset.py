@@ -8,9 +8,10 @@ import csv
 import io
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,7 +94,8 @@ def convert(
     CohortError
         If a sheet cannot be read, has no masks, or nothing in all of them can be used.
     """
-    cases, sets = [], label_sets(datasets)
+    cases: list[Case] = []
+    sets = label_sets(datasets)
     for name, settings in datasets.items():
         rows = list(sheet_rows(settings.sheet, needed=_needed(settings)))
         parts = folds_of({row.participant_id for row in rows}, folds)
@@ -120,10 +122,8 @@ def folds_of(participants: set[str], folds: int) -> dict[str, int]:
 def read_cases(folder: Path) -> list[Case]:
     """Cases of a converted dataset that can be used."""
     with open(folder / CASES, newline="", encoding="utf-8") as stream:
-        rows = [
-            Case(**row | {"fold": int(row["fold"])})
-            for row in csv.DictReader(stream, delimiter="\t")
-        ]
+        found: Iterable[dict[str, Any]] = csv.DictReader(stream, delimiter="\t")
+        rows = [Case(**row | {"fold": int(row["fold"])}) for row in found]
     return [case for case in rows if case.status == "ok"]
 
 

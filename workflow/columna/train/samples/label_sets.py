@@ -136,7 +136,7 @@ def _structures_nearby(
 
 
 def _other_side(members: ClassSet) -> ClassSet:
-    swap = {}
+    swap: dict[int, int] = {}
     for left, right in PAIRS:
         a, b = int(CLASS_OF[left]), int(CLASS_OF[right])
         swap |= {a: b, b: a}

@@ -1,19 +1,21 @@
 """Phase-2 subjects: the masks of a deformed label map in a field of view."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from columna.anatomy import BODY, Semantic
-from columna.images.triple import Triple
+from columna.images.triple import Triple, three
 from columna.train.samples.deform import Steps, add_elastic, look_up
 from columna.train.samples.maps import LabelMap
 from columna.train.samples.placing import place, swapped
-from columna.train.samples.subject import Masks
+from columna.train.samples.subject import SubjectMasks
 
-CENTRED_ON = dict.fromkeys((*BODY, Semantic.DENS), 1.0)
+CENTRED_ON: Mapping[int, float] = dict.fromkeys((*BODY, Semantic.DENS), 1.0)
 """Fields of view lie around a body."""
 
 
-def map_masks(label_map: LabelMap, spacing_mm: Triple, rng: np.random.Generator) -> Masks:
+def map_masks(label_map: LabelMap, spacing_mm: Triple, rng: np.random.Generator) -> SubjectMasks:
     """Deform a label map, and cut a random field of view out of it.
 
     Parameters
@@ -31,7 +33,7 @@ def map_masks(label_map: LabelMap, spacing_mm: Triple, rng: np.random.Generator)
     for at, n, step in zip(coordinates, label_map.codes.shape, label_map.spacing_mm, strict=True):
         outside = (at < 0) | (at > (n - 1) * step)
         semantic[outside] = instance[outside] = 0
-    return Masks(swapped(semantic) if mirrored else semantic, instance)
+    return SubjectMasks(swapped(semantic) if mirrored else semantic, instance)
 
 
 def _random_steps(spacing_mm: Triple, rng: np.random.Generator) -> Steps:
@@ -40,6 +42,6 @@ def _random_steps(spacing_mm: Triple, rng: np.random.Generator) -> Steps:
     if rng.random() < 0.12:  # a crop
         size = np.array([rng.uniform(60, 110), rng.uniform(60, 110), rng.uniform(36, 60)])
     before = size * rng.uniform((0.3, 0.1, 0.25), (0.6, 0.9, 0.75))
-    return tuple(
+    return three(
         np.arange(-b, s - b, step) for b, s, step in zip(before, size, spacing_mm, strict=True)
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.triple import three
 from columna.phantom import tissues
 from columna.phantom.texture import smooth_noise
 from columna.train.samples.acquire import (
@@ -83,7 +84,7 @@ def make_patch(
     view = random_view(ends, pose, shape, spacing_mm, rng)
     look, protocol, gain = random_appearance(rng), random_protocol(rng), random_gain(rng)
     box = view.inside
-    steps = tuple(s[b] for s, b in zip(view.steps, box, strict=True))
+    steps = three(s[b] for s, b in zip(view.steps, box, strict=True))
     image, semantic = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
     if min(len(s) for s in steps) < 4:
         return image, semantic
@@ -127,7 +128,7 @@ def random_view(
     start = np.where(
         room > 0, np.clip(centre - extent / 2, low, low + room), (low + high - extent) / 2
     )
-    steps = tuple(
+    steps = three(
         float(a) + step * np.arange(n) for a, step, n in zip(start, spacing_mm, shape, strict=True)
     )
     return View(low, high, steps)
@@ -205,4 +206,4 @@ def normalised(
 
 def _coarse(view: View) -> Steps:
     counts = np.maximum((view.high - view.low) / (5, 6, 7), 4).astype(int)
-    return tuple(np.linspace(a, b, n) for a, b, n in zip(view.low, view.high, counts, strict=True))
+    return three(np.linspace(a, b, n) for a, b, n in zip(view.low, view.high, counts, strict=True))

@@ -1,18 +1,13 @@
-"""The pool of label maps on disk, which a process fills while others draw from it.
+"""The pool of label maps on disk, which a process fills while others draw from it."""
 
-``python -m columna.train.samples.pool FOLDER --maps 300``
-"""
-
-import argparse
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from columna.logs import configure_logging
-from columna.real_data import VARIABLE, data_folder
+from columna.real_data import VARIABLE
 from columna.train.samples.maps import LabelMap, open_map, phantom_map, save_map
-from columna.train.samples.real_maps import REAL_MAPS, available, real_map
+from columna.train.samples.real_maps import available, real_map
 
 REAL_SHARE = 0.15
 """Share of the samples that come from real label maps, where the pool holds any."""
@@ -80,20 +75,3 @@ class Pool:
 
 def _case(stem: Path) -> str:
     return stem.name.removeprefix("real-").rpartition("-")[0]
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Fill a pool."""
-    parser = argparse.ArgumentParser(
-        prog="python -m columna.train.samples.pool", description=__doc__
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--maps", type=int, default=300, help="phantoms to hold")
-    parser.add_argument("--exclude", nargs="*", default=(), choices=REAL_MAPS)
-    options = parser.parse_args(arguments)
-    configure_logging()
-    fill(options.folder, options.maps, data=data_folder(), exclude=tuple(options.exclude))
-
-
-if __name__ == "__main__":
-    main()

@@ -80,8 +80,7 @@ def available(data: Path | None) -> list[str]:
 def real_map(name: str, version: int, data: Path) -> "maps.LabelMap":
     """Map of one real case of the folder `data`; every version has other surroundings."""
     rng = np.random.default_rng([version, 9])
-    semantic, instance = read_masks(name, data)
-    semantic, instance, affine = _on_map_grid(semantic, instance)
+    semantic, instance, affine = _on_map_grid(*read_masks(name, data))
     canvas = PhantomCanvas(
         VoxelGrid(semantic.shape, affine), semantic, instance, _tissues(semantic, instance, rng)
     )
@@ -116,6 +115,8 @@ def _swapped(labels: np.ndarray, a: int, b: int) -> np.ndarray:
 def _on_map_grid(semantic: Volume, instance: Volume) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Both masks in the voxel size of maps, with room for a body; and the affine."""
     box = bounding_box(semantic.array)
+    if box is None:
+        raise ValueError("the mask is empty")
     # the scan ends where its labels end: what lies beyond, along I and R, is not known
     masks = [v.cropped(box) for v in (semantic, instance)]
     target, spacing = np.array(maps.SPACING_MM), semantic.spacing_mm
@@ -229,9 +230,9 @@ def _levels(semantic: np.ndarray, instance: np.ndarray, rows: np.ndarray) -> np.
             places.append(float(np.average(rows, weights=where.sum(axis=(0, 2)))))
             ranks.append(rank(int(label)))
     order = np.argsort(places)
-    places, ranks = np.array(places)[order], np.array(ranks)[order]
-    level = np.interp(rows, places, ranks)
-    return level + np.where(rows > places[-1], (rows - places[-1]) / 35, 0)
+    ordered = np.array(places)[order]
+    level = np.interp(rows, ordered, np.array(ranks)[order])
+    return level + np.where(rows > ordered[-1], (rows - ordered[-1]) / 35, 0)
 
 
 def _filled(values: np.ndarray) -> np.ndarray:

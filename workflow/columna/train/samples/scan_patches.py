@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import ndimage
 
+from columna.images.triple import three
 from columna.train.samples.acquire import acquire, random_gain, random_protocol
-from columna.train.samples.deform import MapPose, add_elastic, doubled, look_up
+from columna.train.samples.deform import MapPose, Steps, add_elastic, doubled, look_up
 from columna.train.samples.label_sets import ANY, LabelSets
 from columna.train.samples.patches import View, normalised, overlook, random_view
 from columna.train.samples.placing import pose_at
@@ -55,7 +56,7 @@ def scan_patch(
     view = random_view(np.array(scan.codes.shape) * scan.spacing_mm, pose, shape, spacing_mm, rng)
     image, codes = np.zeros(shape, np.float32), np.full(shape, ANY, np.uint8)
     box = view.inside
-    steps = tuple(s[b] for s, b in zip(view.steps, box, strict=True))
+    steps = three(s[b] for s, b in zip(view.steps, box, strict=True))
     if min(len(s) for s in steps) < LEAST_SLICES:
         return image, codes
     coordinates = add_elastic(pose.at(steps), steps, rng)
@@ -81,22 +82,22 @@ def _place(
 def _scanned(
     scan: RealScan,
     coordinates: list[np.ndarray],
-    steps: tuple[np.ndarray, ...],
+    steps: Steps,
     pose: MapPose,
     view: View,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """What another protocol makes of the scan at `coordinates`."""
     tone, protocol, gain = random_tone(rng), random_protocol(rng), random_gain(rng)
-    index = [
+    places = (
         at * np.float32(1 / step)
         for at, step in zip(doubled(coordinates), scan.spacing_mm, strict=True)
-    ]
-    index = np.stack(np.broadcast_arrays(*index))
+    )
+    index: np.ndarray = np.stack(np.broadcast_arrays(*places))
     part, offset = _surrounding(scan.image, index)
     index -= offset
     picture = tone(ndimage.map_coordinates(part, index, order=1, mode="nearest"))
-    fine = tuple(s[0] + (s[1] - s[0]) / 2 * np.arange(2 * len(s)) for s in steps)
+    fine = three(s[0] + (s[1] - s[0]) / 2 * np.arange(2 * len(s)) for s in steps)
     scanned = protocol.toned(acquire(picture, fine, steps, gain, protocol, rng))
     overview = tone(overlook(scan.image, scan.spacing_mm, pose, view).astype(np.float32))
     return normalised(scanned, overview, view, gain, protocol, rng)

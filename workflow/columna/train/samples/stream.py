@@ -9,6 +9,7 @@ samples that it would have seen.
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -118,7 +119,7 @@ def held_out(source: Source, seed: int, count: int) -> Iterator[Arrays]:
     return (draws[index] for index in range(count))
 
 
-def _unchanged(arrays: Arrays) -> Arrays:
+def _unchanged(arrays: Any) -> Any:
     """Keep NumPy arrays: tensors between processes would use up file descriptors."""
     return arrays
 

@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Masks:
+class SubjectMasks:
     """The masks of a spine, axes (P, I, R).
 
     Parameters

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from columna.slurm.commands import minutes
 from columna.slurm.nodes import Nodes, limits_of, widest
-from columna.slurm.queue import Running, Source, Waiting, read_source
+from columna.slurm.queue import JobSource, Running, Waiting, read_source
 
 _REFUSED = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.\n", re.DOTALL)
 _COMMENT = re.compile(r"--comment '?([^\s']+)")
@@ -17,7 +17,7 @@ _START_AGAIN = "in your profile and start the run again"
 
 
 @dataclass(frozen=True)
-class Kind:
+class WaitingKind:
     """One kind of reason: a row of ``resources/slurm_reasons.tsv``."""
 
     words: str
@@ -31,14 +31,14 @@ class Kind:
 
 
 @functools.cache
-def kinds() -> tuple[Kind, ...]:
+def kinds() -> tuple[WaitingKind, ...]:
     """All kinds; the first that fits counts."""
     text = files("columna.resources").joinpath("slurm_reasons.tsv").read_text(encoding="utf-8")
     rows = csv.DictReader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE)
-    return tuple(Kind(**row) for row in rows)
+    return tuple(WaitingKind(**row) for row in rows)
 
 
-def kind_of(words: str, *, refused: bool = False) -> Kind | None:
+def kind_of(words: str, *, refused: bool = False) -> WaitingKind | None:
     """The kind of what Slurm says; None: nothing that would not pass by itself."""
     for kind in kinds():
         if (kind.holds == "refused") == refused and re.fullmatch(kind.words, words):
@@ -47,7 +47,11 @@ def kind_of(words: str, *, refused: bool = False) -> Kind | None:
 
 
 def is_stuck(
-    job: Waiting, kind: Kind, nodes: Sequence[Nodes], running: Sequence[Running], others: bool
+    job: Waiting,
+    kind: WaitingKind,
+    nodes: Sequence[Nodes],
+    running: Sequence[Running],
+    others: bool,
 ) -> bool:
     """Whether a job cannot start, as far as nodes and running jobs show.
 
@@ -67,7 +71,7 @@ def is_stuck(
     return True
 
 
-def sentence(job: Waiting, kind: Kind, nodes: Sequence[Nodes], others: int = 0) -> str:
+def sentence(job: Waiting, kind: WaitingKind, nodes: Sequence[Nodes], others: int = 0) -> str:
     """What to tell the person who runs the workflow; `others` wait for the same reason."""
     facts = {
         "id": job.id,
@@ -114,7 +118,7 @@ def _away(job: Waiting, nodes: Sequence[Nodes]) -> str:
     return f"; out of service: {', '.join(sorted(names))}" if names else ""
 
 
-def refusal(message: str) -> tuple[Source, Kind | None, str] | None:
+def refusal(message: str) -> tuple[JobSource, WaitingKind | None, str] | None:
     """The job that Slurm did not accept, why, and what to tell; None: another message."""
     found, comment = _REFUSED.search(message), _COMMENT.search(message)
     if found is None:

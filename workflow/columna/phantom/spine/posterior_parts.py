@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from columna.anatomy import Semantic
+from columna.images.triple import three
 from columna.phantom.settings import PhantomSettings
 from columna.phantom.spine.course import PhantomVertebra
 from columna.phantom.spine.shapes import Rod
@@ -55,7 +56,7 @@ def _varied(
     reach = (end - start) * long + rng.normal(0, 4 * settings.posterior_jitter, 3) * (0.5, 1, 1)
     return replace(
         rod,
-        end=tuple(float(v) for v in start + reach),
+        end=three(float(v) for v in start + reach),
         radius=rod.radius * wide * settings.posterior_size,
         stretch=rod.stretch * high * tall,
         deep=deep,

@@ -1,0 +1,119 @@
+"""`columna train evaluate` without networks: a judge that knows the truth, or half of it."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from columna.anatomy import CANAL, Semantic, levels
+from columna.errors import ScanRefused
+from columna.evaluate.compare import compare, read_evaluation
+from columna.evaluate.in_memory import Answer
+from columna.evaluate.model_pair import CASES, real_cases, score_real, write_tables
+from columna.evaluate.report import tables
+from columna.images.volume import save_volume
+from columna.phantom import PhantomSettings, make_phantom
+
+HELD_OUT = {"007", "034", "050", "057", "098", "162", "200", "241"}
+CHOOSING = {"005", "045", "069", "127", "185"}
+VERTEBRA, DISC, SAC = 76, 29, 150
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    settings = {"spacing_mm": (1.8, 1.8, 4.0), "region": "lumbar", "fov_mm": (100.0, 130.0, 52.0)}
+    return make_phantom(PhantomSettings(**settings, seed=1))
+
+
+@pytest.fixture(scope="module")
+def data(phantom, tmp_path_factory):
+    """A folder of real data with two of the cases: full masks, and SPIDER's three structures."""
+    folder = tmp_path_factory.mktemp("data")
+    cases = {case.name: case for case in real_cases(folder)}
+    full, spider = cases["tptbox_mri"], cases["spider_005"]
+    save_volume(phantom.image, full.image)
+    save_volume(phantom.semantic, full.masks["semantic"])
+    save_volume(phantom.instance, full.masks["instance"])
+    merged = np.zeros(phantom.semantic.shape, np.uint8)
+    merged[np.isin(phantom.instance.array, list(levels()))] = VERTEBRA
+    merged[phantom.semantic.array == Semantic.DISC] = DISC
+    merged[np.isin(phantom.semantic.array, CANAL)] = SAC
+    save_volume(phantom.image, spider.image)
+    save_volume(phantom.semantic.with_array(merged), spider.masks["semantic"])
+    return folder
+
+
+class Known:
+    """Answers with the truth, without the vertebra `lost`, or refuses every scan."""
+
+    def __init__(self, phantom, lost=None, refuses=False):
+        self.phantom, self.lost, self.refuses = phantom, lost, refuses
+
+    def answer(self, name, path):
+        if self.refuses:
+            raise ScanRefused("no_spine", "There is none.")
+        image, semantic, instance = (
+            v.reoriented()
+            for v in (self.phantom.image, self.phantom.semantic, self.phantom.instance)
+        )
+        lost = instance.array == self.lost
+        return Answer(
+            image,
+            semantic.with_array(np.where(lost, 0, semantic.array)),
+            instance.with_array(np.where(lost, 0, instance.array)),
+            ("L4", None),
+            1.0,
+        )
+
+
+def test_held_out_patients_are_no_cases():
+    with open(CASES, newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    spider = {row["name"].removeprefix("spider_") for row in rows if "spider" in row["image"]}
+    assert spider == CHOOSING
+    assert not any(patient in row["image"] for row in rows for patient in HELD_OUT)
+
+
+def test_the_truth_is_perfect_in_every_convention(phantom, data, tmp_path):
+    scores = list(score_real(Known(phantom), data))
+    assert [s.scan for s in scores] == ["tptbox_mri", "spider_005"]
+    write_tables(scores, tmp_path)
+    rows = pd.read_parquet(tmp_path / "evaluation.parquet")
+    dice = rows[(rows.metric == "dice") & rows.value.notna()]
+    assert dice.value.min() == 1
+    spider = dice[dice.scan_id == "spider_005"]
+    assert set(spider.structure) == {"vertebra", "disc", "canal_with_cord"}
+    assert all(match.once for s in scores for match in s.matches)
+    assert set(pd.read_parquet(tmp_path / "scans.parquet").scan) == {"tptbox_mri", "spider_005"}
+    console = Console(width=160, record=True)
+    for table in tables(scores):
+        console.print(table)
+    printed = console.export_text()
+    for word in ("vertebral_body", "disc", "spinal_canal", "posterior_elements"):
+        assert word in printed
+    for word in ("PQ", "SQ", "RQ", "ASSD", "found once"):
+        assert word in printed
+
+
+def test_two_runs_can_be_compared(phantom, data, tmp_path):
+    lost = max(set(np.unique(phantom.instance.array).tolist()) & set(range(1, 25)))
+    for name, judge in (("old", Known(phantom, lost)), ("new", Known(phantom))):
+        write_tables(list(score_real(judge, data)), tmp_path / name)
+    runs = [read_evaluation(tmp_path / name, name) for name in ("old", "new")]
+    rows = pd.DataFrame(compare(runs))
+    found = rows[(rows.metric == "panoptic_quality") & (rows.stratum == "all")]
+    found = found[found.structure == "vertebra"]
+    assert len(found) == 1
+    assert (found.mean_first < found.mean_second).all()
+
+
+def test_a_scan_that_is_refused_counts_as_found_nothing(phantom, data, tmp_path):
+    scores = list(score_real(Known(phantom, refuses=True), data))
+    assert {s.status for s in scores} == {"no_spine"}
+    write_tables(scores, tmp_path)
+    rows = pd.read_parquet(tmp_path / "evaluation.parquet")
+    dice = rows[(rows.metric == "dice") & rows.value.notna()]
+    assert len(dice)
+    assert (dice.value == 0).all()
