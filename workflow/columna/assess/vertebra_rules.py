@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import cc3d
 import numpy as np
 
 from columna.anatomy import POSTERIOR_ELEMENTS, Semantic
@@ -24,6 +25,8 @@ RIGHT = (
 )
 _PARTS = 128
 """More than any semantic label of a vertebra: vertebra and part make one number."""
+LEAST_PIECE = 0.05
+"""A smaller share of a body is a speck: networks leave one beside many good bodies."""
 PAIRED = ("costal", "sup_artic", "inf_artic")
 """Processes of two sides, as the columns of their volumes call them."""
 
@@ -74,15 +77,26 @@ class PosteriorParts:
 def vertebra_findings(context: QualityContext) -> Iterator[Finding]:
     """Answer all rules about the parts of every vertebra."""
     crop = context.crop
-    pieces, parts, cut = topology(crop.bodies), PosteriorParts.of(crop), _cut_labels(context)
+    pieces, parts, cut = _pieces_n(crop.bodies), PosteriorParts.of(crop), _cut_labels(context)
     for row in context.vertebrae:
         label = row["spineps_label"]
-        bodies_n = pieces[label].components_n if label in pieces else None
+        bodies_n = pieces.get(label)
         lack = "not_applicable" if row["level"] == "C1" else "not_segmented"
         yield found("body_components", bodies_n, lack, row["vertebra"])
         yield _subregions(row, parts, label in cut)
         yield _symmetry(row)
         yield _swap(row, parts)
+
+
+def _pieces_n(bodies: np.ndarray) -> dict[int, int]:
+    """Label -> components of the body that are no specks."""
+    found = {}
+    for label, shape in topology(bodies).items():
+        found[label] = 1
+        if shape.components_n > 1:
+            sizes = np.bincount(cc3d.connected_components(bodies == label).reshape(-1))[1:]
+            found[label] = int((sizes >= LEAST_PIECE * sizes.sum()).sum())
+    return found
 
 
 def _cut_labels(context: QualityContext) -> set[int]:
