@@ -43,7 +43,7 @@ CHAIN: dict[str, StageFacts] = {
         settings={"prepare": True, "models": {"semantic": True}},
     ),
     "semantic": StageFacts(
-        version=4,
+        version=5,
         help="Phase 1: segment 14 structures in the scans of a batch.",
         settings={"semantic": True, "models": {"semantic": True, "device": True}},
         uses_network=True,

@@ -7,7 +7,7 @@ from hypothesis.extra import numpy as hnp
 from columna.anatomy import Semantic
 from columna.errors import ScanRefused
 from columna.images.volume import Volume
-from columna.semantic.islands import delete_islands
+from columna.semantic.islands import delete_islands, delete_stray_sacrum
 from columna.semantic.postprocess import (
     SMALL_MM3,
     clean_semantic,
@@ -246,3 +246,37 @@ def test_islands_of_nothing():
     labels = empty(4, 4, 4)
     delete_islands(labels, MM, 15.0)
     assert not labels.any()
+
+
+def lumbar_with_sacrum():
+    """Five bodies with discs, and a sacrum that begins beside the last one."""
+    labels = np.zeros((60, 120, 20), np.uint8)
+    for place in range(5):
+        labels[10:30, 5 + 17 * place : 17 + 17 * place, 4:16] = Semantic.VERTEBRAL_BODY
+        labels[10:30, 18 + 17 * place : 21 + 17 * place, 4:16] = Semantic.DISC
+    labels[20:45, 91:115, 5:15] = Semantic.SACRUM
+    return labels
+
+
+@pytest.mark.parametrize("is_upside_down", [False, True])
+def test_sacrum_stays_only_where_the_bodies_end(is_upside_down):
+    true = lumbar_with_sacrum()
+    labels = true.copy()
+    labels[50:58, 30:60, 5:15] = Semantic.SACRUM  # behind the spine, at mid-height
+    labels[5:9, 0:3, 16:20] = Semantic.SACRUM  # a speck above
+    if is_upside_down:
+        true, labels = true[:, ::-1], labels[:, ::-1].copy()
+    delete_stray_sacrum(labels, MM, 15.0)
+    assert np.array_equal(labels, true)
+
+
+def test_stray_sacrum_of_a_neck_goes_and_masks_without_bodies_stay():
+    labels = lumbar_with_sacrum()
+    labels[labels == Semantic.SACRUM] = 0
+    labels[50:58, 30:60, 5:15] = Semantic.SACRUM
+    delete_stray_sacrum(labels, MM, 15.0)
+    assert not (labels == Semantic.SACRUM).any()
+    alone = np.where(lumbar_with_sacrum() == Semantic.SACRUM, Semantic.SACRUM, 0)
+    before = alone.copy()
+    delete_stray_sacrum(alone, MM, 15.0)
+    assert np.array_equal(alone, before)

@@ -8,8 +8,12 @@ import cc3d
 import numpy as np
 from scipy import ndimage
 
+from columna.anatomy import Semantic
+
 BLOCK_MM = 3.0
 """Distances are measured between blocks of voxels of at most this size."""
+SACRUM_BESIDE_MM = 30.0
+"""The middle of the sacrum lies at most this far beside the bodies: it leans back behind L5."""
 SPINE_SHARE = 0.1
 """A part at least this large, compared with the largest, is spine too, however far away."""
 
@@ -35,6 +39,52 @@ def delete_islands(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) ->
     groups = groups[tuple(slice(n) for n in labels.shape)]
     sizes = np.bincount(groups[labels != 0])
     labels[~(sizes >= SPINE_SHARE * sizes.max())[groups]] = 0
+
+
+def delete_stray_sacrum(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) -> None:
+    """Keep the one sacrum that goes on where the bodies end, in place.
+
+    A spine has one sacrum, at the end of its bodies. Networks that were trained on masks without a
+    sacrum call other bright and dark things by that name. Both ends count, so that a patient who
+    lies upside down in the file keeps the sacrum that tells so. In masks without bodies nothing can
+    be said, and all stays.
+
+    Parameters
+    ----------
+    labels
+        Semantic labels along P, I, R.
+    spacing_mm
+        Voxel size along its axes.
+    gap_mm
+        The sacrum is at most this far from bodies, discs and canal; pieces of it that are nearer to
+        each other belong together.
+    """
+    sacrum = labels == Semantic.SACRUM
+    bodies = labels == Semantic.VERTEBRAL_BODY
+    if not sacrum.any() or not bodies.any():
+        return
+    block = np.maximum(BLOCK_MM // np.asarray(spacing_mm), 1).astype(int)
+    step = spacing_mm * block
+    coarse = _blocks(sacrum, block)
+    groups = np.where(coarse, _groups(coarse, step, gap_mm), 0)
+    spine = _blocks(np.isin(labels, (Semantic.VERTEBRAL_BODY, Semantic.DISC)), block)
+    distance = ndimage.distance_transform_edt(~spine, step)
+    rows = np.flatnonzero(bodies.any(axis=(0, 2)))
+    first, last = rows[0] / block[1], rows[-1] / block[1]
+    kept, largest = 0, 0
+    for number in range(1, int(groups.max()) + 1):
+        group = groups == number
+        size = int(group.sum())
+        if size <= largest or distance[group].min() > gap_mm:
+            continue
+        middle = float(np.flatnonzero(group.any(axis=(0, 2))).mean())
+        overlap = SACRUM_BESIDE_MM / step[1]
+        if middle < first + overlap or middle > last - overlap:
+            kept, largest = number, size
+    stays = groups == kept if kept else np.zeros_like(coarse)
+    for axis, size in enumerate(block):
+        stays = stays.repeat(size, axis)
+    labels[sacrum & ~stays[tuple(slice(n) for n in labels.shape)]] = 0
 
 
 def _blocks(mask: np.ndarray, block: np.ndarray) -> np.ndarray:

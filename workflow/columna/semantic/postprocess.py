@@ -13,7 +13,7 @@ from scipy.ndimage import find_objects
 from columna.anatomy import POSTERIOR_ELEMENTS, Semantic
 from columna.errors import ScanRefused
 from columna.images.volume import Volume, bounding_box
-from columna.semantic.islands import delete_islands
+from columna.semantic.islands import delete_islands, delete_stray_sacrum
 
 SMALL_MM3 = 27.84375
 """Components below this are deleted: 30 reference voxels of 0.75 x 0.75 x 1.65 mm."""
@@ -47,8 +47,8 @@ def clean_semantic(mask: Volume, max_gap_mm: float | None = None) -> Volume:
     mask
         Semantic labels along P, I, R.
     max_gap_mm
-        Structures farther than this from the rest of the spine are deleted too; None: only
-        what SPINEPS deletes.
+        Structures farther than this from the rest of the spine are deleted too, and sacrum that
+        does not go on where the bodies end; None: only what SPINEPS deletes.
 
     Returns
     -------
@@ -70,6 +70,7 @@ def clean_semantic(mask: Volume, max_gap_mm: float | None = None) -> Volume:
         raise ScanRefused("no_spine", "The network found only specks, too small for a spine.")
     keep_spine(labels, spacing_mm)
     if max_gap_mm is not None:
+        delete_stray_sacrum(labels, spacing_mm, max_gap_mm)
         delete_islands(labels, spacing_mm, max_gap_mm)
     fill_holes(labels)
     cleaned = np.zeros_like(mask.array)
