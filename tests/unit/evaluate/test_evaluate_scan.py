@@ -143,6 +143,16 @@ def test_names_that_are_off_by_one_change_the_levels_and_nothing_else():
     assert same == {k: v for k, v in table(wrong).items() if "level" not in k[1]}
 
 
+def test_vertebrae_without_a_name_are_matched_and_have_no_level():
+    semantic, instance = spine((20, 21, 34, 35))
+    found = compare((semantic, instance), spine())
+    assert table(found)["vertebra", "matched_n"] == 4
+    assert table(found)["disc", "matched_n"] == 4
+    assert table(found)["vertebra", "level_right_n"] == 2
+    unknown = [r for r in found if r.status == "level_unknown" and r.structure == "vertebra"]
+    assert {r.reference_label for r in unknown} == {22, 23}
+
+
 def test_what_the_field_of_view_cuts_is_a_stratum_of_its_own():
     semantic, instance = spine()
     semantic, instance = np.roll(semantic, -8, axis=1), np.roll(instance, -8, axis=1)

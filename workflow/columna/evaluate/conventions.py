@@ -21,6 +21,7 @@ from columna.anatomy import (
     levels,
 )
 from columna.errors import ColumnaError
+from columna.label.naming import EXTRA_LABELS
 
 Mask = NDArray[np.integer[Any]]
 
@@ -89,9 +90,10 @@ def structure_labels() -> dict[str, tuple[int, ...]]:
 
 @cache
 def columna_convention() -> Convention:
-    """The numbers that columna and SPINEPS write."""
-    vertebrae = tuple(label for label in levels() if label != SACRUM)
-    names = {label: levels()[label].name for label in vertebrae}
+    """The numbers that columna and SPINEPS write; vertebrae without a name have spare numbers."""
+    named = tuple(label for label in levels() if label != SACRUM)
+    names = {label: levels()[label].name for label in named}
+    vertebrae = (*named, *EXTRA_LABELS)
     return Convention(
         name="columna",
         structures=structure_labels(),
