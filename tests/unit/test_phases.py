@@ -66,7 +66,10 @@ def test_orientation(chain, scan, expected, codes):
 
 
 def test_air(chain, scan, expected):
-    """The limits of the signal leave out voxels at the fill value, so single voxels may differ."""
+    """The limits of the signal leave out voxels at the fill value, so single voxels may differ.
+
+    So do the probabilities of names: air above and below is room for vertebrae that were not found.
+    """
     empty = scan.with_array(scan.array - scan.array.min())
     found = chain(empty.padded(9))
     for ours, theirs in (
@@ -75,7 +78,10 @@ def test_air(chain, scan, expected):
     ):
         inside = ours.reoriented(PIR).array[(slice(9, -9),) * 3]
         assert (inside == theirs.reoriented(PIR).array).mean() > 0.999
-    assert found.levels == expected.levels
+    for ours, theirs in zip(found.levels, expected.levels, strict=True):
+        assert [ours[key] for key in ("label", "level")] == [
+            theirs[key] for key in ("label", "level")
+        ]
 
 
 def test_threads(chain, scan, expected):

@@ -67,7 +67,7 @@ def test_selections_add_up_and_batches_stay(dataset):
         ({"participants": ["01", "7"]}, "there is no sub-7; there are: sub-003, sub-01"),
         ({"participants": ["02"], "sessions": ["b"]}, "there is no ses-b; there are: ses-a"),
         ({"entities": {"acq": ["cor"]}}, "no file fits"),
-        ({"entities": {"aqc": ["sag"]}}, "'aqc' is no entity"),
+        ({"entities": {"aqc": ["sag"]}}, "'aqc' is not a BIDS entity"),
     ],
 )
 def test_what_cannot_be_found_is_an_error_and_changes_nothing(dataset, selection, said):

@@ -342,4 +342,4 @@ def test_the_plan_of_the_bundled_network_is_within_bounds():
     from columna.models.registry import find_model
 
     folder = ModelFolder.read(find_model("bundled_semantic"))
-    assert read_plan(folder.path / "plans.json", "3d_fullres").spacing_mm == (1.2, 1.2, 3.3)
+    assert read_plan(folder.path / "plans.json", "3d_fullres").spacing_mm == (1.0, 1.0, 2.5)

@@ -162,11 +162,17 @@ def test_numbers_and_points_of_the_cohort_page_lead_to_scans(page, reported):
     page.locator("#distribution svg .mark-symbol path").first.click()
     page.wait_for_url("**/scan.html?scan=*")
     page.go_back()
-    page.get_by_role("link", name="review").click()
-    page.wait_for_url("**/scans.html#verdict=review")
-    page.wait_for_function(READY)
-    assert page.input_value("#verdict") == "review"
-    assert len(shown_scans(page)) == 3
+    told = {}
+    for verdict in ("pass", "review", "fail"):
+        visit(page, reported, "index.html")
+        tile = page.locator(f".verdict-{verdict}")
+        told[verdict] = int(tile.locator("strong").inner_text())
+        tile.click()
+        page.wait_for_url(f"**/scans.html#verdict={verdict}")
+        page.wait_for_function(READY)
+        assert page.input_value("#verdict") == verdict
+        assert len(shown_scans(page)) == told[verdict]
+    assert sum(told.values()) == 3
 
 
 def test_the_page_of_a_scan_has_measures_masks_and_commands(page, reported):

@@ -32,7 +32,7 @@
   }
 
   function fillFilters() {
-    fill("verdict", distinct("qc_verdict").sort());
+    fill("verdict", ["pass", "review", "fail"]); // also those that no scan has: links lead to them
     fill("status", distinct("processing_status").sort());
     fill("code", distinct("processing_code").sort(), (code) => meta.reasons[code]?.meaning ?? code);
     fill("reason", [...new Set(distinct("qc_reasons").flatMap((text) => text.split(";")))].sort());
