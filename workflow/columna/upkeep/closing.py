@@ -35,12 +35,15 @@ def closing_line(layout: Layout, config: Config) -> str:
     """
     status = cohort_status(layout, config)
     stopped = {"refused": 0, "failed": 0}
+    others_n = 0  # other images that only the file itself told, after the index
     for _, _, ending, code, _ in status.stopped:
         if code not in OTHER_IMAGES:
             stopped["refused" if ending == "left out" else ending] += 1
+        elif ending != "left out":
+            others_n += 1
     done = status.stages[STAGES[-1]]["done"]
     inputs = read_inputs(layout.index, ["input_status"])["input_status"].to_pylist()
-    scans_n = sum(code not in OTHER_IMAGES for code in inputs)
+    scans_n = sum(code not in OTHER_IMAGES for code in inputs) - others_n
     counts = {"done": done, **stopped, "open": scans_n - done - sum(stopped.values())}
     told = [f"{name} {count}" for name, count in counts.items() if count or name != "open"]
     is_current = status.state.are_tables_current
