@@ -60,7 +60,7 @@ CHAIN: dict[str, StageFacts] = {
         settings={"label": True},
     ),
     "measure": StageFacts(
-        version=4,
+        version=5,
         help="Measure the scans of a batch and write the batch's table rows.",
         settings={
             "measure": True,

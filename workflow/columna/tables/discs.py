@@ -96,7 +96,7 @@ def _place_columns() -> tuple[Column, ...]:
             measure(
                 "volume_mm3",
                 "Volume of the disc.",
-                regional((200, 3500), (400, 9000), (2000, 3e4)),
+                regional((200, 3500), (400, 12000), (2000, 3e4)),
                 "B",
                 "G1",
             ),
