@@ -32,11 +32,9 @@ def delete_islands(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) ->
     """
     if not labels.any():
         return
-    block = np.maximum(BLOCK_MM // np.asarray(spacing_mm), 1).astype(int)
+    block = _block_size(spacing_mm)
     groups = _groups(_blocks(labels != 0, block), spacing_mm * block, gap_mm)
-    for axis, size in enumerate(block):
-        groups = groups.repeat(size, axis)
-    groups = groups[tuple(slice(n) for n in labels.shape)]
+    groups = _in_voxels(groups, block, labels.shape)
     sizes = np.bincount(groups[labels != 0])
     labels[~(sizes >= SPINE_SHARE * sizes.max())[groups]] = 0
 
@@ -56,14 +54,14 @@ def delete_stray_sacrum(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: floa
     spacing_mm
         Voxel size along its axes.
     gap_mm
-        The sacrum is at most this far from bodies, discs and canal; pieces of it that are nearer to
-        each other belong together.
+        The sacrum is at most this far from bodies and discs; pieces of it that are nearer to each
+        other belong together.
     """
     sacrum = labels == Semantic.SACRUM
     bodies = labels == Semantic.VERTEBRAL_BODY
     if not sacrum.any() or not bodies.any():
         return
-    block = np.maximum(BLOCK_MM // np.asarray(spacing_mm), 1).astype(int)
+    block = _block_size(spacing_mm)
     step = spacing_mm * block
     coarse = _blocks(sacrum, block)
     groups = np.where(coarse, _groups(coarse, step, gap_mm), 0)
@@ -82,9 +80,19 @@ def delete_stray_sacrum(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: floa
         if middle < first + overlap or middle > last - overlap:
             kept, largest = number, size
     stays = groups == kept if kept else np.zeros_like(coarse)
-    for axis, size in enumerate(block):
-        stays = stays.repeat(size, axis)
-    labels[sacrum & ~stays[tuple(slice(n) for n in labels.shape)]] = 0
+    labels[sacrum & ~_in_voxels(stays, block, labels.shape)] = 0
+
+
+def _block_size(spacing_mm: np.ndarray) -> np.ndarray:
+    """Voxels of a block along each axis."""
+    return np.maximum(BLOCK_MM // np.asarray(spacing_mm), 1).astype(int)
+
+
+def _in_voxels(blocks: np.ndarray, size: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Give every voxel of `shape` the value of its block."""
+    for axis, count in enumerate(size):
+        blocks = blocks.repeat(count, axis)
+    return blocks[tuple(slice(n) for n in shape)]
 
 
 def _blocks(mask: np.ndarray, block: np.ndarray) -> np.ndarray:
