@@ -1,0 +1,37 @@
+"""Which scans are looked at, and in which order."""
+
+import hashlib
+from collections.abc import Iterable
+
+from columna.viewer.scans import ReviewedScan
+
+_DOUBT = {"fail": 0, "review": 1, "pass": 2}
+
+
+def doubtful_first(scans: Iterable[ReviewedScan]) -> list[ReviewedScan]:
+    """All measured scans: by verdict, then by the probability of the least probable name."""
+    return sorted(
+        _measured(scans),
+        key=lambda scan: (
+            _DOUBT.get(scan.verdict or "", 1),
+            1.0 if scan.least_p is None else scan.least_p,
+            scan.scan_id,
+        ),
+    )
+
+
+def random_sample(scans: Iterable[ReviewedScan], count: int, seed: int) -> list[ReviewedScan]:
+    """`count` measured scans at random, in random order.
+
+    The same seed gives the same scans to every rater, whatever the verdicts are; when scans are
+    added to the cohort, those of the sample stay but for the ones that new ones take the place of.
+    """
+
+    def rank(scan: ReviewedScan) -> str:
+        return hashlib.sha256(f"{seed} {scan.scan_id}".encode()).hexdigest()
+
+    return sorted(_measured(scans), key=rank)[:count]
+
+
+def _measured(scans: Iterable[ReviewedScan]) -> list[ReviewedScan]:
+    return [scan for scan in scans if scan.status == "done"]
