@@ -1,73 +1,106 @@
 """The vertebrae of a scan with the names that they have, and those that decisions give them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from columna.anatomy import L6 as L6_LABEL
-from columna.anatomy import SACRUM, T13, levels
+from columna.anatomy import SACRUM
+from columna.errors import DecisionError
 from columna.results.layout import Layout
 from columna.results.store import Store
-from columna.review.decisions import FALSE, NAME, SHIFT, Decision, for_scan, in_force
+from columna.review.decisions import FALSE, NAME, Decision, in_force
+from columna.review.levels import S1, LevelDecisions, ReviewedName
 from columna.viewer.scans import centroids_of
 
-_USUAL = [level.name for label, level in levels().items() if label not in (T13, L6_LABEL)]
+COMPUTED = "computed"
+"""Where stage label keeps label and level of every instance before decisions, from the top."""
 
 
 def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
-    """The vertebrae of a scan from the top, as stage label has named them.
+    """The vertebrae of a scan from the top, as they are named without decisions.
 
     Returns
     -------
     list of dict
-        ``position`` (1 = topmost, pieces and cut ones count), ``label`` in the mask, ``level``,
-        ``p`` and ``second`` (the name's probability, and the second name), ``is_piece``, and
-        ``centre`` (RAS+ mm, or None). Empty where the scan has no result.
+        ``position`` (1 = topmost, pieces and cut ones count), ``label`` in the delivered mask,
+        ``level`` without decisions, ``delivered`` (the level in the tables), ``p`` (probability of
+        that), ``second`` (its most probable other name), ``is_piece``, and ``centre`` (RAS+ mm, or
+        None). Empty where the scan has no result.
     """
     record = Store(layout).read(scan_id, "label")
-    entries = record.values.get("levels", []) if record else []
-    centres = centroids_of(layout, scan_id) if entries else {}
+    if record is None or record.status != "done":
+        return []
+    entries = [e for e in record.values["levels"] if e["label"] != SACRUM]
+    entries.sort(key=lambda entry: entry["index"])
+    before = record.values["naming"].get(COMPUTED)
+    if before is None or len(before) != len(entries):
+        before = [[entry["label"], entry["level"]] for entry in entries]
+    centres = centroids_of(layout, scan_id)
     return [
         {
-            "position": entry["index"],
+            "position": position,
             "label": entry["label"],
-            "level": entry["level"],
-            "p": entry["level_confidence"],
+            "level": level,
+            "delivered": entry["level"],
+            "p": entry["level_confidence"] if level == entry["level"] else None,
             "second": _second(entry),
             "is_piece": entry["is_fragment"],
             "centre": centres.get(entry["label"]),
         }
-        for entry in sorted(entries, key=lambda entry: entry["index"])
-        if entry["label"] != SACRUM
+        for position, (entry, (_, level)) in enumerate(zip(entries, before, strict=True), start=1)
     ]
 
 
 def corrected(
-    vertebrae: Iterable[dict[str, Any]], decisions: Iterable[Decision], scan_id: str
-) -> list[dict[str, Any]]:
-    """`vertebrae` with what decisions say: ``now`` (a level or None), ``is_false``, ``by``."""
-    valid = in_force(for_scan(decisions, scan_id))
-    steps = sum(d.steps for d in valid if d.decision == SHIFT)
-    about = {d.position: d for d in valid if d.decision in (NAME, FALSE)}
-    return [_corrected(entry, steps, about.get(entry["position"])) for entry in vertebrae]
+    vertebrae: Sequence[dict[str, Any]], decisions: Iterable[Decision]
+) -> tuple[list[dict[str, Any]], int, str | None]:
+    """What decisions make of the names.
 
+    Parameters
+    ----------
+    vertebrae
+        Of `vertebrae_of`.
+    decisions
+        About this scan.
 
-def _corrected(entry: dict[str, Any], steps: int, said: Decision | None) -> dict[str, Any]:
-    is_false = said is not None and said.decision == FALSE
-    now = shifted(entry["level"], steps)
-    if said is not None:
-        now = None if is_false else said.value
-    return entry | {"now": now, "is_false": is_false, "by": said.rater if said else None}
-
-
-def shifted(level: str | None, steps: int) -> str | None:
-    """The level `steps` levels below, of a spine with 12 thoracic and 5 lumbar vertebrae.
-
-    None where there is none; T13 and L6 count as the level above them.
+    Returns
+    -------
+    vertebrae
+        With ``now`` (a level or None), ``is_false``, ``is_pending`` (the tables say otherwise), and
+        ``by`` (who decided about this one).
+    shift
+        By how many levels all names are moved.
+    problem
+        Why the decisions cannot hold together, or None. Then ``now`` is what was decided about
+        each vertebra alone.
     """
-    if level is None or not steps:
-        return level
-    place = _USUAL.index({"T13": "T12", "L6": "L5"}.get(level, level)) + steps
-    return _USUAL[place] if 0 <= place < len(_USUAL) else None
+    valid = in_force(decisions)
+    about = {d.position: d for d in valid if d.decision in (NAME, FALSE)}
+    decided = LevelDecisions.of(valid) or LevelDecisions()
+    problem = None
+    try:
+        names = decided.applied([entry["level"] for entry in vertebrae])
+    except DecisionError as error:
+        problem = str(error)
+        names = [_alone(entry, about.get(entry["position"])) for entry in vertebrae]
+    rows = [
+        entry
+        | {
+            "now": name.level,
+            "is_false": name.is_false,
+            "is_pending": (None if name.level == S1 else name.level) != entry["delivered"],
+            "by": about[entry["position"]].rater if entry["position"] in about else None,
+        }
+        for entry, name in zip(vertebrae, names, strict=True)
+    ]
+    return rows, decided.shift, problem
+
+
+def _alone(entry: dict[str, Any], said: Decision | None) -> ReviewedName:
+    if said is None:
+        return ReviewedName(entry["level"])
+    if said.decision == FALSE:
+        return ReviewedName(None, is_reviewed=True, is_false=True)
+    return ReviewedName(said.value, is_reviewed=True)
 
 
 def _second(entry: dict[str, Any]) -> str | None:

@@ -12,7 +12,7 @@ from columna.anatomy import RESOURCES, levels
 from columna.domains import DOMAINS
 from columna.results.derivatives import Derivatives
 from columna.results.layout import Layout
-from columna.review.decisions import EXCLUDE, RATE, SHIFT, UNDO, Decision, for_scan, in_force
+from columna.review.decisions import EXCLUDE, RATE, UNDO, Decision, for_scan, in_force
 from columna.viewer.desk import Desk
 from columna.viewer.levels import corrected, vertebrae_of
 from columna.viewer.scans import ReviewedScan
@@ -106,10 +106,13 @@ class Review:
         about = for_scan(seen, scan.scan_id)
         valid = in_force(about)
         gone = {d.value for d in about if d.decision == UNDO}
-        rows = corrected(vertebrae_of(self.layout, scan.scan_id), about, scan.scan_id)
+        found = vertebrae_of(self.layout, scan.scan_id)
+        vertebrae, shift, problem = corrected(found, about)
         return {
-            "vertebrae": rows,
-            "shift": sum(d.steps for d in valid if d.decision == SHIFT),
+            "vertebrae": vertebrae,
+            "shift": shift,
+            "problem": problem,
+            "isPending": any(v["is_pending"] for v in vertebrae),
             "excluded": any(d.decision == EXCLUDE for d in valid),
             "ratings": [_shown(d) for d in valid if d.decision == RATE],
             "history": [
@@ -130,7 +133,8 @@ class Review:
         return {k: self.work[n] if 0 <= n < len(self.work) else None for k, n in around.items()}
 
     def _common(self) -> dict[str, Any]:
-        return {"title": self.title, "desk": self.desk}
+        has_report = (self.layout.report / "index.html").is_file()
+        return {"title": self.title, "desk": self.desk, "has_report": has_report}
 
 
 def rating_reasons() -> dict[str, str]:

@@ -34,8 +34,11 @@ from columna.viewer.volumes import SPINE, VERTEBRAE, clean_nifti
 OPEN_FOLDERS = ("report", "pictures", "derivatives", "tables")
 """Folders of the results that pages link to; nothing else of them is served."""
 LONGEST_REQUEST = 20_000
-SERVED = "\ncolumna.review = '/review/';\n"
-"""Tells the pages of the report that there is a review."""
+SERVED = """
+columna.review = (scan) => `/review/scan/${encodeURIComponent(scan)}`;
+document.querySelector("nav").append(columna.element("a", { href: "/review/" }, "Work list"));
+"""
+"""Leads from the pages of the report to the review."""
 
 
 def make_app(review: Review, prepare: PrepareSettings, token: str) -> Gate:

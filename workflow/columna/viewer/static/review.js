@@ -129,20 +129,21 @@ function nameVertebra(position, value) {
   else decide(() => ({ decision: "name", vertebra, value }));
 }
 
+const nowText = (found) => (found.is_false ? "no vertebra" : found.now ?? "without a name");
+
 function levelRow(found) {
   const select = element("select", { "aria-label": `Vertebra ${found.position} by hand` },
-    ...[["as found", ""], ["false", "no vertebra"], ...content.levels.map((name) => [name, name])].map(([value, text]) => element("option", { value }, text)));
+    ...[["as found", "as found"], ["false", "no vertebra"], ...content.levels.map((name) => [name, name])].map(([value, text]) => element("option", { value }, text)));
   if (found.is_false) select.value = "false";
   else select.value = found.by ? found.now : "as found";
   select.addEventListener("change", () => nameVertebra(found.position, select.value));
   const number = found.centre && viewer ? button(found.position, () => goTo(found.centre), { "aria-label": `Show vertebra ${found.position}` }) : found.position;
-  const now = found.is_false ? "no vertebra" : found.now ?? "without a name";
   return element("tr", { class: [found.is_false && "false", found.now !== found.level && "changed"].filter(Boolean).join(" ") },
     element("td", {}, number),
     element("td", {}, found.level ?? (found.is_piece ? "piece" : "–")),
     element("td", { class: "number" }, found.p === null ? "" : found.p.toFixed(2)),
     element("td", {}, found.second ?? ""),
-    element("td", { class: "now" }, now),
+    element("td", { class: "now" }, nowText(found)),
     element("td", {}, select));
 }
 
@@ -151,7 +152,9 @@ function showLevels() {
   const focused = [...body.querySelectorAll("select")].indexOf(document.activeElement);
   body.replaceChildren(...state.vertebrae.map(levelRow));
   body.querySelectorAll("select")[focused]?.focus();
-  get("shift").textContent = state.shift ? `all names are moved by ${signed(state.shift)}` : "";
+  get("problem").textContent = state.problem ? `This cannot hold yet: ${state.problem}.` : "";
+  const told = [state.shift && `all names are moved by ${signed(state.shift)}`, state.isPending && "not in the tables yet: run snakemake"];
+  get("shift").textContent = told.filter(Boolean).join("; ");
 }
 
 // --- the scan, the list of decisions ---
@@ -188,6 +191,12 @@ function turn(to) {
 
 // --- the viewer ---
 
+// Left, top, width and height of the sagittal, the coronal and the axial plane (2, 1, 0).
+const PLANES = [
+  { sliceType: 2, position: [0, 0, 0.6, 1] },
+  { sliceType: 1, position: [0.6, 0, 0.4, 0.6] },
+  { sliceType: 0, position: [0.6, 0.6, 0.4, 0.4] },
+];
 let viewer = null;
 let image = null;
 const masks = {};
@@ -207,7 +216,6 @@ async function volume(name, address, opacity) {
   return niivue.NVImage.loadFromUrl({ url: await answer.arrayBuffer(), name: `${name}.nii.gz`, opacity });
 }
 
-// The middle of the mask if there is one: where the spine is.
 function goTo(centre) {
   viewer.scene.crosshairPos = viewer.mm2frac(centre);
   viewer.createOnLocationChange();
@@ -225,8 +233,9 @@ function showMask(name) {
 function showPlace(location) {
   const names = Object.entries(masks).map(([name, found]) => {
     const { I, labels } = content.colours[name];
-    const value = location.values[viewer.volumes.indexOf(found)]?.value;
-    return labels[I.indexOf(Math.round(value))];
+    const label = Math.round(location.values[viewer.volumes.indexOf(found)]?.value);
+    const vertebra = name === "vert" && state.vertebrae.find((one) => one.label === label);
+    return vertebra ? `vertebra ${vertebra.position}: ${nowText(vertebra)}` : labels[I.indexOf(label)];
   });
   const value = location.values[0]?.value;
   get("place").textContent = [`${Math.round(value * 100) / 100}`, ...names.filter(Boolean)].join(", ");
@@ -251,15 +260,20 @@ async function view() {
     showPicture("The image of this scan is not where it was.");
     return;
   }
+  if (!document.createElement("canvas").getContext("webgl2")) {
+    showPicture("This browser cannot draw the scan: it has no WebGL 2.");
+    return;
+  }
   get("viewer").hidden = false;
   viewer = new niivue.Niivue({
     logLevel: "error", crosshairColor: [0.9, 0.6, 0, 0.5], dragAndDropEnabled: false, isRadiologicalConvention: true, sagittalNoseLeft: true,
-    dragMode: niivue.DRAG_MODE.windowing, multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
+    dragMode: niivue.DRAG_MODE.windowing, crosshairWidthUnit: "mm", crosshairWidth: 0.5,
     clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: "",
   });
   viewer.onLocationChange = showPlace;
   viewer.onIntensityChange = showWindow;
   await viewer.attachToCanvas(get("canvas"));
+  viewer.setCustomLayout(PLANES);
   image = await volume("image", `${here}/image.nii.gz`, 1);
   viewer.addVolume(image);
   for (const name of content.masks) {
