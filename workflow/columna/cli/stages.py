@@ -75,6 +75,7 @@ def collect(
     from columna.collect.collect import collect_tables
     from columna.config import config_sha256
     from columna.results.layout import Layout
+    from columna.review.corrections import decisions_of
 
     config = read_config(configfile, settings, results)
     collect_tables(
@@ -82,6 +83,7 @@ def collect(
         config_sha256(config),
         config.participant_columns,
         config.assess.verdict_domains,
+        decisions_of(config),
     )
 
 

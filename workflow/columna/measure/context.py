@@ -45,7 +45,7 @@ class Vertebra:
     @property
     def is_c2(self) -> bool:
         """Whether it was recognised as C2 (or given as it), and not just counted to be it."""
-        return self.level == "C2" and self.anchor in ("c2", "both", "given", "sheet")
+        return self.level == "C2" and self.anchor in ("c2", "both", "given", "sheet", "reviewed")
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,7 @@ ANCHORS = {
     "both": "C2 and the sacrum",
     "given": "taken from the numbers of the mask that the cohort sheet names",
     "sheet": "what the cohort sheet says of the levels",
+    "reviewed": "what a person has decided, or the number of a mask that a person has edited",
     "labeller": "no landmark: a labeller of one's own looked at each vertebra",
     "shape": "no landmark: sizes, shapes and distances of the vertebrae, and the end of the cord",
     "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",

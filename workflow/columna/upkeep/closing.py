@@ -8,6 +8,7 @@ from columna.cohort.inputs import read_inputs
 from columna.config import Config
 from columna.parquet import reading
 from columna.results.layout import Layout
+from columna.review.corrections import correction_notes
 from columna.tables.delivered import REMEDY, delivered_table
 from columna.upkeep.status import cohort_status
 
@@ -26,7 +27,8 @@ def closing_line(layout: Layout, config: Config) -> str:
     -------
     str
         Counts of inputs, and the command that tells more. What has no answer yet, or none that is
-        still true, is *open*. Other images than sagittal T2w scans are not counted.
+        still true, is *open*. Other images than sagittal T2w scans are not counted. Corrections
+        that have no effect are told in further lines.
 
     Raises
     ------
@@ -49,7 +51,15 @@ def closing_line(layout: Layout, config: Config) -> str:
     is_current = status.state.are_tables_current
     review = _to_review(layout) if is_current else "not known before the tables are written"
     command = f"columna {'summary' if is_current else 'status --failures'} --results {layout.root}"
-    return f"{', '.join([*told, f'to review {review}'])} (more: {command})"
+    line = f"{', '.join([*told, f'to review {review}'])} (more: {command})"
+    return "\n".join([line, *_notes(layout, config)])
+
+
+def _notes(layout: Layout, config: Config) -> list[str]:
+    if config.corrections is None and config.corrected_masks is None:
+        return []
+    scan_ids = read_inputs(layout.index, ["scan_id"])["scan_id"].to_pylist()
+    return correction_notes(config, [scan_id for scan_id in scan_ids if scan_id])
 
 
 def _to_review(layout: Layout) -> int:

@@ -84,7 +84,8 @@ def vertebra_rows(
 def is_sacrum_anchor(seen: Iterable[Vertebra], has_sacrum: bool) -> bool:
     """Whether the sacrum is seen well enough to count from it, or given with the levels."""
     anchors = {v.anchor for v in seen}
-    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and bool(anchors & {"given", "sheet"}))
+    told = {"given", "sheet", "reviewed"}
+    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and bool(anchors & told))
 
 
 def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
