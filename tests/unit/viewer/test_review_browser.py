@@ -124,13 +124,16 @@ def test_the_scan_is_drawn_with_its_masks_scrolled_and_windowed(drawing_browser,
     assert (with_mask.max(axis=2) > 60).mean() > 0.2, "an image"
     assert (spread > 40).mean() > 0.02, "colours of the mask"
     assert "vertebra 3: L3" in page.inner_text("#place")
+    page.keyboard.press("o")
+    plain = shot(page)
+    grey = plain.astype(int).max(axis=2) - plain.min(axis=2)
+    assert (grey > 12).mean() < 0.02, "no colours but those of the cross"
+    touched = (np.abs(with_mask.astype(int) - plain) > 8).any(axis=2).mean()
+    assert 0.05 < touched < 0.5, "what is no mask stays grey"
     page.keyboard.press("m")
     structures = shot(page)
     assert (structures != with_mask).mean() > 0.01
     page.keyboard.press("o")
-    plain = shot(page)
-    grey = plain.astype(int).max(axis=2) - plain.min(axis=2)
-    assert (grey > 40).mean() < 0.01, "no colours but those of the cross"
     page.locator("#high").fill(page.get_attribute("#low", "min"))
     assert (shot(page) != plain).mean() > 0.1
     page.click("#levels button[aria-label='Show vertebra 1']")

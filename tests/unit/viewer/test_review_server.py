@@ -12,7 +12,7 @@ from small_run import SCANS
 
 from columna.cohort.index import build_index
 from columna.config import PrepareSettings
-from columna.errors import ColumnaError
+from columna.errors import ColumnaError, DecisionError
 from columna.results.layout import Layout
 from columna.viewer.server import serve
 from columna.viewer.start import make_review
@@ -189,7 +189,7 @@ def test_pages_of_the_report_lead_to_the_review(server):
     assert server.get(f"/pictures/{SCAN}.webp")[0] == 200
 
 
-def test_the_image_comes_without_its_header(reported, tmp_path):
+def test_the_image_comes_without_its_header(server, reported):
     """Free text, dates, names, intents and extensions stay behind; voxels and place do not."""
     path = reported.folder / "data" / f"{SCANS[0]}_T2w.nii.gz"
     original, content = nib.load(path), path.read_bytes()
@@ -202,9 +202,8 @@ def test_the_image_comes_without_its_header(reported, tmp_path):
     nib.save(image, path)
     assert b"Jane" in gzip.decompress(path.read_bytes())
     try:
-        with served(reported.layout.root, tmp_path / "c.tsv") as server:
-            answer = server.get(f"{PAGE}/image.nii.gz")
-            page = server.get(PAGE)[2]
+        answer = server.get(f"{PAGE}/image.nii.gz")
+        page = server.get(PAGE)[2]
         shown = volume(answer)
         assert b"Jane" not in gzip.decompress(answer[2])
         assert b"Jane" not in page
@@ -285,12 +284,22 @@ def test_decisions_are_on_the_disk_when_the_answer_comes_and_survive_a_kill(repo
     assert state["isPending"]
 
 
+def desk(reported, file, rater="ada", is_blinded=False):
+    """A review without its server, and what it makes of the first scan."""
+    review = make_review(reported.layout, file, rater, is_blinded, None)
+
+    def decide(**asked):
+        review.desk.decide(SCAN, asked)
+        return review.state(review.scans[SCAN])
+
+    return decide
+
+
 def test_of_two_decisions_in_one_second_the_second_counts(reported, tmp_path):
-    with served(reported.layout.root, tmp_path / "c.tsv") as server:
-        for value in ("bad", "usable", "good", "bad", "usable", "good") * 2:
-            asked = {"decision": "rate", "domain": "names", "value": value}
-            state = json.loads(server.post(SCAN, asked)[2])
-            assert [r["value"] for r in state["ratings"]] == [value]
+    decide = desk(reported, tmp_path / "c.tsv")
+    for value in ("bad", "usable", "good", "bad", "usable", "good") * 2:
+        state = decide(decision="rate", domain="names", value=value)
+        assert [rating["value"] for rating in state["ratings"]] == [value]
 
 
 def test_what_is_no_decision_is_told_and_not_kept(server):
@@ -315,48 +324,48 @@ def test_what_is_no_decision_is_told_and_not_kept(server):
 
 
 def test_names_that_cannot_hold_together_are_told(reported, tmp_path):
-    with served(reported.layout.root, tmp_path / "c.tsv") as server:
-        state = json.loads(
-            server.post(SCAN, {"decision": "name", "vertebra": "1", "value": "L2"})[2]
-        )
-        assert "vertebra 2" in state["problem"]
-        state = json.loads(server.post(SCAN, {"decision": "false", "vertebra": "2"})[2])
-        assert state["problem"] is None
-        assert [v["now"] for v in state["vertebrae"]] == ["L2", None, "L3", "L4", "L5"]
-        for vertebra in "12":
-            state = json.loads(server.post(SCAN, {"decision": "clear", "vertebra": vertebra})[2])
-        assert [v["now"] for v in state["vertebrae"]] == ["L1", "L2", "L3", "L4", "L5"]
-        assert not state["isPending"]
+    decide = desk(reported, tmp_path / "c.tsv")
+    state = decide(decision="name", vertebra="1", value="L2")
+    assert "vertebra 2" in state["problem"]
+    state = decide(decision="false", vertebra="2")
+    assert state["problem"] is None
+    assert [v["now"] for v in state["vertebrae"]] == ["L2", None, "L3", "L4", "L5"]
+    for vertebra in "12":
+        state = decide(decision="clear", vertebra=vertebra)
+    assert [v["now"] for v in state["vertebrae"]] == ["L1", "L2", "L3", "L4", "L5"]
+    assert not state["isPending"]
 
 
 def test_raters_see_each_other_unless_they_are_blinded(reported, tmp_path):
     file = tmp_path / "c.tsv"
-    rating = {"decision": "rate", "domain": "names", "value": "bad", "comment": "secret thought"}
-    with served(reported.layout.root, file, rater="ada") as server:
-        server.post(SCAN, rating)
-        server.post(SCAN, {"decision": "shift", "value": "+1"})
-    with served(reported.layout.root, file, rater="bob") as server:
-        assert b"secret thought" in server.get(PAGE)[2]
-        # nobody takes back what another one has rated
-        assert server.post(SCAN, {"decision": "undo"})[0] == 400
-        assert (
-            server.post(SCAN, {"decision": "undo", "value": server.decisions()[0].decision_id})[0]
-            == 400
-        )
-    with served(reported.layout.root, file, "--blinded", rater="bob") as server:
-        content = server.get(PAGE)[2]
-        assert b"secret thought" not in content
-        assert b'"now": "L2", "' not in content.split(b'"position": 2')[0]
-        state = json.loads(server.post(SCAN, rating | {"value": "good"})[2])
-        assert [r["rater"] for r in state["ratings"]] == ["bob"]
-        assert state["shift"] == 0
-        assert state["progress"] == {"rated": 0, "scans": 3}
+    ada = desk(reported, file)
+    ada(decision="rate", domain="names", value="bad", comment="secret")
+    ada(decision="shift", value="+1")
+    rating = {"decision": "rate", "domain": "names", "value": "good"}
+    state = desk(reported, file, "bob")(**rating)
+    assert [r["rater"] for r in state["ratings"]] == ["ada", "bob"]
+    assert state["shift"] == 1
+    state = desk(reported, file, "cyd", is_blinded=True)(**rating)
+    assert [r["rater"] for r in state["ratings"]] == ["cyd"]
+    assert "secret" not in str(state)
+    assert state["shift"] == 0
+    assert state["progress"] == {"rated": 0, "scans": 3}
 
 
-def test_a_file_that_cannot_be_written_is_told(reported, tmp_path):
-    with served(reported.layout.root, tmp_path / "c.tsv") as server:
-        (tmp_path / "c.tsv").mkdir()
-        status, _, told = server.post(SCAN, {"decision": "exclude"})
+def test_nobody_takes_back_what_another_one_has_rated(reported, tmp_path):
+    file = tmp_path / "c.tsv"
+    state = desk(reported, file)(decision="rate", domain="names", value="bad")
+    decide = desk(reported, file, "bob")
+    for value in ("", state["history"][0]["decision_id"]):
+        with pytest.raises(DecisionError, match="of yours"):
+            decide(decision="undo", value=value)
+
+
+def test_a_file_that_cannot_be_written_is_told(server):
+    server.file.unlink(missing_ok=True)
+    server.file.mkdir()
+    status, _, told = server.post(SCAN, {"decision": "exclude"})
+    server.file.rmdir()
     assert status == 500
     assert told.startswith(b"Not saved")
 
@@ -384,9 +393,9 @@ def test_a_scan_that_left_the_cohort_is_not_shown(reported, tmp_path):
     fewer.write_text("\n".join(lines).replace("data/", f"{reported.folder}/data/") + "\n")
     build_index(fewer, reported.layout.index, batch_size=2)
     try:
-        with served(reported.layout.root, tmp_path / "c.tsv") as server:
-            assert server.get("/review/scan/sub-03_T2w")[0] == 404
-            assert b"sub-03_T2w" not in server.get("/review/")[2]
+        review = make_review(reported.layout, tmp_path / "c.tsv", "ada", False, None)
+        assert "sub-03_T2w" not in review.scans
+        assert review.work == ["sub-01_T2w", "sub-02_T2w"]
     finally:
         for path, content in index.items():
             path.write_bytes(content)

@@ -83,7 +83,8 @@ def test_colours_are_those_of_the_pictures():
         found = colours()[name]
         assert len({len(channel) for channel in found.values()}) == 1
         for label, *rgb in zip(found["I"], found["R"], found["G"], found["B"], strict=True):
-            assert np.allclose(rgb, colour_table(mask)[label], atol=1)
+            if label >= 0:
+                assert np.allclose(rgb, colour_table(mask)[label], atol=1)
         assert {row.label for row in label_table() if row.mask == mask} <= set(found["I"])
         assert found["A"][found["I"].index(0)] == 0
 

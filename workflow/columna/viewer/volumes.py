@@ -13,6 +13,8 @@ from columna.picture.colours import UNNAMED, colour_table
 SHOWN_TYPES = tuple(np.dtype(kind) for kind in ("u1", "i2", "u2", "f4"))
 """Types of voxels that the viewer takes as they are."""
 SPINE, VERTEBRAE = "spine", "vert"
+BELOW = -8
+"""NiiVue rounds up what lies in the lowest 2/256 of a colour table: nothing that is there may."""
 MASKS = {SPINE: "semantic", VERTEBRAE: "instance"}
 """Name of a mask on the pages -> its name in ``labels.tsv``."""
 
@@ -49,12 +51,12 @@ def _colours(mask: str) -> dict[str, list[Any]]:
     labels = sorted(names)
     red, green, blue = colour_table(mask)[labels].round().astype(int).T.tolist()
     return {
-        "I": labels,
-        "R": red,
-        "G": green,
-        "B": blue,
-        "A": [0 if label == 0 else 255 for label in labels],
-        "labels": [names[label] for label in labels],
+        "I": [BELOW, *labels],
+        "R": [0, *red],
+        "G": [0, *green],
+        "B": [0, *blue],
+        "A": [0, *(0 if label == 0 else 255 for label in labels)],
+        "labels": ["", *(names[label] for label in labels)],
     }
 
 

@@ -222,18 +222,20 @@ function goTo(centre) {
   viewer.drawScene();
 }
 
+// One mask at a time: NiiVue lets masks that lie over each other stain one another.
 function showMask(name) {
   get("mask").value = name;
   if (name) lastMask = name;
-  for (const [other, found] of Object.entries(masks)) {
-    viewer.setOpacity(viewer.volumes.indexOf(found), other === name ? Number(get("opacity").value) : 0);
-  }
+  for (const shown of viewer.volumes.slice(1)) if (shown !== masks[name]) viewer.removeVolume(shown);
+  if (!masks[name]) return;
+  if (!viewer.volumes.includes(masks[name])) viewer.addVolume(masks[name]);
+  viewer.setOpacity(1, Number(get("opacity").value));
 }
 
 function showPlace(location) {
   const names = Object.entries(masks).map(([name, found]) => {
     const { I, labels } = content.colours[name];
-    const label = Math.round(location.values[viewer.volumes.indexOf(found)]?.value);
+    const label = Math.round(found.getValue(...location.vox));
     const vertebra = name === "vert" && state.vertebrae.find((one) => one.label === label);
     return vertebra ? `vertebra ${vertebra.position}: ${nowText(vertebra)}` : labels[I.indexOf(label)];
   });
@@ -277,12 +279,10 @@ async function view() {
   image = await volume("image", `${here}/image.nii.gz`, 1);
   viewer.addVolume(image);
   for (const name of content.masks) {
-    masks[name] = await volume(name, `${here}/mask/${name}.nii.gz`, 0);
+    masks[name] = await volume(name, `${here}/mask/${name}.nii.gz`, 1);
     masks[name].setColormapLabel(content.colours[name]);
-    viewer.addVolume(masks[name]);
     get("mask").append(element("option", { value: name }, { spine: "structures", vert: "vertebrae" }[name]));
   }
-  viewer.updateGLVolume();
   showWindow();
   const middle = state.vertebrae[Math.floor(state.vertebrae.length / 2)]?.centre;
   if (middle) goTo(middle);
