@@ -5,14 +5,12 @@ from typing import Any
 
 from columna.anatomy import SACRUM
 from columna.errors import DecisionError
+from columna.label.reviewed import COMPUTED
 from columna.results.layout import Layout
 from columna.results.store import Store
 from columna.review.decisions import FALSE, NAME, Decision, in_force
 from columna.review.levels import S1, LevelDecisions, ReviewedName
 from columna.viewer.scans import centroids_of
-
-COMPUTED = "computed"
-"""Where stage label keeps label and level of every instance before decisions, from the top."""
 
 
 def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
@@ -21,7 +19,8 @@ def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``position`` (1 = topmost, pieces and cut ones count), ``label`` in the delivered mask,
+        ``position`` (1 = topmost, pieces and cut ones count; None where the mask was edited and
+        it is not known which vertebra is which), ``label`` in the delivered mask,
         ``level`` without decisions, ``delivered`` (the level in the tables), ``p`` (probability of
         that), ``second`` (its most probable other name), ``is_piece``, and ``centre`` (RAS+ mm, or
         None). Empty where the scan has no result.
@@ -31,13 +30,15 @@ def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
         return []
     entries = [e for e in record.values["levels"] if e["label"] != SACRUM]
     entries.sort(key=lambda entry: entry["index"])
-    before = record.values["naming"].get(COMPUTED)
-    if before is None or len(before) != len(entries):
+    before = record.values["naming"].get(COMPUTED, [])
+    is_edited = bool(record.dependencies.get("corrections", {}).get("masks"))
+    is_known = len(before) == len(entries) or not is_edited
+    if len(before) != len(entries):
         before = [[entry["label"], entry["level"]] for entry in entries]
     centres = centroids_of(layout, scan_id)
     return [
         {
-            "position": position,
+            "position": position if is_known else None,
             "label": entry["label"],
             "level": level,
             "delivered": entry["level"],

@@ -113,6 +113,7 @@ class Review:
             "shift": shift,
             "problem": problem,
             "isPending": any(v["is_pending"] for v in vertebrae),
+            "isEdited": any(v["position"] is None for v in vertebrae),
             "excluded": any(d.decision == EXCLUDE for d in valid),
             "ratings": [_shown(d) for d in valid if d.decision == RATE],
             "history": [

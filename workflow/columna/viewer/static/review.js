@@ -26,6 +26,7 @@ function button(text, act, attributes = {}) {
 
 let state = content.state;
 let waiting = Promise.resolve();
+let saved = 0;
 
 function send(decision, keepalive = false) {
   return fetch(`${here}/decisions`, {
@@ -42,6 +43,8 @@ function decide(makeDecision) {
     state = await answer.json();
     get("message").textContent = "";
     show();
+    saved += 1;
+    document.body.dataset.saved = saved;
   }).catch((error) => {
     get("message").textContent = error instanceof TypeError ? "Not saved: the server does not answer. Is `columna review` running?" : error.message;
   });
@@ -131,13 +134,14 @@ function nameVertebra(position, value) {
 
 const nowText = (found) => (found.is_false ? "no vertebra" : found.now ?? "without a name");
 
-function levelRow(found) {
-  const select = element("select", { "aria-label": `Vertebra ${found.position} by hand` },
+function levelRow(found, place) {
+  const select = element("select", { "aria-label": `Vertebra ${place + 1} by hand` },
     ...[["as found", "as found"], ["false", "no vertebra"], ...content.levels.map((name) => [name, name])].map(([value, text]) => element("option", { value }, text)));
+  select.disabled = found.position === null;
   if (found.is_false) select.value = "false";
   else select.value = found.by ? found.now : "as found";
   select.addEventListener("change", () => nameVertebra(found.position, select.value));
-  const number = found.centre && viewer ? button(found.position, () => goTo(found.centre), { "aria-label": `Show vertebra ${found.position}` }) : found.position;
+  const number = found.centre && viewer ? button(place + 1, () => goTo(found.centre), { "aria-label": `Show vertebra ${place + 1}` }) : place + 1;
   return element("tr", { class: [found.is_false && "false", found.now !== found.level && "changed"].filter(Boolean).join(" ") },
     element("td", {}, number),
     element("td", {}, found.level ?? (found.is_piece ? "piece" : "–")),
@@ -153,7 +157,7 @@ function showLevels() {
   body.replaceChildren(...state.vertebrae.map(levelRow));
   body.querySelectorAll("select")[focused]?.focus();
   get("problem").textContent = state.problem ? `This cannot hold yet: ${state.problem}.` : "";
-  const told = [state.shift && `all names are moved by ${signed(state.shift)}`, state.isPending && "not in the tables yet: run snakemake"];
+  const told = [state.shift && `all names are moved by ${signed(state.shift)}`, state.isPending && "not in the tables yet: run snakemake", state.isEdited && "the mask was edited: give a vertebra another number there"];
   get("shift").textContent = told.filter(Boolean).join("; ");
 }
 
@@ -236,8 +240,8 @@ function showPlace(location) {
   const names = Object.entries(masks).map(([name, found]) => {
     const { I, labels } = content.colours[name];
     const label = Math.round(found.getValue(...location.vox));
-    const vertebra = name === "vert" && state.vertebrae.find((one) => one.label === label);
-    return vertebra ? `vertebra ${vertebra.position}: ${nowText(vertebra)}` : labels[I.indexOf(label)];
+    const place = name === "vert" ? state.vertebrae.findIndex((one) => one.label === label) : -1;
+    return place < 0 ? labels[I.indexOf(label)] : `vertebra ${place + 1}: ${nowText(state.vertebrae[place])}`;
   });
   const value = location.values[0]?.value;
   get("place").textContent = [`${Math.round(value * 100) / 100}`, ...names.filter(Boolean)].join(", ");
