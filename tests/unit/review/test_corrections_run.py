@@ -10,11 +10,15 @@ import pytest
 from small_run import SCANS, SmallRun, computed_scans, small_cohort
 
 from columna.chain import STAGES
-from columna.config import Config
+from columna.config import Config, PrepareSettings
+from columna.errors import CohortError
 from columna.results.derivatives import Derivatives
 from columna.results.store import Store
 from columna.review.corrections import correction_notes
 from columna.review.decisions import Decision, append_decision
+from columna.train.recipe import DatasetSettings
+from columna.train.samples.corrected_scans import corrected_scans
+from columna.train.samples.dataset import convert, instance_path
 from columna.upkeep.stale import CORRECTION
 
 ONE, TWO = "sub-01_T2w", "sub-02_T2w"
@@ -301,16 +305,30 @@ def test_a_mask_and_decisions_go_together_in_any_order(run):
     assert rows.level_anchor.iloc[-1] == "reviewed"
 
 
-def test_numbers_that_clash_with_decisions_are_refused(run):
-    first = int(found(run).spineps_label.iloc[0])
-    edit(run, "instance", lambda a: np.where(a == first + 2, 0, a))
-    decide(run, "shift", value="1")
+def test_positions_are_those_of_the_computed_masks(run):
+    rows = found(run)
+    first = int(rows.spineps_label.iloc[0])
+    edit(run, "instance", lambda a: np.where(a == first, 0, a))
+    decide(run, "name", vertebra="2", value="T13")
     run.run()
-    path = edit(run, "instance", lambda a: np.where(a == first + 1, first, a))
-    run.run()  # the first vertebra, renumbered by hand to what it was: follows the shift
-    assert scan_row(run).processing_status == "done"
-    path.unlink()
-    assert run.look().reasons() == {CORRECTION: 1}
+    assert list(found(run).level) == ["T13", *rows.level[2:]]
+    kept = Store(run.layout).read(ONE, "label")
+    entries = vars(kept)["values"]["levels"]
+    assert [entry["position"] for entry in entries] == list(range(2, len(rows) + 1))
+    decide(run, "name", vertebra="1", value="T12")
+    run.run()
+    assert "is decided to be T12, and is not in the corrected" in scan_row(run).processing_reason
+
+
+def test_two_vertebrae_of_one_level_are_refused(run):
+    rows = found(run)
+    upper, lower = (int(label) for label in rows.spineps_label.iloc[:2])
+    decide(run, "shift", value="-1")  # the third one gets the number that the second one had
+    edit(run, "instance", lambda a: np.where(a == lower, 0, np.where(a == upper, lower, a)))
+    run.run()
+    row = scan_row(run)
+    assert row.processing_code == "bad_correction"
+    assert f"would be {rows.level.iloc[1]}" in row.processing_reason
 
 
 def test_only_structures_edited(run):
@@ -318,7 +336,7 @@ def test_only_structures_edited(run):
     edit(run, "semantic", lambda a: np.where(a == 100, 0, a))
     run.run()
     assert scan_row(run).mask_source == "corrected"
-    assert table(run, "discs", ONE).disc_volume_mm3.isna().all()
+    assert table(run, "discs", ONE).volume_mm3.isna().all()
     assert len(rows)
 
 
@@ -334,3 +352,21 @@ def test_corrections_do_not_change_the_settings():
     from columna.config import config_sha256
 
     assert config_sha256(Config()) == config_sha256(Config(corrections="x", corrected_masks="y"))
+
+
+def test_corrected_scans_are_training_data(run, tmp_path):
+    with pytest.raises(CohortError, match="no scan of this run has corrected masks"):
+        corrected_scans(run.layout.root)
+    label = int(found(run).spineps_label.iloc[1])
+    for scan in (ONE, TWO):
+        edit(run, "instance", lambda a: np.where(a == label, 0, a), scan=scan)
+    decide(run, "exclude", scan=TWO)
+    run.run()
+    mine = {"mine": DatasetSettings(sheet=run.layout.root)}
+    assert mine["mine"].file == run.layout.tables / "scans.parquet"
+    folder = tmp_path / "Dataset100_columna"
+    (case,) = convert(mine, folder, 2, PrepareSettings(n4=False))
+    assert (case.scan_id, case.status) == (ONE, "ok")
+    instances = nib.load(instance_path(folder, case.case)).get_fdata()
+    assert label not in set(np.unique(instances))
+    assert set(found(run).spineps_label) <= set(np.unique(instances))
