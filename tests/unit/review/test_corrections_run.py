@@ -1,5 +1,6 @@
 """Corrections flow back: what is computed again, what the tables say, and what is refused."""
 
+import os
 import shutil
 
 import duckdb
@@ -19,6 +20,7 @@ from columna.review.decisions import Decision, append_decision
 from columna.train.recipe import DatasetSettings
 from columna.train.samples.corrected_scans import corrected_scans
 from columna.train.samples.dataset import convert, instance_path
+from columna.upkeep.check import check_run
 from columna.upkeep.stale import CORRECTION
 
 ONE, TWO = "sub-01_T2w", "sub-02_T2w"
@@ -165,7 +167,10 @@ def test_a_false_vertebra_is_a_fragment(run):
     run.run()
     assert list(found(run).level) == before[1:]
     rows = table(run, "vertebrae", ONE)
-    assert list(rows[rows.presence == "fragment"].vertebra) == ["fragment_01"]
+    piece = rows[rows.presence == "fragment"]
+    assert list(piece.vertebra) == ["fragment_01"]
+    assert list(piece.review_position) == [1]
+    assert list(found(run).review_position) == list(range(2, len(before) + 1))
 
 
 def test_a_vertebra_is_named(run):
@@ -199,7 +204,8 @@ def test_one_body_removed(run):
     rows = found(run)
     label, level = int(rows.spineps_label.iloc[1]), rows.level.iloc[1]
     original = nib.load(delivered(run).instance).get_fdata()
-    edit(run, "instance", lambda a: np.where(a == label, 0, a))
+    tables = run.tables()
+    path = edit(run, "instance", lambda a: np.where(a == label, 0, a))
     assert run.look().reasons() == {CORRECTION: 1}
     run.run()
     assert level not in set(found(run).level)
@@ -210,6 +216,21 @@ def test_one_body_removed(run):
     kept = Store(run.layout).volume(ONE, "computed-instance").array
     assert np.array_equal(kept, original)
     assert run.run() == []
+    path.unlink()
+    run.run()
+    assert run.tables() == tables
+    assert np.array_equal(nib.load(delivered(run).instance).get_fdata(), original)
+
+
+def test_a_mask_that_changed_in_content_alone_is_found(run):
+    path = edit(run, "instance", lambda a: a, ending=".nii")
+    run.run()
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert list(check_run(run.layout, run.config, content=False)) == []
+    assert [scan for scan, _ in check_run(run.layout, run.config, content=True)] == [ONE]
 
 
 HEADERS = {
@@ -312,9 +333,7 @@ def test_positions_are_those_of_the_computed_masks(run):
     decide(run, "name", vertebra="2", value="T13")
     run.run()
     assert list(found(run).level) == ["T13", *rows.level[2:]]
-    kept = Store(run.layout).read(ONE, "label")
-    entries = vars(kept)["values"]["levels"]
-    assert [entry["position"] for entry in entries] == list(range(2, len(rows) + 1))
+    assert list(found(run).review_position) == list(range(2, len(rows) + 1))
     decide(run, "name", vertebra="1", value="T12")
     run.run()
     assert "is decided to be T12, and is not in the corrected" in scan_row(run).processing_reason
