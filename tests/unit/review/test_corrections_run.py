@@ -1,5 +1,6 @@
 """Corrections flow back: what is computed again, what the tables say, and what is refused."""
 
+import os
 import shutil
 
 import duckdb
@@ -10,11 +11,16 @@ import pytest
 from small_run import SCANS, SmallRun, computed_scans, small_cohort
 
 from columna.chain import STAGES
-from columna.config import Config
+from columna.config import Config, PrepareSettings
+from columna.errors import CohortError
 from columna.results.derivatives import Derivatives
 from columna.results.store import Store
 from columna.review.corrections import correction_notes
 from columna.review.decisions import Decision, append_decision
+from columna.train.recipe import DatasetSettings
+from columna.train.samples.corrected_scans import corrected_scans
+from columna.train.samples.dataset import convert, instance_path
+from columna.upkeep.check import check_run
 from columna.upkeep.stale import CORRECTION
 
 ONE, TWO = "sub-01_T2w", "sub-02_T2w"
@@ -161,7 +167,10 @@ def test_a_false_vertebra_is_a_fragment(run):
     run.run()
     assert list(found(run).level) == before[1:]
     rows = table(run, "vertebrae", ONE)
-    assert list(rows[rows.presence == "fragment"].vertebra) == ["fragment_01"]
+    piece = rows[rows.presence == "fragment"]
+    assert list(piece.vertebra) == ["fragment_01"]
+    assert list(piece.review_position) == [1]
+    assert list(found(run).review_position) == list(range(2, len(before) + 1))
 
 
 def test_a_vertebra_is_named(run):
@@ -195,7 +204,8 @@ def test_one_body_removed(run):
     rows = found(run)
     label, level = int(rows.spineps_label.iloc[1]), rows.level.iloc[1]
     original = nib.load(delivered(run).instance).get_fdata()
-    edit(run, "instance", lambda a: np.where(a == label, 0, a))
+    tables = run.tables()
+    path = edit(run, "instance", lambda a: np.where(a == label, 0, a))
     assert run.look().reasons() == {CORRECTION: 1}
     run.run()
     assert level not in set(found(run).level)
@@ -206,6 +216,21 @@ def test_one_body_removed(run):
     kept = Store(run.layout).volume(ONE, "computed-instance").array
     assert np.array_equal(kept, original)
     assert run.run() == []
+    path.unlink()
+    run.run()
+    assert run.tables() == tables
+    assert np.array_equal(nib.load(delivered(run).instance).get_fdata(), original)
+
+
+def test_a_mask_that_changed_in_content_alone_is_found(run):
+    path = edit(run, "instance", lambda a: a, ending=".nii")
+    run.run()
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert list(check_run(run.layout, run.config, content=False)) == []
+    assert [scan for scan, _ in check_run(run.layout, run.config, content=True)] == [ONE]
 
 
 HEADERS = {
@@ -301,16 +326,28 @@ def test_a_mask_and_decisions_go_together_in_any_order(run):
     assert rows.level_anchor.iloc[-1] == "reviewed"
 
 
-def test_numbers_that_clash_with_decisions_are_refused(run):
-    first = int(found(run).spineps_label.iloc[0])
-    edit(run, "instance", lambda a: np.where(a == first + 2, 0, a))
-    decide(run, "shift", value="1")
+def test_positions_are_those_of_the_computed_masks(run):
+    rows = found(run)
+    first = int(rows.spineps_label.iloc[0])
+    edit(run, "instance", lambda a: np.where(a == first, 0, a))
+    decide(run, "name", vertebra="2", value="T13")
     run.run()
-    path = edit(run, "instance", lambda a: np.where(a == first + 1, first, a))
-    run.run()  # the first vertebra, renumbered by hand to what it was: follows the shift
-    assert scan_row(run).processing_status == "done"
-    path.unlink()
-    assert run.look().reasons() == {CORRECTION: 1}
+    assert list(found(run).level) == ["T13", *rows.level[2:]]
+    assert list(found(run).review_position) == list(range(2, len(rows) + 1))
+    decide(run, "name", vertebra="1", value="T12")
+    run.run()
+    assert "is decided to be T12, and is not in the corrected" in scan_row(run).processing_reason
+
+
+def test_two_vertebrae_of_one_level_are_refused(run):
+    rows = found(run)
+    upper, lower = (int(label) for label in rows.spineps_label.iloc[:2])
+    decide(run, "shift", value="-1")  # the third one gets the number that the second one had
+    edit(run, "instance", lambda a: np.where(a == lower, 0, np.where(a == upper, lower, a)))
+    run.run()
+    row = scan_row(run)
+    assert row.processing_code == "bad_correction"
+    assert f"would be {rows.level.iloc[1]}" in row.processing_reason
 
 
 def test_only_structures_edited(run):
@@ -318,7 +355,7 @@ def test_only_structures_edited(run):
     edit(run, "semantic", lambda a: np.where(a == 100, 0, a))
     run.run()
     assert scan_row(run).mask_source == "corrected"
-    assert table(run, "discs", ONE).disc_volume_mm3.isna().all()
+    assert table(run, "discs", ONE).volume_mm3.isna().all()
     assert len(rows)
 
 
@@ -334,3 +371,21 @@ def test_corrections_do_not_change_the_settings():
     from columna.config import config_sha256
 
     assert config_sha256(Config()) == config_sha256(Config(corrections="x", corrected_masks="y"))
+
+
+def test_corrected_scans_are_training_data(run, tmp_path):
+    with pytest.raises(CohortError, match="no scan of this run has corrected masks"):
+        corrected_scans(run.layout.root)
+    label = int(found(run).spineps_label.iloc[1])
+    for scan in (ONE, TWO):
+        edit(run, "instance", lambda a: np.where(a == label, 0, a), scan=scan)
+    decide(run, "exclude", scan=TWO)
+    run.run()
+    mine = {"mine": DatasetSettings(sheet=run.layout.root)}
+    assert mine["mine"].file == run.layout.tables / "scans.parquet"
+    folder = tmp_path / "Dataset100_columna"
+    (case,) = convert(mine, folder, 2, PrepareSettings(n4=False))
+    assert (case.scan_id, case.status) == (ONE, "ok")
+    instances = nib.load(instance_path(folder, case.case)).get_fdata()
+    assert label not in set(np.unique(instances))
+    assert set(found(run).spineps_label) <= set(np.unique(instances))

@@ -243,6 +243,14 @@ def test_what_is_no_decision_is_not_written(tmp_path):
     assert not path.exists()
 
 
+def test_a_pipe_is_never_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DecisionError, match="not a regular file"):
+        read_decisions(tmp_path / "pipe")
+    with pytest.raises(DecisionError, match="not a regular file"):
+        append_decision(tmp_path / "pipe", decision(1, "exclude"))
+
+
 def test_decisions_of_a_scan():
     rows = [decision(1, "exclude"), decision(2, "exclude", scan="sub-11")]
     assert for_scan(rows, "sub-1") == rows[:1]

@@ -73,7 +73,7 @@ def _columns(
         "decision": decision.decision,
         "state": state,
         "domain": decision.domain or None,
-        "place_from_top": decision.position if decision.vertebra else None,
+        "review_position": decision.position if decision.vertebra else None,
         "value": decision.value or None,
         "reason": decision.reason or None,
         "undone_by": by.rater if by else None,

@@ -15,13 +15,17 @@ from columna.label.naming import NamedInstance, Naming
 from columna.label.result import LabelResult
 from columna.label.reviewed import COMPUTED, REVIEWED, refused
 from columna.label.seen_spine import MIN_BODY_RATIO
+from columna.review.levels import LevelDecisions
 
 BASE = 1000
 """More than any label of a vertebra."""
 
 
 def replace_masks(
-    computed: LabelResult, semantic: Volume | None, instance: Volume | None
+    computed: LabelResult,
+    semantic: Volume | None,
+    instance: Volume | None,
+    decisions: LevelDecisions | None = None,
 ) -> LabelResult:
     """Final masks, of which one or both have been edited.
 
@@ -35,11 +39,20 @@ def replace_masks(
         The result without the edited masks.
     semantic, instance
         The edited masks; SPINEPS labels, as delivered. None: the computed one stays.
+    decisions
+        What `computed` was named by; no vertebra that they name may be missing.
+
+    Returns
+    -------
+    LabelResult
+        Its `levels` also have the ``position`` of each vertebra in `computed`, by which decisions
+        name it; None for vertebrae that were added.
 
     Raises
     ------
     ScanRefused
-        ``mask_labels``, ``mask_grid``, or ``bad_correction`` if names would repeat.
+        ``mask_labels``, ``mask_grid``, or ``bad_correction`` if names would repeat, or a vertebra
+        that is named by a decision is not there any more.
     """
     grid = computed.semantic
     if semantic is not None:
@@ -59,11 +72,16 @@ def replace_masks(
             "mask_labels", "Both masks hold the same; is one file named as semantic and instance?"
         )
     _, labels = spine_of(grid, new_semantic, new_instance)
-    naming = Naming(_named(labels, new_instance.array, computed), computed.naming)
+    matches = _matches(labels, new_instance.array, computed)
+    naming = Naming(_named(labels, matches), computed.naming)
+    positions = [match["index"] if match else None for match in matches]
+    _check_kept(decisions, positions)
+    entries = [
+        entry | {"position": position}
+        for entry, position in zip(level_entries(naming), positions, strict=True)
+    ]
     numbers = renumbered(new_instance.array, labels, naming)
-    return LabelResult(
-        new_semantic, new_instance.with_array(numbers), level_entries(naming), naming.facts
-    )
+    return LabelResult(new_semantic, new_instance.with_array(numbers), entries, naming.facts)
 
 
 def _check_numbers(instance: np.ndarray, computed: LabelResult) -> None:
@@ -99,29 +117,41 @@ def _told(numbers: Sequence[int], sizes: dict[int, int], instance: np.ndarray) -
     return f"{told}; {numbers[0]} begins at voxel {first}"
 
 
-def _named(
+def _matches(
     labels: Sequence[int], instance: np.ndarray, computed: LabelResult
-) -> list[NamedInstance]:
-    """Names of the vertebrae of an edited mask, from the top."""
+) -> list[dict[str, Any] | None]:
+    """The entry of `computed` for each vertebra of an edited mask that still has its number.
+
+    Its number is that of `computed`, or the one it had before the decisions.
+    """
     entries = {entry["label"]: entry for entry in computed.levels}
     before = computed.naming.get(COMPUTED) or [[e["label"], None] for e in computed.levels]
-    old_number = {
-        entry["label"]: label for entry, (label, _) in zip(computed.levels, before, strict=True)
+    numbers = {
+        entry["label"]: (entry["label"], label)
+        for entry, (label, _) in zip(computed.levels, before, strict=True)
     }
     over = _overlaps(labels, instance, computed.instance.array, list(entries))
-    named = []
-    for place, label in enumerate(labels, start=1):
-        match = over.get(label)
-        if match is not None and label in (match, old_number[match]):
-            named.append(_as_before(place, entries[match]))
-        else:
-            level = levels().get(label)
-            name = level.name if level else None
-            anchor, p = (REVIEWED, 1.0) if name else ("none", None)
-            posterior = {name: 1.0} if name else {}
-            named.append(NamedInstance(place, label, name, anchor, p, posterior))
+    return [
+        entries[over[label]] if label in over and label in numbers[over[label]] else None
+        for label in labels
+    ]
+
+
+def _named(labels: Sequence[int], matches: Sequence[dict[str, Any] | None]) -> list[NamedInstance]:
+    """Names of the vertebrae of an edited mask, from the top."""
+    named = [
+        _by_number(place, label) if match is None else _as_before(place, match)
+        for place, (label, match) in enumerate(zip(labels, matches, strict=True), start=1)
+    ]
     _check_unique(named)
     return named
+
+
+def _by_number(place: int, label: int) -> NamedInstance:
+    level = levels().get(label)
+    if level is None:
+        return NamedInstance(place, label, None)
+    return NamedInstance(place, label, level.name, REVIEWED, 1.0, {level.name: 1.0})
 
 
 def _as_before(place: int, entry: dict[str, Any]) -> NamedInstance:
@@ -152,3 +182,12 @@ def _check_unique(named: Sequence[NamedInstance]) -> None:
         if numbers.count(n.label) > 1:
             what = n.level or f"number {n.label}"
             raise refused(f"two vertebrae of the corrected instance mask would be {what}")
+
+
+def _check_kept(decisions: LevelDecisions | None, positions: Sequence[int | None]) -> None:
+    for position, name in decisions.names.items() if decisions else ():
+        if position not in positions:
+            raise refused(
+                f"vertebra {position} from the top is decided to be {name}, and is not in the "
+                "corrected instance mask"
+            )

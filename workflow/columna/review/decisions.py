@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields, replace
@@ -23,6 +24,7 @@ from columna.anatomy import levels
 from columna.cohort.delimited import DelimitedText, read_delimited
 from columna.domains import DOMAINS
 from columna.errors import CohortError, DecisionError
+from columna.files import NotRegularError, open_regular
 
 RATE: Final = "rate"
 SHIFT: Final = "shift"
@@ -176,8 +178,9 @@ def read_decisions(path: Path) -> list[Decision]:
         If the file cannot be read.
     """
     try:
+        open_regular(path).close()  # reading a pipe would wait for ever
         text = read_delimited(path, "\t")
-    except CohortError as error:
+    except (CohortError, NotRegularError) as error:
         raise DecisionError(str(error)) from error
     _check_header(path, text.header)
     by_id: dict[str, Decision] = {}
@@ -389,8 +392,11 @@ def _locked(path: Path) -> int:
     while True:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         handle = os.open(path, flags, 0o666)
-        fcntl.flock(handle, fcntl.LOCK_EX)
         ours = os.fstat(handle)
+        if not stat.S_ISREG(ours.st_mode):
+            os.close(handle)
+            raise DecisionError(f"{path}: not a regular file")
+        fcntl.flock(handle, fcntl.LOCK_EX)
         try:
             there = os.stat(path)  # noqa: PTH116
         except FileNotFoundError:

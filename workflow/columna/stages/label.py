@@ -131,7 +131,7 @@ class LabelStage(Stage, name="label"):
         if not item.edited:
             return Labelled(computed)
         semantic, instance = (item.edited.get(mask) for mask in MASKS)
-        return Labelled(replace_masks(computed, semantic, instance), computed)
+        return Labelled(replace_masks(computed, semantic, instance, item.decisions), computed)
 
     def save(self, scan: ScanEntry, result: Labelled) -> Saved:
         """Write masks, their sidecar, label table and points below the derivatives folder.

@@ -43,10 +43,9 @@ RATINGS = Table(
                 "domain", "category", "What is rated.", codes=DOMAINS, null_rule="it is no rating"
             ),
             Column(
-                "place_from_top",
+                "review_position",
                 "int32",
-                "The vertebra: 1 = topmost instance of the result without corrections, fragments "
-                "included, as in level_posterior.",
+                "The vertebra, as in the table vertebrae.",
                 null_rule="it is not about one vertebra",
             ),
             Column(

@@ -134,6 +134,19 @@ def _level_columns() -> tuple[Column, ...]:
             count("index_from_top", "1 = topmost vertebra found."),
             within="found_status",
         ),
+        *since(
+            "1.4.0",
+            *with_status(
+                "review_position_status",
+                "no vertebra, or it was added in a corrected mask",
+                count(
+                    "review_position",
+                    "Number by which corrections name it (docs/corrections.md): 1 = topmost "
+                    "instance of the result without corrections, fragments included.",
+                ),
+                within="found_status",
+            ),
+        ),
         *with_status(
             "index_from_c2_status",
             "no vertebra, above C2, or C2 is not recognised",

@@ -109,6 +109,7 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
             "index_from_c2": _index_from_c2(place, c2),
             "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
             "spineps_label": vertebra.label,
+            "review_position": or_missing(vertebra.review_position, "not_applicable"),
         }
         | _second(vertebra)
         | _level_columns(vertebra.level)
@@ -141,6 +142,7 @@ def _fragment_naming(piece: Vertebra, number: int) -> Row:
         "level_p_status": "fragment",
         "index_status": "fragment",
         "spineps_label": piece.label,
+        "review_position": or_missing(piece.review_position, "not_applicable"),
     } | _second(piece)
 
 
