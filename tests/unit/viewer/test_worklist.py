@@ -21,9 +21,9 @@ from columna.viewer.volumes import clean_nifti, colours
 from columna.viewer.worklist import doubtful_first, random_sample
 
 
-def scan(name, verdict="pass", least_p=None, status="done"):
+def scan(name, verdict="pass", least_p=None, status="done", code=None):
     entry = ScanEntry(name, name, None, Path(f"{name}.nii.gz"))
-    return ReviewedScan(name, 0, None, status, verdict, None, None, least_p, entry)
+    return ReviewedScan(name, 0, None, status, code, None, verdict, None, None, least_p, entry)
 
 
 def names(scans):
@@ -38,9 +38,10 @@ def test_doubtful_scans_come_first():
         scan("d", "fail", 1.0),
         scan("e", "review", 0.5),
         scan("f", "pass"),
-        scan("g", None, status="refused"),
+        scan("g", None, status="refused", code="no_spine"),
+        scan("h", None, status="refused", code="bad_correction"),
     ]
-    assert names(doubtful_first(scans)) == ["d", "e", "c", "b", "a", "f"]
+    assert names(doubtful_first(scans)) == ["h", "d", "e", "c", "b", "a", "f"]
 
 
 @given(st.integers(0, 60), st.integers(1, 40), st.integers())

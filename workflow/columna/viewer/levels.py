@@ -19,36 +19,38 @@ def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``position`` (1 = topmost, pieces and cut ones count; None where the mask was edited and
-        it is not known which vertebra is which), ``label`` in the delivered mask,
-        ``level`` without decisions, ``delivered`` (the level in the tables), ``p`` (probability of
-        that), ``second`` (its most probable other name), ``is_piece``, and ``centre`` (RAS+ mm, or
-        None). Empty where the scan has no result.
+        ``position`` by which decisions name it (docs/corrections.md#which-vertebra; None for one
+        that was added in an edited mask), ``label`` in the delivered mask, ``level`` without
+        decisions, ``delivered`` (the level in the tables), ``p`` (its probability), ``second``
+        (the most probable other name), ``is_piece``, and ``centre`` (RAS+ mm, or None). Empty
+        where the scan has no result.
     """
     record = Store(layout).read(scan_id, "label")
     if record is None or record.status != "done":
         return []
     entries = [e for e in record.values["levels"] if e["label"] != SACRUM]
     entries.sort(key=lambda entry: entry["index"])
-    before = record.values["naming"].get(COMPUTED, [])
-    is_edited = bool(record.dependencies.get("corrections", {}).get("masks"))
-    is_known = len(before) == len(entries) or not is_edited
-    if len(before) != len(entries):
-        before = [[entry["label"], entry["level"]] for entry in entries]
+    before = [level for _, level in record.values["naming"].get(COMPUTED, [])]
     centres = centroids_of(layout, scan_id)
-    return [
-        {
-            "position": position if is_known else None,
-            "label": entry["label"],
-            "level": level,
-            "delivered": entry["level"],
-            "p": entry["level_confidence"] if level == entry["level"] else None,
-            "second": _second(entry),
-            "is_piece": entry["is_fragment"],
-            "centre": centres.get(entry["label"]),
-        }
-        for position, (entry, (_, level)) in enumerate(zip(entries, before, strict=True), start=1)
-    ]
+    return [_vertebra(entry, before, centres) for entry in entries]
+
+
+def _vertebra(
+    entry: dict[str, Any], before: Sequence[str | None], centres: dict[int, list[float]]
+) -> dict[str, Any]:
+    position = entry.get("position", entry["index"])
+    is_known = position is not None and position <= len(before)
+    level = before[position - 1] if is_known else entry["level"]
+    return {
+        "position": position,
+        "label": entry["label"],
+        "level": level,
+        "delivered": entry["level"],
+        "p": entry["level_confidence"] if level == entry["level"] else None,
+        "second": _second(entry),
+        "is_piece": entry["is_fragment"],
+        "centre": centres.get(entry["label"]),
+    }
 
 
 def corrected(
@@ -78,8 +80,10 @@ def corrected(
     about = {d.position: d for d in valid if d.decision in (NAME, FALSE)}
     decided = LevelDecisions.of(valid) or LevelDecisions()
     problem = None
+    levels = {entry["position"]: entry["level"] for entry in vertebrae if entry["position"]}
     try:
-        names = decided.applied([entry["level"] for entry in vertebrae])
+        found = decided.applied([levels.get(n) for n in range(1, max(levels, default=0) + 1)])
+        names = [found[p - 1] if (p := v["position"]) else _alone(v, None) for v in vertebrae]
     except DecisionError as error:
         problem = str(error)
         names = [_alone(entry, about.get(entry["position"])) for entry in vertebrae]

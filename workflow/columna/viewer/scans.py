@@ -11,8 +11,8 @@ from columna.results.manifest import ScanEntry, list_batches, read_manifest
 from columna.tables.delivered import REMEDY, delivered_table
 
 _QUERY = """
-    SELECT scan_id, number, participant_id, processing_status, qc_verdict, qc_reasons,
-           input_sha256, least_p
+    SELECT scan_id, number, participant_id, processing_status, processing_code,
+           processing_reason, qc_verdict, qc_reasons, input_sha256, least_p
     FROM (SELECT *, row_number() OVER (ORDER BY scan_id) - 1 AS number FROM read_parquet($1))
     LEFT JOIN (
         SELECT scan_id, min(level_p_ratio) AS least_p FROM read_parquet($2)
@@ -36,6 +36,8 @@ class ReviewedScan:
         As the cohort says, or None.
     status
         ``done`` for a measured scan.
+    code, why_not
+        Why a scan was not measured: a code, and a sentence; None for a measured one.
     verdict, reasons
         What the quality rules say: ``pass``, ``review``, ``fail`` or None; and which rules.
     input_sha256
@@ -50,6 +52,8 @@ class ReviewedScan:
     number: int
     participant_id: str | None
     status: str
+    code: str | None
+    why_not: str | None
     verdict: str | None
     reasons: str | None
     input_sha256: str | None

@@ -5,14 +5,21 @@ from collections.abc import Iterable
 
 from columna.viewer.scans import ReviewedScan
 
+WRONG_CORRECTION = "bad_correction"
+"""Code of scans that were refused because their corrections cannot hold."""
 _DOUBT = {"fail": 0, "review": 1, "pass": 2}
 
 
 def doubtful_first(scans: Iterable[ReviewedScan]) -> list[ReviewedScan]:
-    """All measured scans: by verdict, then by the probability of the least probable name."""
+    """All measured scans: by verdict, then by the probability of the least probable name.
+
+    Before them those whose corrections cannot hold, so that somebody takes them back.
+    """
+    wanted = [scan for scan in scans if scan.status == "done" or scan.code == WRONG_CORRECTION]
     return sorted(
-        _measured(scans),
+        wanted,
         key=lambda scan: (
+            scan.code != WRONG_CORRECTION,
             _DOUBT.get(scan.verdict or "", 1),
             1.0 if scan.least_p is None else scan.least_p,
             scan.scan_id,
@@ -30,8 +37,4 @@ def random_sample(scans: Iterable[ReviewedScan], count: int, seed: int) -> list[
     def rank(scan: ReviewedScan) -> str:
         return hashlib.sha256(f"{seed} {scan.scan_id}".encode()).hexdigest()
 
-    return sorted(_measured(scans), key=rank)[:count]
-
-
-def _measured(scans: Iterable[ReviewedScan]) -> list[ReviewedScan]:
-    return [scan for scan in scans if scan.status == "done"]
+    return sorted((scan for scan in scans if scan.status == "done"), key=rank)[:count]

@@ -157,7 +157,7 @@ function showLevels() {
   body.replaceChildren(...state.vertebrae.map(levelRow));
   body.querySelectorAll("select")[focused]?.focus();
   get("problem").textContent = state.problem ? `This cannot hold yet: ${state.problem}.` : "";
-  const told = [state.shift && `all names are moved by ${signed(state.shift)}`, state.isPending && "not in the tables yet: run snakemake", state.isEdited && "the mask was edited: give a vertebra another number there"];
+  const told = [state.shift && `all names are moved by ${signed(state.shift)}`, state.isPending && "not in the tables yet: run snakemake", state.isEdited && "names of vertebrae that were added in an edited mask are their numbers there"];
   get("shift").textContent = told.filter(Boolean).join("; ");
 }
 
