@@ -189,7 +189,7 @@ def test_keys_rate_and_undo(page, server):
     press(page, "b")
     assert standing(server)[-1] == ("rate", "posterior", "", "bad")
     # the rest is good
-    with saving(page, 2):
+    with saving(page, 3):
         page.keyboard.press("a")
     assert "1 of 3 rated" in page.inner_text(".head")
     values = {domain: value for _, domain, _, value in standing(server)}

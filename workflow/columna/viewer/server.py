@@ -1,6 +1,7 @@
 """`columna review`: the report and the pages of the review, for this machine alone."""
 
 import json
+import logging
 import secrets
 import socket
 from collections.abc import Callable
@@ -121,8 +122,8 @@ def make_app(review: Review, prepare: PrepareSettings, token: str) -> Gate:
             for name in OPEN_FOLDERS
         ),
     ]
-    app = Starlette(routes=routes, exception_handlers={DecisionError: _not_decided, OSError: _lost})
-    return Gate(app, token)
+    handlers = {DecisionError: _not_decided, ColumnaError: _not_now, OSError: _lost}
+    return Gate(Starlette(routes=routes, exception_handlers=handlers), token)
 
 
 def _image(scan: ReviewedScan, prepare: PrepareSettings) -> Volume:
@@ -160,6 +161,12 @@ async def _asked(request: Request) -> dict:
 
 def _not_decided(_: Request, error: Exception) -> Response:
     return PlainTextResponse(f"Not saved: {error}", 400)
+
+
+def _not_now(_: Request, error: Exception) -> Response:
+    """For results that are being written anew; the sentence names paths, so the terminal has it."""
+    logging.getLogger(__name__).error("%s", error)
+    return PlainTextResponse("The results cannot be read now; the terminal says why.", 503)
 
 
 def _lost(_: Request, error: Exception) -> Response:
