@@ -21,6 +21,7 @@ from columna.train.recipe import DatasetSettings
 from columna.train.samples.corrected_scans import corrected_scans
 from columna.train.samples.dataset import convert, instance_path
 from columna.upkeep.check import check_run
+from columna.upkeep.closing import closing_line
 from columna.upkeep.stale import CORRECTION
 
 ONE, TWO = "sub-01_T2w", "sub-02_T2w"
@@ -365,6 +366,15 @@ def test_a_name_in_the_file_is_no_path(run):
     decide(run, "shift", scan="../outside", value="1")
     assert run.run() == ["collect"]
     assert not outside.exists()
+
+
+def test_corrections_of_a_scan_that_stopped_before_are_told(run):
+    (run.folder / "data" / "sub-03_T2w.nii.gz").write_bytes(b"no image")
+    decide(run, "shift", scan="sub-03_T2w", value="1")
+    decide(run, "shift", value="-1")
+    run.run()
+    told = closing_line(run.layout, run.config).splitlines()
+    assert [line for line in told if "1 scans" in line and "the first is sub-03_T2w" in line]
 
 
 def test_corrections_do_not_change_the_settings():

@@ -32,8 +32,15 @@ class Corrections:
     files: Mapping[str, list[Path]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: Config) -> "Corrections":
+    def of(cls, config: Config, decisions: Iterable[Decision] | None = None) -> "Corrections":
         """Read what the configuration names; what is not there yet holds nothing.
+
+        Parameters
+        ----------
+        config
+            The run.
+        decisions
+            `decisions_of` it, if they have been read.
 
         Raises
         ------
@@ -41,7 +48,7 @@ class Corrections:
             If the file of decisions is damaged, or cannot be read.
         """
         by_scan: dict[str, list[Decision]] = {}
-        for decision in decisions_of(config):
+        for decision in decisions_of(config) if decisions is None else decisions:
             by_scan.setdefault(decision.scan_id, []).append(decision)
         found = {scan: LevelDecisions.of(rows) for scan, rows in by_scan.items()}
         return cls(
