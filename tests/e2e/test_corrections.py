@@ -14,6 +14,11 @@ from columna.review.decisions import Decision, append_decision
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("e2e")]
 
 SMALL = {"spacing_mm": (1.8, 1.8, 4.0), "region": "lumbar", "fov_mm": (100.0, 130.0, 52.0)}
+CONFIG = {
+    "cohort": "cohort.tsv",
+    "batch_size": 2,
+    "models": {"semantic": "none", "instance": "none"},
+}
 SCANS = ("sub-01_T2w", "sub-02_T2w", "sub-03_T2w")
 
 
@@ -28,16 +33,9 @@ def computed(workspace):
         files = [f"data/{name}_{k}.nii.gz" for k in ("T2w", "seg-spine_dseg", "seg-vert_dseg")]
         lines.append("\t".join([name, f"{name}_T2w", *files]))
     (workspace.folder / "cohort.tsv").write_text("\n".join(lines) + "\n")
-    workspace.configure(
-        cohort="cohort.tsv",
-        batch_size=2,
-        models={"semantic": "none", "instance": "none"},
-        corrections="config/corrections.tsv",
-        corrected_masks="corrected",
-    )
+    workspace.configure(**CONFIG)
     workspace.columna("index")
-    told = workspace.snakemake()
-    assert "corrections.tsv does not exist: nothing is corrected by it" in told.stderr
+    workspace.snakemake()
     return workspace
 
 
@@ -70,6 +68,11 @@ def levels(workspace, scan):
 def test_a_shift_and_an_edited_mask_reach_their_scan(computed):
     before, rest = computations(computed), rows(computed, SCANS[1:])
     names = levels(computed, SCANS[0])
+    paths = {"corrections": "config/corrections.tsv", "corrected_masks": "corrected"}
+    computed.configure(**CONFIG, **paths)
+    told = computed.snakemake()
+    assert "Nothing to be done" in told.stdout + told.stderr, "naming a path repeats no job"
+    assert "corrections.tsv does not exist: nothing is corrected by it" in told.stderr
     corrections = computed.folder / "config" / "corrections.tsv"
     append_decision(corrections, Decision.made(SCANS[0], "shift", "anna", value="-1"))
     append_decision(corrections, Decision.made("sub-99_T2w", "exclude", "anna"))

@@ -279,15 +279,9 @@ class Config(Settings):
     pictures: PictureSettings = Field(default_factory=PictureSettings, description="Pictures.")
 
 
-_COLLECT_KEYS = {
-    **CHAIN["measure"].settings,
-    "participant_columns": True,
-    "assess": True,
-    "corrections": True,
-}
+_COLLECT_KEYS = {**CHAIN["measure"].settings, "participant_columns": True, "assess": True}
 _JOB_KEYS: dict[str, dict[str, Any]] = {
     **{stage: facts.settings for stage, facts in {**CHAIN, **BESIDE}.items()},
-    "label": {**CHAIN["label"].settings, "corrections": True, "corrected_masks": True},
     "collect": _COLLECT_KEYS,
     "report": {**_COLLECT_KEYS, "pictures": True},
 }

@@ -12,15 +12,16 @@ from small_run import SCANS, SmallRun, computed_scans, small_cohort
 
 from columna.chain import STAGES
 from columna.config import Config, PrepareSettings
-from columna.errors import CohortError
+from columna.errors import CohortError, ConfigError
 from columna.results.derivatives import Derivatives
 from columna.results.store import Store
-from columna.review.corrections import correction_notes
+from columna.review.corrections import Corrections, correction_notes
 from columna.review.decisions import Decision, append_decision
 from columna.train.recipe import DatasetSettings
 from columna.train.samples.corrected_scans import corrected_scans
 from columna.train.samples.dataset import convert, instance_path
 from columna.upkeep.check import check_run
+from columna.upkeep.closing import closing_line
 from columna.upkeep.stale import CORRECTION
 
 ONE, TWO = "sub-01_T2w", "sub-02_T2w"
@@ -255,6 +256,19 @@ def test_headers_of_other_programs_are_taken(run, name):
     assert {n for n in before if before[n] != after[n]} == {"scans"}  # the same mask
 
 
+def test_any_order_of_axes_is_taken(run):
+    path = edit(run, "instance", lambda a: a)
+    nib.save(nib.load(path).slicer[::-1, :, ::-1], path)
+    image = nib.load(path)
+    turned = nib.orientations.axcodes2ornt(("S", "L", "P"))
+    ours = nib.io_orientation(image.affine)
+    nib.save(image.as_reoriented(nib.orientations.ornt_transform(ours, turned)), path)
+    rows = table(run, "vertebrae").to_csv()
+    run.run()
+    assert scan_row(run).mask_source == "corrected"
+    assert table(run, "vertebrae").to_csv() == rows
+
+
 def paint(value):
     def change(array):
         array[2, 2, 2] = value
@@ -359,12 +373,41 @@ def test_only_structures_edited(run):
     assert len(rows)
 
 
+def test_files_that_are_no_mask_of_a_scan_are_told(run):
+    folder = run.config.corrected_masks
+    folder.mkdir()
+    name = delivered(run).instance.name
+    for odd in (name.replace(".nii.gz", ".nrrd"), name.replace(".nii", " (1).nii"), "notes.txt"):
+        (folder / odd).write_text("x")
+    (note,) = [n for n in correction_notes(run.config, [ONE]) if str(folder) in n]
+    assert "2 files are not named as a mask of a scan" in note
+    assert run.run() == []
+
+
+def test_the_folder_of_edited_masks_is_not_that_of_the_delivered_ones(run):
+    for folder in (run.layout.derivatives, run.layout.derivatives / "sub-01", run.folder):
+        config = run.config.model_copy(
+            update={"corrected_masks": folder, "results": run.layout.root}
+        )
+        with pytest.raises(ConfigError, match="apart from the delivered masks"):
+            Corrections.of(config)
+
+
 def test_a_name_in_the_file_is_no_path(run):
     outside = run.folder / "outside"
     decide(run, "exclude", scan="../outside")
     decide(run, "shift", scan="../outside", value="1")
     assert run.run() == ["collect"]
     assert not outside.exists()
+
+
+def test_corrections_of_a_scan_that_stopped_before_are_told(run):
+    (run.folder / "data" / "sub-03_T2w.nii.gz").write_bytes(b"no image")
+    decide(run, "shift", scan="sub-03_T2w", value="1")
+    decide(run, "shift", value="-1")
+    run.run()
+    told = closing_line(run.layout, run.config).splitlines()
+    assert [line for line in told if "1 scans" in line and "the first is sub-03_T2w" in line]
 
 
 def test_corrections_do_not_change_the_settings():

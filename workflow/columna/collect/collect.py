@@ -18,7 +18,7 @@ from columna.collect.accounts import check_against_index, check_against_scans, c
 from columna.collect.dictionary import data_package, dictionary_rows, sidecar
 from columna.collect.left_out import left_out_rows
 from columna.collect.own_columns import collect_participants, own_entries
-from columna.collect.ratings import rating_rows
+from columna.collect.rating_rows import rating_rows
 from columna.collect.views import VIEWS_FILE, views_sql
 from columna.domains import IN_VERDICT
 from columna.errors import TableError

@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from columna.config import Config
-from columna.errors import DecisionError
+from columna.errors import ConfigError, DecisionError
 from columna.files import sha256_json, stamp
 from columna.results.derivatives import Derivatives
+from columna.results.layout import Layout
 from columna.results.manifest import MASKS
 from columna.review.decisions import Decision, read_decisions
 from columna.review.levels import LevelDecisions
 
 PACKED, UNPACKED = ".nii.gz", ".nii"
+SIDECARS = (".json", ".tsv", ".txt")
+"""Endings of files that may lie beside masks."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,26 @@ class Corrections:
     files: Mapping[str, list[Path]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, config: Config) -> "Corrections":
+    def of(cls, config: Config, decisions: Iterable[Decision] | None = None) -> "Corrections":
         """Read what the configuration names; what is not there yet holds nothing.
+
+        Parameters
+        ----------
+        config
+            The run.
+        decisions
+            `decisions_of` it, if they have been read.
 
         Raises
         ------
         DecisionError
             If the file of decisions is damaged, or cannot be read.
+        ConfigError
+            If the folder of edited masks holds the delivered ones, or lies among them.
         """
+        _check_apart(config)
         by_scan: dict[str, list[Decision]] = {}
-        for decision in decisions_of(config):
+        for decision in decisions_of(config) if decisions is None else decisions:
             by_scan.setdefault(decision.scan_id, []).append(decision)
         found = {scan: LevelDecisions.of(rows) for scan, rows in by_scan.items()}
         return cls(
@@ -150,16 +163,29 @@ def _stamp(path: Path) -> list[object] | None:
         return None
 
 
+def _check_apart(config: Config) -> None:
+    """Delivered masks would count as edited ones, and be taken for their own correction."""
+    if config.corrected_masks is None:
+        return
+    edited = config.corrected_masks.resolve()
+    delivered = Layout(config.results).derivatives.resolve()
+    if edited.is_relative_to(delivered) or delivered.is_relative_to(edited):
+        raise ConfigError(
+            f"corrected_masks: {config.corrected_masks} must be a folder apart from the delivered "
+            f"masks in {Layout(config.results).derivatives}"
+        )
+
+
 def _mask_files(folder: Path | None) -> dict[str, list[Path]]:
-    """Name without ending -> NIfTI files of a folder and the folders in it, in order."""
+    """Name without ending -> NIfTI files of a folder and the folders in it, in order.
+
+    Files of another format have their whole name: no scan has such a mask.
+    """
     found: dict[str, list[Path]] = {}
-    if folder is None:
-        return found
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder) if folder is not None else ():
         folders.sort()
         for name in sorted(names):
-            for ending in (PACKED, UNPACKED):
-                if name.endswith(ending) and not name.startswith("."):
-                    found.setdefault(name.removesuffix(ending), []).append(Path(root, name))
-                    break
+            if not name.startswith(".") and not name.endswith(SIDECARS):
+                ending = PACKED if name.endswith(PACKED) else UNPACKED
+                found.setdefault(name.removesuffix(ending), []).append(Path(root, name))
     return found

@@ -106,7 +106,8 @@ def look(layout: Layout, config: Config | None) -> RunState:
     batches = list_batches(layout.index)
     has_receipts = layout.receipt("collect").parent.is_dir()
     bases = {}
-    corrections = None if config is None else Corrections.of(config)
+    decisions = None if config is None else decisions_of(config)
+    corrections = None if config is None else Corrections.of(config, decisions)
     if config is not None and has_receipts:
         bases = {s: make_stage(s, config, layout).basis for s in STAGES}
     names_in = lru_cache(maxsize=FOLDERS)(json_names)
@@ -120,8 +121,8 @@ def look(layout: Layout, config: Config | None) -> RunState:
             pending[batch] = waiting
     outcome = outcome_of([receipt for _, _, receipt in looked])
     settings = None if config is None else config_sha256(config)
-    decisions = None if config is None else decisions_state(decisions_of(config))
-    collected = not stale and not pending and has_collected(layout, settings, outcome, decisions)
+    decided = None if decisions is None else decisions_state(decisions)
+    collected = not stale and not pending and has_collected(layout, settings, outcome, decided)
     receipts = {batch: looked_at[2] for batch, looked_at in zip(batches, looked, strict=True)}
     return RunState(stale, pending, collected, tuple(_not_evaluated(layout, config, receipts)))
 
