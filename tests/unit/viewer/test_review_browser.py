@@ -70,7 +70,8 @@ def server(running):
 
 def opened_page(browser, server, **options):
     """A page that came in by the printed address, and notes what goes wrong and what it asks."""
-    page = browser.new_context(viewport={"width": 1500, "height": 950}, **options).new_page()
+    options = {"viewport": {"width": 1500, "height": 950}} | options
+    page = browser.new_context(**options).new_page()
     page.problems, page.requests = [], []
     page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
@@ -128,7 +129,8 @@ def shot(page):
 
 
 def test_the_scan_is_drawn_with_its_masks_scrolled_and_windowed(drawing_browser, server):
-    page = visit(opened_page(drawing_browser, server), server)
+    small = {"width": 800, "height": 600}
+    page = visit(opened_page(drawing_browser, server, viewport=small), server)
     with_mask = shot(page)
     spread = with_mask.astype(int).max(axis=2) - with_mask.min(axis=2)
     assert (with_mask.max(axis=2) > 60).mean() > 0.2, "an image"

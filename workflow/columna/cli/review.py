@@ -1,11 +1,13 @@
 """`columna review`: rate results and put them right in a browser."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from columna.cli.options import DEFAULT_CONFIG, ConfigFile, read_run
+from columna.errors import ColumnaError
 
 USUAL_FILE = Path("config/corrections.tsv")
 
@@ -51,7 +53,7 @@ def review(
     Stop it with Ctrl-C.
     """
     layout, config = read_run(configfile, results)
-    file = corrections or getattr(config, "corrections", None) or USUAL_FILE
+    file = corrections or (config and config.corrections) or USUAL_FILE
     if agreement:
         _print_agreement(file)
         return
@@ -64,7 +66,7 @@ def review(
     def announce(address: str) -> None:
         typer.echo(f"Decisions: {file.absolute()}")
         typer.echo(f"Review, until Ctrl-C: {address}")
-        if browser:
+        if browser and "SSH_CONNECTION" not in os.environ:
             typer.launch(address)
 
     serve(found, (config or Config()).prepare, host, port, announce)
@@ -74,5 +76,7 @@ def _print_agreement(file: Path) -> None:
     from columna.review.decisions import read_decisions
     from columna.viewer.kappa import agreement_lines, agreements
 
+    if not file.exists():
+        raise ColumnaError(f"{file}: no such file; name the file of decisions with --corrections")
     for line in agreement_lines(agreements(read_decisions(file))):
         typer.echo(line)

@@ -77,7 +77,7 @@ def read_scans(layout: Layout) -> dict[str, ReviewedScan]:
     files = [_file(layout, name) for name in ("scans", "vertebrae")]
     with reading(layout.tables, REMEDY, what="holds a damaged table"), duckdb.connect() as tables:
         rows = tables.execute(_QUERY, files).fetchall()
-    return {row[0]: ReviewedScan(*row, entries[row[0]]) for row in rows if row[0] in entries}
+    return {row[0]: ReviewedScan(*row, entry=entries[row[0]]) for row in rows if row[0] in entries}
 
 
 def centroids_of(layout: Layout, scan_id: str) -> dict[int, list[float]]:
