@@ -73,7 +73,8 @@ def replace_masks(
         )
     _, labels = spine_of(grid, new_semantic, new_instance)
     matches = _matches(labels, new_instance.array, computed)
-    naming = Naming(_named(labels, matches), computed.naming)
+    before = [[entry["label"], entry["level"]] for entry in computed.levels]
+    naming = Naming(_named(labels, matches), {COMPUTED: before} | computed.naming)
     positions = [match["index"] if match else None for match in matches]
     _check_kept(decisions, positions)
     entries = [

@@ -1,6 +1,6 @@
 """The vertebrae of a scan with the names that they have, and those that decisions give them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from columna.anatomy import SACRUM
@@ -22,25 +22,28 @@ def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
         ``position`` by which decisions name it (docs/corrections.md#which-vertebra; None for one
         that was added in an edited mask), ``label`` in the delivered mask, ``level`` without
         decisions, ``delivered`` (the level in the tables), ``p`` (its probability), ``second``
-        (the most probable other name), ``is_piece``, and ``centre`` (RAS+ mm, or None). Empty
-        where the scan has no result.
+        (the most probable other name), ``is_piece``, ``is_removed`` (an edited mask lacks it), and
+        ``centre`` (RAS+ mm, or None). Empty where the scan has no result.
     """
     record = Store(layout).read(scan_id, "label")
     if record is None or record.status != "done":
         return []
     entries = [e for e in record.values["levels"] if e["label"] != SACRUM]
     entries.sort(key=lambda entry: entry["index"])
-    before = [level for _, level in record.values["naming"].get(COMPUTED, [])]
+    before = {
+        position: level
+        for position, (_, level) in enumerate(record.values["naming"].get(COMPUTED, []), start=1)
+    }
     centres = centroids_of(layout, scan_id)
-    return [_vertebra(entry, before, centres) for entry in entries]
+    there = [_vertebra(entry, before, centres) for entry in entries]
+    return list(_with_removed(there, before))
 
 
 def _vertebra(
-    entry: dict[str, Any], before: Sequence[str | None], centres: dict[int, list[float]]
+    entry: dict[str, Any], before: dict[int, str | None], centres: dict[int, list[float]]
 ) -> dict[str, Any]:
     position = entry.get("position", entry["index"])
-    is_known = position is not None and position <= len(before)
-    level = before[position - 1] if is_known else entry["level"]
+    level = before.get(position, entry["level"])
     return {
         "position": position,
         "label": entry["label"],
@@ -49,8 +52,26 @@ def _vertebra(
         "p": entry["level_confidence"] if level == entry["level"] else None,
         "second": _second(entry),
         "is_piece": entry["is_fragment"],
+        "is_removed": False,
         "centre": centres.get(entry["label"]),
     }
+
+
+def _with_removed(
+    there: list[dict[str, Any]], before: dict[int, str | None]
+) -> Iterator[dict[str, Any]]:
+    """`there` and, in their places, vertebrae that an edited mask lacks: they have names, too."""
+    gone = sorted(set(before) - {vertebra["position"] for vertebra in there})
+    blank = dict.fromkeys(("label", "delivered", "p", "second", "centre"))
+    removed = [
+        blank | {"position": n, "level": before[n], "is_piece": False, "is_removed": True}
+        for n in gone
+    ]
+    for vertebra in there:
+        while removed and vertebra["position"] and removed[0]["position"] < vertebra["position"]:
+            yield removed.pop(0)
+        yield vertebra
+    yield from removed
 
 
 def corrected(
@@ -92,7 +113,8 @@ def corrected(
         | {
             "now": name.level,
             "is_false": name.is_false,
-            "is_pending": (None if name.level == S1 else name.level) != entry["delivered"],
+            "is_pending": not entry["is_removed"]
+            and (None if name.level == S1 else name.level) != entry["delivered"],
             "by": about[entry["position"]].rater if entry["position"] in about else None,
         }
         for entry, name in zip(vertebrae, names, strict=True)
