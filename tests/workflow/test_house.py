@@ -284,6 +284,7 @@ def test_nothing_names_a_machine_or_a_package_index():
     found = [
         f"{path}:{number}: {line.strip()}"
         for path in tracked()
+        if not path.endswith("/vendor/niivue.umd.js")  # WebAssembly has a home of its own
         for number, line in enumerate(text(path).splitlines(), start=1)
         if MACHINE_PATH.search(line) or PACKAGE_INDEX.search(line)
     ]

@@ -8,7 +8,7 @@ import pytest
 from small_run import SCANS, SmallRun
 
 from columna.results.derivatives import Derivatives
-from columna.viewer.start import make_review
+from columna.viewer.make_review import make_review
 from columna.viewer.worklist import WRONG_CORRECTION
 
 pytestmark = pytest.mark.xdist_group("report")

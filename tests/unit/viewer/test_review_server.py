@@ -14,8 +14,8 @@ from columna.cohort.index import build_index
 from columna.config import PrepareSettings
 from columna.errors import ColumnaError, DecisionError
 from columna.results.layout import Layout
+from columna.viewer.make_review import make_review
 from columna.viewer.server import serve
-from columna.viewer.start import make_review
 
 pytestmark = pytest.mark.xdist_group("report")
 

@@ -15,8 +15,8 @@ from columna.anatomy import label_table
 from columna.images.volume import Volume
 from columna.picture.colours import colour_table
 from columna.results.manifest import ScanEntry
-from columna.viewer.pages import HERE, rating_reasons
-from columna.viewer.scans import ReviewedScan
+from columna.viewer.review_pages import HERE, rating_reasons
+from columna.viewer.reviewed_scans import ReviewedScan
 from columna.viewer.volumes import clean_nifti, colours
 from columna.viewer.worklist import doubtful_first, random_sample
 

@@ -58,8 +58,8 @@ def review(
         _print_agreement(file)
         return
     from columna.config import Config
+    from columna.viewer.make_review import make_review
     from columna.viewer.server import serve
-    from columna.viewer.start import make_review
 
     found = make_review(layout, file, rater, blinded, None if sample is None else (sample, seed))
 

@@ -12,7 +12,7 @@ from columna.review.decisions import RATE, RATINGS, Decision, in_force
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RaterAgreement:
     """How far raters agree on one domain.
 
     Parameters
@@ -41,7 +41,7 @@ class Agreement:
     weighted: float | None
 
 
-def agreements(decisions: Iterable[Decision]) -> list[Agreement]:
+def agreements(decisions: Iterable[Decision]) -> list[RaterAgreement]:
     """Agreement of all raters of each domain, and of each pair where there are more than two."""
     found: dict[str, dict[str, dict[str, str]]] = {domain: {} for domain in DOMAINS}
     for decision in in_force(decisions):
@@ -55,7 +55,7 @@ def agreements(decisions: Iterable[Decision]) -> list[Agreement]:
     ]
 
 
-def agreement_lines(found: Sequence[Agreement]) -> list[str]:
+def agreement_lines(found: Sequence[RaterAgreement]) -> list[str]:
     """`found` for a person."""
     if not found:
         return ["No domain has ratings of two raters."]
@@ -119,7 +119,7 @@ def _groups(raters: Sequence[str]) -> list[tuple[str, ...]]:
 
 def _agreement(
     domain: str, raters: tuple[str, ...], by_rater: dict[str, dict[str, str]]
-) -> Agreement:
+) -> RaterAgreement:
     common = sorted(set.intersection(*(set(by_rater[rater]) for rater in raters)))
     ratings = [[by_rater[rater][scan] for scan in common] for rater in raters]
     counts = np.array(
@@ -127,6 +127,6 @@ def _agreement(
     )
     equal = agreeing(counts) if common else None
     if len(raters) > 2:
-        return Agreement(domain, raters, len(common), equal, fleiss(counts), None)
+        return RaterAgreement(domain, raters, len(common), equal, fleiss(counts), None)
     a, b = ratings
-    return Agreement(domain, raters, len(common), equal, cohen(a, b), cohen(a, b, "linear"))
+    return RaterAgreement(domain, raters, len(common), equal, cohen(a, b), cohen(a, b, "linear"))

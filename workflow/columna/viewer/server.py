@@ -28,8 +28,8 @@ from columna.prepare.facts import input_sha256
 from columna.prepare.read import read_volume
 from columna.results.derivatives import Derivatives
 from columna.viewer.gate import Gate, is_loopback
-from columna.viewer.pages import HERE, Review
-from columna.viewer.scans import ReviewedScan
+from columna.viewer.review_pages import HERE, Review
+from columna.viewer.reviewed_scans import ReviewedScan
 from columna.viewer.volumes import SPINE, VERTEBRAE, clean_nifti
 
 OPEN_FOLDERS = ("report", "pictures", "derivatives", "tables")

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from columna.viewer.scans import ReviewedScan
+from columna.viewer.reviewed_scans import ReviewedScan
 
 WRONG_CORRECTION = "bad_correction"
 """Code of scans that were refused because their corrections cannot hold."""

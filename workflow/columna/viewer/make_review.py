@@ -7,8 +7,8 @@ from columna.errors import ColumnaError, DecisionError
 from columna.results.layout import Layout
 from columna.review.decisions import INCLUDE, Decision, read_decisions
 from columna.viewer.desk import Desk
-from columna.viewer.pages import Review
-from columna.viewer.scans import read_scans
+from columna.viewer.review_pages import Review
+from columna.viewer.reviewed_scans import read_scans
 from columna.viewer.worklist import doubtful_first, random_sample
 
 

@@ -10,7 +10,7 @@ from columna.results.layout import Layout
 from columna.results.store import Store
 from columna.review.decisions import FALSE, NAME, Decision, in_force
 from columna.review.levels import S1, LevelDecisions, ReviewedName
-from columna.viewer.scans import centroids_of
+from columna.viewer.reviewed_scans import centroids_of
 
 
 def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:

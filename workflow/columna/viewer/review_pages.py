@@ -14,8 +14,8 @@ from columna.results.derivatives import Derivatives
 from columna.results.layout import Layout
 from columna.review.decisions import EXCLUDE, RATE, UNDO, Decision, for_scan, in_force
 from columna.viewer.desk import Desk
-from columna.viewer.levels import corrected, vertebrae_of
-from columna.viewer.scans import ReviewedScan
+from columna.viewer.reviewed_scans import ReviewedScan
+from columna.viewer.shown_levels import corrected, vertebrae_of
 from columna.viewer.volumes import SPINE, VERTEBRAE, colours
 
 HERE = Path(__file__).parent
