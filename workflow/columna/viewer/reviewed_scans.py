@@ -77,7 +77,8 @@ def read_scans(layout: Layout) -> dict[str, ReviewedScan]:
     files = [_file(layout, name) for name in ("scans", "vertebrae")]
     with reading(layout.tables, REMEDY, what="holds a damaged table"), duckdb.connect() as tables:
         rows = tables.execute(_QUERY, files).fetchall()
-    return {row[0]: ReviewedScan(*row, entry=entries[row[0]]) for row in rows if row[0] in entries}
+    known = ([*row, entries[row[0]]] for row in rows if row[0] in entries)
+    return {values[0]: ReviewedScan(*values) for values in known}
 
 
 def centroids_of(layout: Layout, scan_id: str) -> dict[int, list[float]]:
