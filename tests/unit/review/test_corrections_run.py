@@ -257,12 +257,12 @@ def test_headers_of_other_programs_are_taken(run, name):
 
 
 def test_any_order_of_axes_is_taken(run):
-    path = edit(run, "instance", lambda a: a)
-    nib.save(nib.load(path).slicer[::-1, :, ::-1], path)
-    image = nib.load(path)
+    image = nib.load(edit(run, "instance", lambda a: a, ending=".nii"))
     turned = nib.orientations.axcodes2ornt(("S", "L", "P"))
     ours = nib.io_orientation(image.affine)
+    path = run.config.corrected_masks / delivered(run).instance.name
     nib.save(image.as_reoriented(nib.orientations.ornt_transform(ours, turned)), path)
+    path.with_suffix("").unlink()
     rows = table(run, "vertebrae").to_csv()
     run.run()
     assert scan_row(run).mask_source == "corrected"
@@ -403,11 +403,12 @@ def test_a_name_in_the_file_is_no_path(run):
 
 def test_corrections_of_a_scan_that_stopped_before_are_told(run):
     (run.folder / "data" / "sub-03_T2w.nii.gz").write_bytes(b"no image")
+    run.index()  # the copy's own files
     decide(run, "shift", scan="sub-03_T2w", value="1")
     decide(run, "shift", value="-1")
     run.run()
     told = closing_line(run.layout, run.config).splitlines()
-    assert [line for line in told if "1 scans" in line and "the first is sub-03_T2w" in line]
+    assert [line for line in told if "1 scans" in line and "the first is sub-03_T2w" in line], told
 
 
 def test_corrections_do_not_change_the_settings():

@@ -85,6 +85,21 @@ def replace_masks(
     return LabelResult(new_semantic, new_instance.with_array(numbers), entries, naming.facts)
 
 
+def removed_positions(computed: LabelResult, instance: Volume) -> set[int]:
+    """Positions in `computed` of the vertebrae that an edited mask of vertebrae lacks.
+
+    Raises
+    ------
+    ScanRefused
+        ``mask_grid``, if it is not a mask of this scan.
+    """
+    new = on_grid(instance, computed.instance, "corrected instance").array
+    labels = [int(label) for label in fastremap.unique(new) if is_vertebra(int(label))]
+    known = [entry["label"] for entry in computed.levels]
+    there = set(_overlaps(labels, new, computed.instance.array, known).values())
+    return {entry["index"] for entry in computed.levels if entry["label"] not in there}
+
+
 def _check_numbers(instance: np.ndarray, computed: LabelResult) -> None:
     """Refuse numbers that are neither levels nor of the delivered mask, and lone voxels."""
     found, counts = fastremap.unique(instance, return_counts=True)

@@ -1,7 +1,7 @@
 """What decisions make of the names of a scan: the stage label and pages that show it ask here."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -62,6 +62,10 @@ class LevelDecisions:
             {d.position: d.value for d in sorted(kinds[NAME], key=lambda d: d.position)},
             frozenset(d.position for d in kinds[FALSE]),
         )
+
+    def without(self, positions: Set[int]) -> "LevelDecisions":
+        """The same where what is at these positions is gone, unless it is named."""
+        return replace(self, false=self.false | (positions - self.names.keys()))
 
     @property
     def content(self) -> dict[str, Any]:

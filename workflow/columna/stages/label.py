@@ -12,7 +12,7 @@ from columna.errors import ScanRefused
 from columna.files import remove_empty, write_json, write_text
 from columna.images.volume import Volume, save_volume
 from columna.label import LabelResult, label_masks, take_masks
-from columna.label.corrected import replace_masks
+from columna.label.corrected import removed_positions, replace_masks
 from columna.label.given_anchor import Anchor
 from columna.label.lookup import vertebrae_table
 from columna.label.naming import namer_of
@@ -118,20 +118,27 @@ class LabelStage(Stage, name="label"):
 
     def compute(self, item: LabelItem) -> Labelled:
         """Final masks and names."""
-        masks, settings = (item.grid, item.semantic, item.instance), self.config.label
-        if item.are_given:
-            computed = take_masks(*masks, settings, item.anchor, item.decisions)
-        else:
-            namer = namer_of(settings, item.anchor)
-            if item.decisions is not None:
-                namer = ReviewedNamer(namer, item.decisions)
-            computed = label_masks(*masks, settings, namer)
-        if item.decisions is not None and not computed.levels:
+        decisions, instance = item.decisions, item.edited.get("instance")
+        if decisions is not None and instance is not None:
+            gone = removed_positions(self._computed(item, None), instance)
+            decisions = decisions.without(gone)
+        computed = self._computed(item, decisions)
+        if decisions is not None and not computed.levels:
             raise refused("names are decided, but no vertebra was found")
         if not item.edited:
             return Labelled(computed)
-        semantic, instance = (item.edited.get(mask) for mask in MASKS)
-        return Labelled(replace_masks(computed, semantic, instance, item.decisions), computed)
+        semantic = item.edited.get("semantic")
+        return Labelled(replace_masks(computed, semantic, instance, decisions), computed)
+
+    def _computed(self, item: LabelItem, decisions: LevelDecisions | None) -> LabelResult:
+        """Final masks and names without edited masks."""
+        masks, settings = (item.grid, item.semantic, item.instance), self.config.label
+        if item.are_given:
+            return take_masks(*masks, settings, item.anchor, decisions)
+        namer = namer_of(settings, item.anchor)
+        if decisions is not None:
+            namer = ReviewedNamer(namer, decisions)
+        return label_masks(*masks, settings, namer)
 
     def save(self, scan: ScanEntry, result: Labelled) -> Saved:
         """Write masks, their sidecar, label table and points below the derivatives folder.
