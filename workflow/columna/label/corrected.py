@@ -73,8 +73,7 @@ def replace_masks(
         )
     _, labels = spine_of(grid, new_semantic, new_instance)
     matches = _matches(labels, new_instance.array, computed)
-    before = [[entry["label"], entry["level"]] for entry in computed.levels]
-    naming = Naming(_named(labels, matches), {COMPUTED: before} | computed.naming)
+    naming = Naming(_named(labels, matches), computed.naming)
     positions = [match["index"] if match else None for match in matches]
     _check_kept(decisions, positions)
     entries = [

@@ -1,6 +1,6 @@
 """The vertebrae of a scan with the names that they have, and those that decisions give them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from columna.anatomy import SACRUM
@@ -22,8 +22,8 @@ def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
         ``position`` by which decisions name it (docs/corrections.md#which-vertebra; None for one
         that was added in an edited mask), ``label`` in the delivered mask, ``level`` without
         decisions, ``delivered`` (the level in the tables), ``p`` (its probability), ``second``
-        (the most probable other name), ``is_piece``, ``is_removed`` (an edited mask lacks it), and
-        ``centre`` (RAS+ mm, or None). Empty where the scan has no result.
+        (the most probable other name), ``is_piece``, and ``centre`` (RAS+ mm, or None). Empty
+        where the scan has no result.
     """
     record = Store(layout).read(scan_id, "label")
     if record is None or record.status != "done":
@@ -35,8 +35,7 @@ def vertebrae_of(layout: Layout, scan_id: str) -> list[dict[str, Any]]:
         for position, (_, level) in enumerate(record.values["naming"].get(COMPUTED, []), start=1)
     }
     centres = centroids_of(layout, scan_id)
-    there = [_vertebra(entry, before, centres) for entry in entries]
-    return list(_with_removed(there, before))
+    return [_vertebra(entry, before, centres) for entry in entries]
 
 
 def _vertebra(
@@ -52,26 +51,8 @@ def _vertebra(
         "p": entry["level_confidence"] if level == entry["level"] else None,
         "second": _second(entry),
         "is_piece": entry["is_fragment"],
-        "is_removed": False,
         "centre": centres.get(entry["label"]),
     }
-
-
-def _with_removed(
-    there: list[dict[str, Any]], before: dict[int, str | None]
-) -> Iterator[dict[str, Any]]:
-    """`there` and, in their places, vertebrae that an edited mask lacks: they have names, too."""
-    gone = sorted(set(before) - {vertebra["position"] for vertebra in there})
-    blank = dict.fromkeys(("label", "delivered", "p", "second", "centre"))
-    removed = [
-        blank | {"position": n, "level": before[n], "is_piece": False, "is_removed": True}
-        for n in gone
-    ]
-    for vertebra in there:
-        while removed and vertebra["position"] and removed[0]["position"] < vertebra["position"]:
-            yield removed.pop(0)
-        yield vertebra
-    yield from removed
 
 
 def corrected(
@@ -113,8 +94,7 @@ def corrected(
         | {
             "now": name.level,
             "is_false": name.is_false,
-            "is_pending": not entry["is_removed"]
-            and (None if name.level == S1 else name.level) != entry["delivered"],
+            "is_pending": (None if name.level == S1 else name.level) != entry["delivered"],
             "by": about[entry["position"]].rater if entry["position"] in about else None,
         }
         for entry, name in zip(vertebrae, names, strict=True)

@@ -132,10 +132,7 @@ function nameVertebra(position, value) {
   else decide(() => ({ decision: "name", vertebra, value }));
 }
 
-function nowText(found) {
-  if (found.is_false) return "no vertebra";
-  return found.is_removed ? `${found.now ?? ""} (not in the edited mask)` : found.now ?? "without a name";
-}
+const nowText = (found) => (found.is_false ? "no vertebra" : found.now ?? "without a name");
 
 function levelRow(found, place) {
   const select = element("select", { "aria-label": `Vertebra ${place + 1} by hand` },
