@@ -162,8 +162,8 @@ def test_the_scan_is_drawn_with_its_masks_scrolled_and_windowed(drawing_browser,
     page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] / 2)
     page.mouse.wheel(0, 120)
     assert (shot(page) != before).mean() > 0.01
-    press(page, "+")
     page.click("#levels button[aria-label='Show vertebra 1']")
+    press(page, "+")
     assert "vertebra 1: L2" in page.inner_text("#place")
     assert page.problems == []
     assert {a.partition(server.root)[0] for a in page.requests} <= {"", "data:"}

@@ -186,6 +186,7 @@ function show() {
   showRatings();
   showLevels();
   showHistory();
+  if (image) viewer.createOnLocationChange();
 }
 
 function turn(to) {
