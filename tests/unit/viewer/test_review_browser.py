@@ -124,12 +124,13 @@ def shown_levels(page):
 
 def shot(page):
     """What the canvas shows, as an array."""
+    page.evaluate("scrollTo(0, 0)")
     page.wait_for_timeout(300)
     return np.asarray(Image.open(io.BytesIO(page.locator("#canvas").screenshot())).convert("RGB"))
 
 
 def test_the_scan_is_drawn_with_its_masks_scrolled_and_windowed(drawing_browser, server):
-    small = {"width": 800, "height": 600}
+    small = {"width": 1160, "height": 640}
     page = visit(opened_page(drawing_browser, server, viewport=small), server)
     with_mask = shot(page)
     spread = with_mask.astype(int).max(axis=2) - with_mask.min(axis=2)
