@@ -93,7 +93,7 @@ def test_any_scan_id_gives_a_valid_dataset(tmp_path):
         names = Derivatives(tmp_path, scan_id)
         for mask in (names.semantic, names.instance):
             save_volume(small, mask)
-        names.sidecar.write_text('{"SpatialReference": "a.nii.gz"}')
+        names.sidecar.write_text('{"Sources": ["a.nii.gz"]}')
         names.points.write_text("[]")
     write_dataset_files(tmp_path, tmp_path)
     assert [i for i in issues(tmp_path) if i[0] == "error"] == []
