@@ -136,6 +136,8 @@ class InstanceUNet(nn.Module):
 class OneHot(nn.Module):
     """A network that is given codes of structures in place of one channel for each."""
 
+    numbers: Tensor
+
     def __init__(self, network: InstanceUNet) -> None:
         super().__init__()
         self.network = network

@@ -44,7 +44,7 @@ def _graph(network: nn.Module, sample: Tensor) -> Any:
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # all shapes are fixed
+        warnings.simplefilter("ignore")  # the tracer's: shapes become constants, as they are
         # copied, since the next fold's weights go into the same tensors
         traced = TorchScriptPythonDecoder(
             network.eval(),
