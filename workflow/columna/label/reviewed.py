@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from columna.anatomy import levels
+from columna.anatomy import NAMELESS, levels
 from columna.errors import DecisionError, ScanRefused
-from columna.label.naming import EXTRA_LABELS, FALSE_PIECE, NamedInstance, Namer, Naming
+from columna.label.naming import FALSE_PIECE, NamedInstance, Namer, Naming
 from columna.label.seen_spine import SeenSpine
 from columna.review.levels import S1, LevelDecisions, ReviewedName
 
@@ -69,7 +69,7 @@ def _numbered(instances: Iterable[NamedInstance]) -> list[NamedInstance]:
     instances = list(instances)
     numbers = {level.name: label for label, level in levels().items()}
     kept = {n.label for n in instances if n.level is None and n.label not in levels()}
-    spare = (label for label in EXTRA_LABELS if label not in kept)
+    spare = (label for label in NAMELESS if label not in kept)
     return [
         replace(named, label=numbers[named.level])
         if named.level

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from columna.errors import ScanRefused
-from columna.files import remove_empty, write_json, write_text
+from columna.files import remove_empty, write_json
 from columna.images.volume import Volume, save_volume
 from columna.label import LabelResult, label_masks, take_masks
 from columna.label.corrected import removed_positions, replace_masks
 from columna.label.given_anchor import Anchor
-from columna.label.lookup import vertebrae_table
 from columna.label.naming import namer_of
 from columna.label.points import poi_json
 from columna.label.reviewed import ReviewedNamer, refused
@@ -141,7 +140,7 @@ class LabelStage(Stage, name="label"):
         return label_masks(*masks, settings, namer)
 
     def save(self, scan: ScanEntry, result: Labelled) -> Saved:
-        """Write masks, their sidecar, label table and points below the derivatives folder.
+        """Write masks, their sidecar and points below the derivatives folder.
 
         Of edited masks, the computed ones are kept in the store.
         """
@@ -156,7 +155,6 @@ class LabelStage(Stage, name="label"):
         save_volume(result.semantic, names.semantic)
         save_volume(result.instance, names.instance)
         write_json(names.sidecar, mask_sidecar(scan.path.name, names, self._history(scan)))
-        write_text(names.labels, vertebrae_table(result))
         write_json(names.points, poi_json(result))
         for former in names.former_files:
             former.unlink(missing_ok=True)
