@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from columna.review.decisions import Decision
+from columna.cli import app
+from columna.review.decisions import Decision, append_decision
 from columna.viewer.kappa import agreeing, agreement_lines, agreements, cohen, fleiss
 
 FLEISS_EXAMPLE = np.array(
@@ -97,3 +99,16 @@ def test_without_two_raters_it_says_so():
     assert agreement_lines(agreements(ratings("ada", ["good"]))) == [
         "No domain has ratings of two raters."
     ]
+
+
+def test_the_command_prints_them(tmp_path):
+    (tmp_path / "results").mkdir()
+    file = tmp_path / "corrections.tsv"
+    command = ["review", str(tmp_path / "results"), "--agreement", "--corrections", str(file)]
+    done = CliRunner().invoke(app, command)
+    assert "no such file" in str(done.exception)
+    for decision in (*ratings("ada", ["good", "bad"]), *ratings("bob", ["good", "bad"])):
+        append_decision(file, decision)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0
+    assert "1.000 (Cohen)" in done.output
