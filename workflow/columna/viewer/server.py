@@ -5,9 +5,11 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import (
@@ -54,68 +56,17 @@ def make_app(review: Review, prepare: PrepareSettings, token: str) -> Gate:
     token
         What a browser has to know.
     """
-
-    def of_scan(answer: Callable[[ReviewedScan, Request], Response]) -> Callable[..., Response]:
-        def endpoint(request: Request) -> Response:
-            scan = review.scans.get(request.path_params["scan_id"])
-            if scan is None:
-                raise HTTPException(404, "The cohort has no scan of this name.")
-            return answer(scan, request)
-
-        return endpoint
-
-    def work(request: Request) -> Response:
-        page = request.query_params.get("page", "")
-        return HTMLResponse(review.work_page(int(page) if page.isdecimal() else 0))
-
-    def page(scan: ReviewedScan, _: Request) -> Response:
-        return HTMLResponse(review.scan_page(scan))
-
-    def image(scan: ReviewedScan, _: Request) -> Response:
-        return _nifti(_image(scan, prepare))
-
-    def mask(scan: ReviewedScan, request: Request) -> Response:
-        files = Derivatives(review.layout.derivatives, scan.scan_id)
-        path = {SPINE: files.semantic, VERTEBRAE: files.instance}.get(request.path_params["mask"])
-        if path is None or not path.is_file():
-            raise HTTPException(404, "The scan has no such mask.")
-        return _nifti(load_volume(path))
-
-    def picture(scan: ReviewedScan, _: Request) -> Response:
-        path = review.layout.picture(scan.scan_id)
-        if not path.is_file():
-            raise HTTPException(404, "The scan has no picture.")
-        return FileResponse(path)
-
-    async def decide(request: Request) -> Response:
-        from starlette.concurrency import run_in_threadpool
-
-        asked = await _asked(request)
-
-        def decided(scan: ReviewedScan, _: Request) -> Response:
-            review.desk.decide(scan.scan_id, asked)
-            return JSONResponse(review.state(scan))
-
-        return await run_in_threadpool(of_scan(decided), request)
-
-    def meta(_: Request) -> Response:
-        path = review.layout.report / "data" / "meta.js"
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        return Response(text + SERVED, media_type="text/javascript")
-
-    def start(_: Request) -> Response:
-        return RedirectResponse("/review/", 303)
-
+    answers = _Answers(review, prepare)
     scan_at = "/review/scan/{scan_id}"
     routes = [
-        Route("/", start),
-        Route("/review/", work),
-        Route(scan_at, of_scan(page)),
-        Route(f"{scan_at}/image.nii.gz", of_scan(image)),
-        Route(f"{scan_at}/mask/{{mask}}.nii.gz", of_scan(mask)),
-        Route(f"{scan_at}/picture.webp", of_scan(picture)),
-        Route(f"{scan_at}/decisions", decide, methods=["POST"]),
-        Route("/report/data/meta.js", meta),
+        Route("/", answers.start),
+        Route("/review/", answers.work),
+        Route(scan_at, answers.page),
+        Route(f"{scan_at}/image.nii.gz", answers.image),
+        Route(f"{scan_at}/mask/{{mask}}.nii.gz", answers.mask),
+        Route(f"{scan_at}/picture.webp", answers.picture),
+        Route(f"{scan_at}/decisions", answers.decide, methods=["POST"]),
+        Route("/report/data/meta.js", answers.meta),
         Mount("/review/static", StaticFiles(directory=HERE / "static")),
         *(
             Mount(f"/{name}", StaticFiles(directory=review.layout.root / name, check_dir=False))
@@ -124,6 +75,57 @@ def make_app(review: Review, prepare: PrepareSettings, token: str) -> Gate:
     ]
     handlers = {DecisionError: _not_decided, ColumnaError: _not_now, OSError: _lost}
     return Gate(Starlette(routes=routes, exception_handlers=handlers), token)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What is answered to each request that the gate lets through."""
+
+    review: Review
+    prepare: PrepareSettings
+
+    def start(self, _: Request) -> Response:
+        return RedirectResponse("/review/", 303)
+
+    def work(self, request: Request) -> Response:
+        page = request.query_params.get("page", "")
+        return HTMLResponse(self.review.work_page(int(page) if page.isdecimal() else 0))
+
+    def page(self, request: Request) -> Response:
+        return HTMLResponse(self.review.scan_page(self._scan(request)))
+
+    def image(self, request: Request) -> Response:
+        return _nifti(_image(self._scan(request), self.prepare))
+
+    def mask(self, request: Request) -> Response:
+        files = Derivatives(self.review.layout.derivatives, self._scan(request).scan_id)
+        path = {SPINE: files.semantic, VERTEBRAE: files.instance}.get(request.path_params["mask"])
+        if path is None or not path.is_file():
+            raise HTTPException(404, "The scan has no such mask.")
+        return _nifti(load_volume(path))
+
+    def picture(self, request: Request) -> Response:
+        path = self.review.layout.picture(self._scan(request).scan_id)
+        if not path.is_file():
+            raise HTTPException(404, "The scan has no picture.")
+        return FileResponse(path)
+
+    async def decide(self, request: Request) -> Response:
+        scan, asked = self._scan(request), await _asked(request)
+        await run_in_threadpool(self.review.desk.decide, scan.scan_id, asked)
+        return JSONResponse(await run_in_threadpool(self.review.state, scan))
+
+    def meta(self, _: Request) -> Response:
+        path = self.review.layout.report / "data" / "meta.js"
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        return Response(text + SERVED, media_type="text/javascript")
+
+    def _scan(self, request: Request) -> ReviewedScan:
+        """The scan that the address names, among those of the cohort."""
+        scan = self.review.scans.get(request.path_params["scan_id"])
+        if scan is None:
+            raise HTTPException(404, "The cohort has no scan of this name.")
+        return scan
 
 
 def _image(scan: ReviewedScan, prepare: PrepareSettings) -> Volume:
