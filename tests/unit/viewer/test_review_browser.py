@@ -68,6 +68,11 @@ def server(running):
     return running
 
 
+def failures(request):
+    """What went wrong with a request; leaving a page before all of it has come is nothing."""
+    return [] if "ERR_ABORTED" in (request.failure or "") else [request.url]
+
+
 def opened_page(browser, server, **options):
     """A page that came in by the printed address, and notes what goes wrong and what it asks."""
     options = {"viewport": {"width": 1500, "height": 950}} | options
@@ -75,7 +80,7 @@ def opened_page(browser, server, **options):
     page.problems, page.requests = [], []
     page.on("console", lambda m: page.problems.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("requestfailed", lambda request: page.problems.append(request.url))
+    page.on("requestfailed", lambda request: page.problems.extend(failures(request)))
     page.on("request", lambda request: page.requests.append(request.url))
     page.on("dialog", lambda dialog: page.problems.append(dialog.message))
     page.goto(server.address)
