@@ -122,7 +122,13 @@ def _cord_columns() -> tuple[Column, ...]:
             measure("cord_ap_mm", "Anterior-posterior diameter, mean.", (3, 13), "B", "G11"),
             measure("cord_ap_min_mm", "The same, smallest.", (2, 13), "B", "G11"),
             measure("cord_rl_mm", "Left-right diameter, mean.", (4, 20), "C", "G11"),
-            measure("cord_canal_ap_ratio", "cord_ap_mm over canal_ap_mm.", (0.1, 1), "A"),
+            measure(
+                "cord_canal_ap_ratio",
+                "cord_ap_mm over canal_ap_mm.",
+                (0.1, 1),
+                "A",
+                formula=lambda cord_ap_mm, canal_ap_mm: cord_ap_mm / canal_ap_mm,
+            ),
             measure(
                 "anterior_csf_mm",
                 "Fluid in front of the cord, in the middle of the cord, mean.",
@@ -163,10 +169,19 @@ def _across_columns() -> tuple[Column, ...]:
             "csf_area_status",
             "cord_status is not ok",
             measure(
-                "csf_area_mm2", "Area of the canal without the cord, mean.", (10, 600), "B", "G11"
+                "csf_area_mm2",
+                "Area of the canal without the cord, mean.",
+                (10, 600),
+                "B",
+                "G11",
+                formula=lambda canal_area_mm2, cord_area_mm2: canal_area_mm2 - cord_area_mm2,
             ),
             measure(
-                "cord_canal_area_ratio", "cord_area_mm2 over canal_area_mm2.", (0.05, 0.98), "B"
+                "cord_canal_area_ratio",
+                "cord_area_mm2 over canal_area_mm2.",
+                (0.05, 0.98),
+                "B",
+                formula=lambda cord_area_mm2, canal_area_mm2: cord_area_mm2 / canal_area_mm2,
             ),
             within="cord_status",
         ),

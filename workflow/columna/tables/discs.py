@@ -185,6 +185,9 @@ def _gap_columns() -> tuple[Column, ...]:
                 "gap_anterior_mm plus gap_posterior_mm over disc_depth_mm.",
                 (0.03, 1.5),
                 "A",
+                formula=lambda gap_anterior_mm, gap_posterior_mm, disc_depth_mm: (
+                    (gap_anterior_mm + gap_posterior_mm) / disc_depth_mm
+                ),
             ),
         ),
         *with_status(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ UNEXPLAINED = "error"
 """The status of a value that is missing without a reason: a defect of the measuring code."""
 NOT_MEASURED = "not_measured"
 """The status of values of a scan that was not measured at all."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,22 @@ class Missing:
     code: str
 
 
+@dataclass(frozen=True)
+class Measured(Generic[T]):
+    """A value that is there, and the code that its status column says so with.
+
+    Parameters
+    ----------
+    value
+        The value.
+    code
+        One of the `value_codes` of its status column, such as ``ok``; `finish_row` moves it there.
+    """
+
+    value: T
+    code: str
+
+
 def or_missing(value: Any, code: str) -> Any:
     """`value`, or why there is none."""
     return Missing(code) if value is None else value
@@ -39,9 +56,9 @@ def or_missing(value: Any, code: str) -> Any:
 def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     """Make `values` a complete row of `table`.
 
-    Columns that `values` leaves out become NULL, and the status of each group of columns follows
-    from what is there (see `_status`). Floats are rounded as their unit says, and values outside
-    their plausible range are counted (never changed).
+    Columns with a formula are computed, others that `values` leaves out become NULL, and the status
+    of each group of columns follows from what is there (see `_status`). Floats are rounded as their
+    unit says, and values outside their plausible range are counted (never changed).
 
     Raises
     ------
@@ -52,8 +69,10 @@ def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     unknown = set(values) - set(table.names)
     if unknown:
         raise TableError(f"{table.name}: no such columns: {', '.join(sorted(unknown))}")
-    settled = dict(values)
+    settled = _unpacked(table, values)
     for status, governed in table.shard.groups.items():
+        followed = [table[name] for name in governed if table[name].formula]
+        settled |= {c.name: _computed(table, c, settled) for c in followed}
         settled[status] = _status(table, table[status], governed, settled)
         if settled[status] not in table[status].value_codes:
             settled |= dict.fromkeys(governed)
@@ -63,6 +82,29 @@ def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
             is_implausible(c, row[c.name], row.get("region")) for c in table if c.plausible
         )
     return row
+
+
+def _unpacked(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values`, with the code of each `Measured` in the status column of its group."""
+    plain = dict(values)
+    for name, value in values.items():
+        if isinstance(value, Measured):
+            plain |= {name: value.value, table.status_of(name): value.code}
+    return plain
+
+
+def _computed(table: Table, column: Column, values: Mapping[str, Any]) -> float | Missing | None:
+    """Value of the formula of `column`, or why an operand is missing."""
+    operands = {name: values.get(name) for name in column.operands}
+    for name, value in operands.items():
+        if isinstance(value, Missing):
+            return value
+        if value is None:
+            status = table[name].status
+            code = values.get(status) if status else None
+            is_said = status and code is not None and code not in table[status].value_codes
+            return Missing(code) if is_said else None
+    return column.formula(**operands) if column.formula else None
 
 
 def _status(

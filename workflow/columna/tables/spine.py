@@ -186,7 +186,13 @@ def _length_columns() -> tuple[Column, ...]:
         *in_group(
             "length_c7_s1_status",
             "length_c7_s1_mm is missing",
-            measure("tortuosity_ratio", "length_c7_s1_mm over chord_c7_s1_mm.", (1, 1.4), "A"),
+            measure(
+                "tortuosity_ratio",
+                "length_c7_s1_mm over chord_c7_s1_mm.",
+                (1, 1.4),
+                "A",
+                formula=lambda length_c7_s1_mm, chord_c7_s1_mm: length_c7_s1_mm / chord_c7_s1_mm,
+            ),
         ),
         *with_status(
             "sum_body_height_status",

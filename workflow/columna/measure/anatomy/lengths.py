@@ -9,7 +9,7 @@ from columna.measure.anatomy.corners import sacral_corner
 from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Missing
+from columna.tables.finish import Measured, Missing
 from columna.tables.schema import Row
 
 LENGTHS: dict[str, tuple[EndName, EndName]] = {
@@ -26,18 +26,16 @@ def curve_lengths(ends: Ends) -> Row:
     row: Row = {}
     curve = ends.geometry.curve
     for stem, names in LENGTHS.items():
-        status, lines = ends.pair(*names)
-        if lines is not None and (curve is None or curve.is_low_support):
-            status, lines = "fit_failed", None
-        row[f"length_{stem}_status"] = status
-        if lines is None or curve is None:
-            continue
-        u = curve.nearest(np.array([line.point for line in lines]))
-        points = curve.at(u)
-        row[f"length_{stem}_mm"] = float(np.diff(curve.arc_mm(u))[0])
-        row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
-    if "length_c7_s1_mm" in row:
-        row["tortuosity_ratio"] = row["length_c7_s1_mm"] / row["chord_c7_s1_mm"]
+        pair = ends.pair(*names)
+        if isinstance(pair, Missing):
+            row[f"length_{stem}_mm"] = pair
+        elif curve is None or curve.is_low_support:
+            row[f"length_{stem}_mm"] = Missing("fit_failed")
+        else:
+            u = curve.nearest(np.array([line.point for line in pair.value]))
+            points = curve.at(u)
+            row[f"length_{stem}_mm"] = Measured(float(np.diff(curve.arc_mm(u))[0]), pair.code)
+            row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
     return row
 
 
@@ -80,21 +78,18 @@ def sagittal_offsets(ends: Ends) -> Row:
     s1_corner = None if sacral is None else sacral_corner(sacral, geometry.sacrum, "posterior")
     c7_end = ("C7", "superior")
     return {
-        **_offset("sagittal_offset_c2_c7", c2, c7_corner, ends.pair(("C2", "inferior"), c7_end)),
-        **_offset("sagittal_offset_c7_s1", c7, s1_corner, ends.pair(c7_end, (S1, "superior"))),
+        "sagittal_offset_c2_c7_mm": _offset(c2, c7_corner, ends.pair(("C2", "inferior"), c7_end)),
+        "sagittal_offset_c7_s1_mm": _offset(c7, s1_corner, ends.pair(c7_end, (S1, "superior"))),
     }
 
 
 def _offset(
-    name: str,
     upper: Body | None,
     corner: np.ndarray | None,
-    between: tuple[str, tuple[Line, Line] | None],
-) -> Row:
-    status, lines = between
-    if lines is None:
-        return {f"{name}_status": status}
+    between: Measured[tuple[Line, Line]] | Missing,
+) -> Measured[float] | Missing:
+    if isinstance(between, Missing):
+        return between
     if upper is None or corner is None:
-        return {f"{name}_status": "fit_failed"}  # the wall beside the endplate
-    offset = float((upper.crop.centroid_mm - corner)[1])
-    return {f"{name}_status": status, f"{name}_mm": offset}
+        return Missing("fit_failed")  # the wall beside the endplate
+    return Measured(float((upper.crop.centroid_mm - corner)[1]), between.code)
