@@ -63,12 +63,15 @@ def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     TableError
-        For a column that the table does not have, a value that is NaN or infinite, or one that is
-        there although its status says otherwise.
+        For a column that the table does not have or computes itself, a value that is NaN or
+        infinite, or one that is there although its status says otherwise.
     """
     unknown = set(values) - set(table.names)
     if unknown:
         raise TableError(f"{table.name}: no such columns: {', '.join(sorted(unknown))}")
+    computed = [c.name for c in table if c.formula and c.name in values]
+    if computed:
+        raise TableError(f"{table.name}: a formula computes {', '.join(computed)}")
     settled = _unpacked(table, values)
     for status, governed in table.shard.groups.items():
         followed = [table[name] for name in governed if table[name].formula]
