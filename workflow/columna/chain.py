@@ -55,7 +55,7 @@ CHAIN: dict[str, StageFacts] = {
         uses_network=True,
     ),
     "label": StageFacts(
-        version=5,
+        version=6,
         help="Phase 3: name vertebrae, write the final masks of a batch.",
         settings={"label": True},
     ),
