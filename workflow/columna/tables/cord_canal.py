@@ -7,12 +7,15 @@ from columna.tables.common import (
     implausible_count_column,
 )
 from columna.tables.measures import (
+    category,
     count,
     in_group,
     measure,
+    required,
     sagittal,
     since,
     status_column,
+    text,
     with_status,
 )
 from columna.tables.quality import judged_columns
@@ -29,35 +32,29 @@ CORD_AREA_TIERS = {"cervical": "B", "thoracic": "C", "lumbar": "C"}
 
 def _place_columns() -> tuple[Column, ...]:
     return (
-        Column(
-            "vertebra",
-            "string",
-            "Vertebra, as the table vertebrae names it.",
-            nullable=False,
-        ),
+        *required(text("vertebra", "Vertebra, as the table vertebrae names it.")),
         *with_status(
             "level_status",
             "the vertebra has no name",
-            Column("level", "category", "Level.", codes=VERTEBRA_CODES),
-            Column("region", "category", "Region of it.", codes=REGION_CODES),
-            Column(
+            category("level", "Level.", VERTEBRA_CODES),
+            category("region", "Region of it.", REGION_CODES),
+            count(
                 "level_order",
-                "int32",
                 "Anatomical rank of the level: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
             ),
         ),
         *with_status(
             "index_status",
             "the vertebra was not found",
-            Column("index_from_top", "int32", "That of the vertebra (table vertebrae)."),
+            count("index_from_top", "That of the vertebra (table vertebrae)."),
         ),
-        Column(
-            "site",
-            "category",
-            "Where the planes lie; the site disc bears the name of the level above the disc.",
-            codes=SITES,
-            nullable=False,
-            definition="G11",
+        *required(
+            category(
+                "site",
+                "Where the planes lie; the site disc bears the name of the level above the disc.",
+                SITES,
+                "G11",
+            )
         ),
     )
 

@@ -48,6 +48,10 @@ class Measured(Generic[T]):
     code: str
 
 
+Value = Measured[float] | Missing
+"""A number with its code, or why there is none."""
+
+
 def or_missing(value: Any, code: str) -> Any:
     """`value`, or why there is none."""
     return Missing(code) if value is None else value

@@ -9,7 +9,7 @@ from columna.measure.anatomy.corners import sacral_corner
 from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Measured, Missing
+from columna.tables.finish import Measured, Missing, Value
 from columna.tables.schema import Row
 
 LENGTHS: dict[str, tuple[EndName, EndName]] = {
@@ -43,30 +43,23 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
     """Sums of the heights of lumbar bodies and of the spaces between them."""
     by_name = {r["vertebra"]: r for r in vertebrae}
     lumbar = [by_name[name] for name in LUMBAR]
-    row: Row = {
-        "sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status"),
-        "sum_body_height_status": weakest(*(r["heights_status"] for r in lumbar)),
-    }
+    row: Row = {"sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status")}
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
         lack = Missing("neighbour_missing")
         return row | {"sum_gap_l1_s1_mm": lack, "disc_fraction_lumbar_ratio": lack}
     heights = total(chain[0], "height_mean_mm", "heights_status")
     gaps = total(chain[1], "gap_mean_mm", "gap_status")
-    of_gaps = [r["gap_status"] for r in chain[1]]
-    return row | {
-        "sum_gap_status": weakest(*of_gaps),
-        "disc_fraction_status": weakest(*of_gaps, *(r["heights_status"] for r in chain[0])),
-        "sum_gap_l1_s1_mm": gaps,
-        "disc_fraction_lumbar_ratio": _share(gaps, heights),
-    }
+    return row | {"sum_gap_l1_s1_mm": gaps, "disc_fraction_lumbar_ratio": _share(gaps, heights)}
 
 
-def _share(part: float | Missing, rest: float | Missing) -> float | Missing:
+def _share(part: Value, rest: Value) -> Value:
     """Share of a part in the sum of both, or why one of them is missing."""
     if isinstance(part, Missing):
         return part
-    return rest if isinstance(rest, Missing) else part / (part + rest)
+    if isinstance(rest, Missing):
+        return rest
+    return Measured(part.value / (part.value + rest.value), weakest(part.code, rest.code))
 
 
 def sagittal_offsets(ends: Ends) -> Row:
@@ -87,7 +80,7 @@ def _offset(
     upper: Body | None,
     corner: np.ndarray | None,
     between: Measured[tuple[Line, Line]] | Missing,
-) -> Measured[float] | Missing:
+) -> Value:
     if isinstance(between, Missing):
         return between
     if upper is None or corner is None:

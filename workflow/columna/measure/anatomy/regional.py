@@ -8,10 +8,9 @@ from columna.measure.anatomy.angles import elevation_deg, sagittal_axes
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import ORDER, S1, EndName, Ends, lordosis_deg
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Measured, Missing
+from columna.tables.finish import Measured, Missing, Value
 from columna.tables.schema import Row
 
-Angle = Measured[float] | Missing
 LORDOSIS = "lumbar_lordosis_l1_s1_deg"
 LORDOSES: dict[str, tuple[EndName, EndName]] = {
     "cervical_lordosis": (("C2", "inferior"), ("C7", "inferior")),
@@ -37,7 +36,7 @@ LEAST_LORDOSIS_DEG = 15.0
 
 def regional_angles(ends: Ends) -> Row:
     """Angles between named levels; a missing end is never replaced by its neighbour."""
-    angles: dict[str, Angle] = {
+    angles: dict[str, Value] = {
         f"{stem}_deg": _between(sign, upper, lower, ends)
         for sign, pairs in ((1.0, LORDOSES), (-1.0, KYPHOSES))
         for stem, (upper, lower) in pairs.items()
@@ -51,7 +50,7 @@ def regional_angles(ends: Ends) -> Row:
     }
 
 
-def _distribution(whole: Angle, lower: Angle) -> float | Missing:
+def _distribution(whole: Value, lower: Value) -> float | Missing:
     """Share of the lordosis below L4, of a spine that is lordotic at all."""
     if isinstance(whole, Missing):
         return whole
@@ -75,13 +74,15 @@ def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> floa
         return wedges
     if isinstance(discs_sum, Missing):
         return discs_sum
-    return lordosis.value - (discs_sum - wedges)
+    return lordosis.value - (discs_sum.value - wedges.value)
 
 
-def total(rows: Sequence[Row], column: str, status: str) -> float | Missing:
+def total(rows: Sequence[Row], column: str, status: str) -> Value:
     """Sum of a column, or the status of the first row that has no value in it."""
     lack = next((row for row in rows if row[column] is None), None)
-    return sum(row[column] for row in rows) if lack is None else Missing(lack[status])
+    if lack is not None:
+        return Missing(lack[status])
+    return Measured(sum(row[column] for row in rows), weakest(*(row[status] for row in rows)))
 
 
 def lumbar_chain(
@@ -143,7 +144,7 @@ def thoracic_apex(ends: Ends) -> str | Missing:
     return _farthest(chest, chord, behind).name
 
 
-def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> Angle:
+def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> Value:
     pair = ends.pair(upper, lower)
     if isinstance(pair, Missing):
         return pair
@@ -151,7 +152,7 @@ def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> Angle:
     return Measured(sign * angle, pair.code)
 
 
-def _slope(level: str, side: str, ends: Ends) -> Angle:
+def _slope(level: str, side: str, ends: Ends) -> Value:
     end = ends.find(level, side)
     if isinstance(end, Missing):
         return end
