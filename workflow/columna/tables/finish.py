@@ -48,7 +48,7 @@ class Measured(Generic[T]):
     code: str
 
 
-Value = Measured[float] | Missing
+MeasuredValue = Measured[float] | Missing
 """A number with its code, or why there is none."""
 
 

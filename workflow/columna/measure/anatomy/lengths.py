@@ -9,7 +9,7 @@ from columna.measure.anatomy.corners import sacral_corner
 from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Measured, Missing, Value
+from columna.tables.finish import Measured, Missing, MeasuredValue
 from columna.tables.schema import Row
 
 LENGTHS: dict[str, tuple[EndName, EndName]] = {
@@ -53,7 +53,7 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
     return row | {"sum_gap_l1_s1_mm": gaps, "disc_fraction_lumbar_ratio": _share(gaps, heights)}
 
 
-def _share(part: Value, rest: Value) -> Value:
+def _share(part: MeasuredValue, rest: MeasuredValue) -> MeasuredValue:
     """Share of a part in the sum of both, or why one of them is missing."""
     if isinstance(part, Missing):
         return part
@@ -80,7 +80,7 @@ def _offset(
     upper: Body | None,
     corner: np.ndarray | None,
     between: Measured[tuple[Line, Line]] | Missing,
-) -> Value:
+) -> MeasuredValue:
     if isinstance(between, Missing):
         return between
     if upper is None or corner is None:

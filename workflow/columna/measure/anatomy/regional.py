@@ -8,7 +8,7 @@ from columna.measure.anatomy.angles import elevation_deg, sagittal_axes
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import ORDER, S1, EndName, Ends, lordosis_deg
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Measured, Missing, Value
+from columna.tables.finish import Measured, Missing, MeasuredValue
 from columna.tables.schema import Row
 
 LORDOSIS = "lumbar_lordosis_l1_s1_deg"
@@ -36,7 +36,7 @@ LEAST_LORDOSIS_DEG = 15.0
 
 def regional_angles(ends: Ends) -> Row:
     """Angles between named levels; a missing end is never replaced by its neighbour."""
-    angles: dict[str, Value] = {
+    angles: dict[str, MeasuredValue] = {
         f"{stem}_deg": _between(sign, upper, lower, ends)
         for sign, pairs in ((1.0, LORDOSES), (-1.0, KYPHOSES))
         for stem, (upper, lower) in pairs.items()
@@ -50,7 +50,7 @@ def regional_angles(ends: Ends) -> Row:
     }
 
 
-def _distribution(whole: Value, lower: Value) -> float | Missing:
+def _distribution(whole: MeasuredValue, lower: MeasuredValue) -> float | Missing:
     """Share of the lordosis below L4, of a spine that is lordotic at all."""
     if isinstance(whole, Missing):
         return whole
@@ -77,7 +77,7 @@ def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> floa
     return lordosis.value - (discs_sum.value - wedges.value)
 
 
-def total(rows: Sequence[Row], column: str, status: str) -> Value:
+def total(rows: Sequence[Row], column: str, status: str) -> MeasuredValue:
     """Sum of a column, or the status of the first row that has no value in it."""
     lack = next((row for row in rows if row[column] is None), None)
     if lack is not None:
@@ -144,7 +144,7 @@ def thoracic_apex(ends: Ends) -> str | Missing:
     return _farthest(chest, chord, behind).name
 
 
-def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> Value:
+def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> MeasuredValue:
     pair = ends.pair(upper, lower)
     if isinstance(pair, Missing):
         return pair
@@ -152,7 +152,7 @@ def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> Value:
     return Measured(sign * angle, pair.code)
 
 
-def _slope(level: str, side: str, ends: Ends) -> Value:
+def _slope(level: str, side: str, ends: Ends) -> MeasuredValue:
     end = ends.find(level, side)
     if isinstance(end, Missing):
         return end
