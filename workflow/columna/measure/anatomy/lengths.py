@@ -9,7 +9,7 @@ from columna.measure.anatomy.corners import sacral_corner
 from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Measured, Missing, MeasuredValue
+from columna.tables.finish import Measured, MeasuredValue, Missing
 from columna.tables.schema import Row
 
 LENGTHS: dict[str, tuple[EndName, EndName]] = {

@@ -8,7 +8,7 @@ from columna.measure.anatomy.angles import elevation_deg, sagittal_axes
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import ORDER, S1, EndName, Ends, lordosis_deg
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Measured, Missing, MeasuredValue
+from columna.tables.finish import Measured, MeasuredValue, Missing
 from columna.tables.schema import Row
 
 LORDOSIS = "lumbar_lordosis_l1_s1_deg"
