@@ -107,11 +107,16 @@ def _computed(table: Table, column: Column, values: Mapping[str, Any]) -> float 
         if isinstance(value, Missing):
             return value
         if value is None:
-            status = table[name].status
-            code = values.get(status) if status else None
-            is_said = status and code is not None and code not in table[status].value_codes
-            return Missing(code) if is_said else None
+            return _said(table, table[name].status, values)
     return column.formula(**operands) if column.formula else None
+
+
+def _said(table: Table, status: str | None, values: Mapping[str, Any]) -> Missing | None:
+    """Why the values of a status column are missing, if it says so already."""
+    code = None if status is None else values.get(status)
+    if status is None or code is None or code in table[status].value_codes:
+        return None
+    return Missing(code)
 
 
 def _status(
