@@ -202,7 +202,7 @@ def disagreements(
 
 
 def _fused(
-    row: dict[str, Any],
+    row: Mapping[Any, Any],
     folder: Path,
     rules: Sequence[FusionRule],
     out: Path,
@@ -243,7 +243,7 @@ def _left_out(scan: Fused, status: str, reason: str) -> Fused:
 
 
 def _masks(
-    row: dict[str, Any],
+    row: Mapping[Any, Any],
     folder: Path,
     rules: Sequence[FusionRule],
     grid: Volume,
