@@ -14,7 +14,7 @@ from columna.images.volume import load_volume, save_volume
 from columna.phantom import PhantomSettings, make_phantom
 from columna.train.recipe import DatasetSettings
 from columna.train.samples.dataset import convert
-from columna.train.samples.fuse import Rule, fuse, fuse_masks, read_rules
+from columna.train.samples.fuse import FusionRule, fuse, fuse_masks, read_rules
 
 TABLE = """source\tlabel\tstructure\tpriority
 ct\t1\tvertebral_body\t2
@@ -148,7 +148,7 @@ def test_the_highest_priority_wins_whatever_the_order_of_sources(order, seed):
     rng = np.random.default_rng(seed)
     masks = {source: rng.integers(0, 3, (3, 3, 3)).astype(np.uint16) for source in "abc"}
     rules = [
-        Rule(source, label, 40 + 3 * place + label, 10 * place + label)
+        FusionRule(source, label, 40 + 3 * place + label, 10 * place + label)
         for place, source in enumerate("abc")
         for label in (1, 2)
     ]

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Rule:
+class FusionRule:
     """What one number of one source becomes, and how much it counts.
 
     Parameters
@@ -73,7 +73,7 @@ class Fused:
     reason: str = ""
 
 
-def read_rules(path: Path) -> list[Rule]:
+def read_rules(path: Path) -> list[FusionRule]:
     """Rules of a tab-separated table with the columns source, label, structure and priority.
 
     Raises
@@ -98,7 +98,7 @@ def read_rules(path: Path) -> list[Rule]:
 
 def fuse(
     sheet: Path,
-    rules: Sequence[Rule],
+    rules: Sequence[FusionRule],
     out: Path,
     prepare: PrepareSettings,
     least_dice: float = AGREEMENT,
@@ -145,7 +145,7 @@ def fuse(
     return scans
 
 
-def fuse_masks(masks: Mapping[str, np.ndarray], rules: Sequence[Rule]) -> np.ndarray:
+def fuse_masks(masks: Mapping[str, np.ndarray], rules: Sequence[FusionRule]) -> np.ndarray:
     """Structure of every voxel, by the rule of the highest priority that claims it.
 
     Parameters
@@ -178,7 +178,7 @@ def fuse_masks(masks: Mapping[str, np.ndarray], rules: Sequence[Rule]) -> np.nda
 
 
 def disagreements(
-    masks: Mapping[str, np.ndarray], rules: Sequence[Rule]
+    masks: Mapping[str, np.ndarray], rules: Sequence[FusionRule]
 ) -> Iterator[tuple[str, str, str, float]]:
     """Structure, two sources that both draw all of it, and their Dice, where either has any."""
     drawn = {
@@ -204,7 +204,7 @@ def disagreements(
 def _fused(
     row: Mapping[Any, Any],
     folder: Path,
-    rules: Sequence[Rule],
+    rules: Sequence[FusionRule],
     out: Path,
     prepare: PrepareSettings,
     least_dice: float,
@@ -225,7 +225,7 @@ def _fused(
 
 
 def _check_agreement(
-    masks: Mapping[str, np.ndarray], rules: Sequence[Rule], least_dice: float
+    masks: Mapping[str, np.ndarray], rules: Sequence[FusionRule], least_dice: float
 ) -> None:
     """Raise ScanRefused (``bad_mask``) where two sources draw a structure differently."""
     for name, one, other, dice in disagreements(masks, rules):
@@ -245,7 +245,7 @@ def _left_out(scan: Fused, status: str, reason: str) -> Fused:
 def _masks(
     row: Mapping[Any, Any],
     folder: Path,
-    rules: Sequence[Rule],
+    rules: Sequence[FusionRule],
     grid: Volume,
     prepare: PrepareSettings,
 ) -> dict[str, np.ndarray]:
@@ -272,7 +272,7 @@ def _existing(folder: Path, given: str) -> Path:
     return path
 
 
-def _rule(row: Mapping[str, str | None], label_of: Mapping[str, int], where: str) -> Rule:
+def _rule(row: Mapping[str, str | None], label_of: Mapping[str, int], where: str) -> FusionRule:
     given = {column: (row[column] or "").strip() for column in _COLUMNS}
     if given["structure"] not in label_of:
         raise CohortError(f"{where}: {given['structure']!r} is no structure of labels.tsv")
@@ -282,10 +282,10 @@ def _rule(row: Mapping[str, str | None], label_of: Mapping[str, int], where: str
         raise CohortError(f"{where}: label and priority must be whole numbers") from None
     if not given["source"] or not 0 < label <= _HIGHEST:
         raise CohortError(f"{where}: needs a source, and a label from 1 to {_HIGHEST}")
-    return Rule(given["source"], label, label_of[given["structure"]], priority)
+    return FusionRule(given["source"], label, label_of[given["structure"]], priority)
 
 
-def _check_rules(rules: Sequence[Rule], path: Path) -> None:
+def _check_rules(rules: Sequence[FusionRule], path: Path) -> None:
     """Raise CohortError where two rules contradict each other."""
     for one, other in combinations(rules, 2):
         if (one.source, one.label) == (other.source, other.label):
