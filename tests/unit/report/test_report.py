@@ -4,14 +4,16 @@ import csv
 import hashlib
 import json
 import re
+from typing import get_args
 
 import pytest
 from reported import HOSTILE
 from small_run import SCANS
 
-from columna.config import Config
+from columna.config import Config, LabelSettings
 from columna.errors import TableError
 from columna.report import scan_data, write_report
+from columna.report.methods import NAMING
 from columna.report.pages import HERE
 from columna.report.scripts import as_json
 from columna.report.shown_measures import GROUPS, SCAN_MEASURES, SPINE_MEASURES
@@ -106,6 +108,7 @@ def test_the_manifest_says_what_was_run(reported):
     bibliography = (reported.layout.report / "references.bib").read_text()
     assert keys <= set(re.findall(r"@\w+\{(\w+),", bibliography))
     assert "7 sagittal" in methods
+    assert "named by a probabilistic model" in methods
 
 
 def test_packed_scripts_are_those_of_the_registry_with_their_licences():
@@ -150,3 +153,8 @@ def test_a_damaged_table_is_told_and_the_old_report_stays(reported):
     finally:
         table.write_bytes(sound)
     assert contents(reported.layout.report) == before
+
+
+def test_methods_know_every_way_of_naming():
+    """A setting that the paragraph does not know would be described as another one."""
+    assert set(NAMING) == set(get_args(LabelSettings.model_fields["naming"].annotation))

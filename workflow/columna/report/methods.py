@@ -59,6 +59,14 @@ def manifest_of(source: NumberedTables, layout: Layout, config: Config) -> dict[
     }
 
 
+NAMING = {
+    "chain": "Levels were named by a probabilistic model of the chain of vertebrae (sizes, shapes, "
+    "C2, sacrum and the number of vertebrae), and left unnamed where no level was probable enough.",
+    "top_down": "Vertebrae were numbered from C2 downwards.",
+}
+"""What the paragraph says of `label.naming`."""
+
+
 def methods_of(manifest: dict[str, Any]) -> list[str]:
     """Paragraphs in Markdown; the keys in brackets are those of ``references.bib``."""
     scans, settings = manifest["scans"], manifest["settings"]
@@ -72,13 +80,7 @@ def methods_of(manifest: dict[str, Any]) -> list[str]:
     by_source: Counter[str] = Counter()
     for row in manifest["results_made_by"]:
         by_source[row["mask_source"]] += row["scans_n"]
-    anchored = settings["label"]["naming"] == "anchored"
-    naming = (
-        "Levels were named by counting from the sacrum or from C2, and left unnamed where neither "
-        "was seen."
-        if anchored
-        else "Levels were numbered from C2 downwards."
-    )
+    naming = NAMING[settings["label"]["naming"]]
     tool = f"columna {', '.join(made) or manifest['columna']['version']} [@columna]"
     first = (
         f"{scans['inputs']} sagittal T2-weighted MRI scans were processed with {tool}, a Snakemake "

@@ -1,10 +1,7 @@
 """What one rater sees of the decisions, and adds to them."""
 
-import secrets
 import threading
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +94,7 @@ class Desk:
             self._append(scan_id, kind, **values)
 
     def _append(self, scan_id: str, kind: str, **values: str) -> None:
-        made = Decision.made(scan_id, kind, self.rater, **values)
-        append_decision(self.path, replace(made, decision_id=_new_id()))
+        append_decision(self.path, Decision.made(scan_id, kind, self.rater, **values))
 
     def _standing(self, scan_id: str) -> list[Decision]:
         """Decisions about a scan that were not taken back."""
@@ -119,12 +115,3 @@ class Desk:
         return [
             d for d in self._standing(scan_id) if d.decision in kinds and d.vertebra == vertebra
         ]
-
-
-def _new_id() -> str:
-    """32 hexadecimal digits that grow with time.
-
-    Decisions of one second are ordered by their ids: a second press of a key has to count after
-    the first one.
-    """
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
