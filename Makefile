@@ -92,12 +92,21 @@ docs: env ## Write the files that are generated from the code
 train: env ## Train networks as config/train.yaml says (docs/training.md)
 	snakemake train --cores all
 
-# Real scans: DATA=folder. Other models: SEMANTIC=folder INSTANCE=folder
+# Real scans: DATA=folder. Other models: SEMANTIC=folder INSTANCE=folder. Against one phase: ONE_PHASE=folder
 SEMANTIC ?= bundled_semantic
 INSTANCE ?= bundled_instance
+JUDGED := --threads $(WORKERS) $(if $(DATA),--data $(DATA))
 evaluate-default: env ## Judge the bundled models on held-out phantoms and on real scans
 	columna train evaluate --out results/evaluate-default --semantic $(SEMANTIC) \
-		--instance $(INSTANCE) --threads $(WORKERS) $(if $(DATA),--data $(DATA))
+		--instance $(INSTANCE) $(JUDGED)
+ifdef ONE_PHASE
+	columna train evaluate --out results/evaluate-one-phase --one-phase $(ONE_PHASE) $(JUDGED)
+	columna compare results/evaluate-default results/evaluate-one-phase --name two-phase \
+		--name one-phase --out results/evaluate-comparison
+	@cat results/evaluate-comparison/comparison.md
+else
+	@echo "Against a network of one phase: ONE_PHASE=folder of its model (docs/baseline.md)"
+endif
 
 pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py

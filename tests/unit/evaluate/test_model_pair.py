@@ -48,6 +48,8 @@ def data(phantom, tmp_path_factory):
 class Known:
     """Answers with the truth, without the vertebra `lost`, or refuses every scan."""
 
+    convention = "columna"
+
     def __init__(self, phantom, lost=None, refuses=False):
         self.phantom, self.lost, self.refuses = phantom, lost, refuses
 

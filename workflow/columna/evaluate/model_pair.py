@@ -3,7 +3,7 @@
 import csv
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from columna.anatomy import RESOURCES, SACRUM, levels
-from columna.config import PrepareSettings
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import (
     Match,
@@ -19,15 +18,13 @@ from columna.evaluate.found_once import (
     islands,
     match_vertebrae,
 )
-from columna.evaluate.in_memory import Answer, segment
+from columna.evaluate.in_memory import Answer
 from columna.evaluate.outputs import write_evaluation
 from columna.evaluate.pairs import Evaluated, Pair, compare_masks
 from columna.evaluate.pictures import save_picture
 from columna.evaluate.reference_masks import on_grid, read_mask
 from columna.files import atomic_path
 from columna.images.volume import Volume
-from columna.models.instance_network import InstanceModel
-from columna.models.semantic_network import SemanticModel
 from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
 from columna.real_data import VARIABLE
 
@@ -110,16 +107,25 @@ class Scored:
 
 @dataclass(frozen=True)
 class Judge:
-    """The models that are judged, and where the pictures go."""
+    """What is judged, and where the pictures go.
 
-    semantic: SemanticModel
-    instance: InstanceModel
-    prepare: PrepareSettings
+    Parameters
+    ----------
+    segment
+        From a scan to its masks.
+    pictures
+        Folder.
+    convention
+        What the labels of the masks mean.
+    """
+
+    segment: Callable[[Path], Answer]
     pictures: Path
+    convention: str = "columna"
 
     def answer(self, name: str, path: Path) -> Answer:
         """Segment a scan, and write its picture."""
-        answer = segment(path, self.semantic, self.instance, self.prepare)
+        answer = self.segment(path)
         masks = {"semantic": answer.semantic.array, "instance": answer.instance.array}
         called = ", ".join(level or "?" for level in answer.names)
         _log.info("%s: %.0f s; %s", name, answer.seconds, called)
@@ -155,7 +161,7 @@ def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
             try:
                 answer = judge.answer(name, path)
             except ScanRefused as refusal:
-                yield _refused(name, kind, refusal, phantom)
+                yield _refused(name, kind, refusal, phantom, judge.convention)
                 continue
         yield _scored_phantom(name, kind, answer, phantom)
 
@@ -188,7 +194,7 @@ def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
                 status = refusal.code
         true = {kind: read_mask(path) for kind, path in case.masks.items()}
         if answer is None:
-            evaluated = _against_nothing(case.name, true, case.convention)
+            evaluated = _against_nothing(case.name, true, (judge.convention, case.convention))
             yield Scored(case.name, "real", evaluated, status=status)
         else:
             yield _scored_real(case, answer, true)
@@ -216,13 +222,15 @@ def _whole(phantom: Phantom) -> list[int]:
     return [r["label"] for r in rows if r["visible_fraction"] == 1 and r["label"] != SACRUM]
 
 
-def _refused(name: str, kind: str, refusal: ScanRefused, phantom: Phantom) -> Scored:
+def _refused(
+    name: str, kind: str, refusal: ScanRefused, phantom: Phantom, convention: str
+) -> Scored:
     true = {"semantic": phantom.semantic, "instance": phantom.instance}
     nothing = np.zeros(phantom.semantic.shape, np.uint8)
     return Scored(
         name,
         kind,
-        _against_nothing(name, true),
+        _against_nothing(name, true, (convention, "columna")),
         match_vertebrae(nothing, phantom.instance.array, _whole(phantom)),
         status=refusal.code,
     )
@@ -258,11 +266,11 @@ def _evaluated(
     name: str, answer: Answer, true: Mapping[str, Volume], convention: str = "columna"
 ) -> Evaluated:
     predicted = {"semantic": answer.semantic, "instance": answer.instance}
-    return compare_masks(_pair(name, convention), predicted, true)
+    return compare_masks(_pair(name, answer.convention, convention), predicted, true)
 
 
 def _against_nothing(
-    name: str, true: Mapping[str, Volume], convention: str = "columna"
+    name: str, true: Mapping[str, Volume], conventions: tuple[str, str]
 ) -> Evaluated | None:
     """A scan that was refused counts as one in which nothing was found."""
     if not true:
@@ -270,12 +278,12 @@ def _against_nothing(
     grid = next(iter(true.values()))
     nothing = grid.with_array(np.zeros(grid.shape, np.uint8))
     predicted = {"semantic": nothing, "instance": nothing}
-    return compare_masks(_pair(name, convention), predicted, true)
+    return compare_masks(_pair(name, *conventions), predicted, true)
 
 
-def _pair(name: str, convention: str) -> Pair:
-    """A pair of masks in memory."""
-    return Pair(name, name, None, None, None, None, reference_convention=convention)
+def _pair(name: str, predicted: str, true: str) -> Pair:
+    """A pair of masks in memory, and their conventions."""
+    return Pair(name, name, None, None, None, None, predicted, true)
 
 
 def _described(scored: Scored, answer: Answer) -> Scored:
