@@ -29,6 +29,7 @@ from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.results.layout import Layout
 from columna.semantic.phase_1 import SemanticResult
 from columna.stages.semantic import SemanticStage
+from columna.train import sources
 from columna.train.labels import ALL, LABELS, ONE_PHASE
 from columna.train.networks import instance_training, semantic_training
 from columna.train.networks.model_folders import export_semantic
@@ -83,8 +84,9 @@ def test_its_classes_merge_the_structures_that_spider_draws():
 
 
 @pytest.mark.slow
-def test_ten_steps_give_a_model_of_one_phase(tmp_path, monkeypatch):
+def test_ten_steps_give_a_model_of_one_phase(lumbar_map, tmp_path, monkeypatch):
     monkeypatch.setattr(semantic_training, "PATCH", (32, 32, 16))
+    monkeypatch.setattr(sources, "fresh", lambda _: lumbar_map)
     model = train_phase("semantic", quick(), tmp_path, Inputs())
     assert check_one_phase(load_semantic_model(model, "cpu", "float32"))
     curves = pd.read_parquet(tmp_path / "curves.parquet")

@@ -231,8 +231,16 @@ def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
 def _print(scores: "Sequence[Scored]") -> None:
     from rich.console import Console
 
+    from columna.evaluate.model_pair import errors_of_measures
+    from columna.evaluate.most_used import print_errors
     from columna.evaluate.report import tables
 
     console = Console(width=WIDTH)
     for table in tables(scores):
         console.print(table)
+    for is_real, title in (
+        (False, "Error of the ten most used measures: phantoms, against true masks on their grid"),
+        (True, "The same on real scans, where the reference draws discs and canal"),
+    ):
+        if rows := errors_of_measures(scores, is_real=is_real):
+            print_errors(rows, title)

@@ -6,11 +6,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from columna.anatomy import RESOURCES, SACRUM, levels
+from columna.config import MeasureSettings
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import (
     Match,
@@ -19,9 +21,12 @@ from columna.evaluate.found_once import (
     match_vertebrae,
 )
 from columna.evaluate.in_memory import Answer
-from columna.evaluate.outputs import write_evaluation
+from columna.evaluate.measure_error import errors_of_rows
+from columna.evaluate.measured import TableRows, measure_answer, measure_truth
+from columna.evaluate.outputs import write_agreement, write_evaluation
 from columna.evaluate.pairs import Evaluated, Pair, compare_masks
 from columna.evaluate.pictures import save_picture
+from columna.evaluate.real_measures import measure_discs_and_canal
 from columna.evaluate.reference_masks import on_grid, read_mask
 from columna.files import atomic_path
 from columna.images.volume import Volume
@@ -91,6 +96,8 @@ class Scored:
         Wall time of both networks and everything between reading and writing.
     status
         ``done``, or the code of the reason for which the scan was refused.
+    measures
+        Rows of the tables of measures: on what was found, and on the true masks.
     """
 
     scan: str
@@ -103,6 +110,7 @@ class Scored:
     names: str = ""
     seconds: float = 0.0
     status: str = "done"
+    measures: tuple[TableRows, TableRows] | None = None
 
 
 @dataclass(frozen=True)
@@ -201,10 +209,14 @@ def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
 
 
 def write_tables(scores: Sequence[Scored], folder: Path) -> None:
-    """Write ``scans``, ``vertebrae`` and the tables of an evaluation into `folder`."""
+    """Write ``scans``, ``vertebrae`` and the tables of an evaluation into `folder`.
+
+    ``agreement`` is that of phantoms; that of real references is in the folder ``real``.
+    """
     long = {
         "scans": [
-            {k: v for k, v in vars(s).items() if k not in ("evaluated", "matches")} for s in scores
+            {k: v for k, v in vars(s).items() if k not in ("evaluated", "matches", "measures")}
+            for s in scores
         ],
         "vertebrae": [
             {"scan": s.scan, "kind": s.kind, **asdict(m)} for s in scores for m in s.matches
@@ -214,6 +226,21 @@ def write_tables(scores: Sequence[Scored], folder: Path) -> None:
         with atomic_path(folder / f"{name}.parquet") as temporary:
             pd.DataFrame(rows).to_parquet(temporary, index=False)
     write_evaluation([s.evaluated for s in scores if s.evaluated is not None], folder)
+    for is_real, place in ((False, folder), (True, folder / "real")):
+        rows = errors_of_measures(scores, is_real=is_real)
+        if rows:
+            write_agreement(rows, place)
+
+
+def errors_of_measures(scores: Sequence[Scored], *, is_real: bool) -> list[dict[str, Any]]:
+    """Rows of ``agreement``: what was measured on phantoms, or on real scans, and the truth."""
+    measured = [s.measures for s in scores if s.measures and (s.kind == "real") == is_real]
+    sides: list[dict[str, list[dict[str, Any]]]] = [{}, {}]
+    for pair in measured:
+        for side, tables in zip(sides, pair, strict=True):
+            for name, rows in tables.items():
+                side.setdefault(name, []).extend(rows)
+    return list(errors_of_rows(*sides))
 
 
 def _whole(phantom: Phantom) -> list[int]:
@@ -247,9 +274,21 @@ def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> S
             match_vertebrae(answer.instance.array, instance.array, _whole(phantom)),
             number,
             volume,
+            measures=_measured(name, answer, semantic, instance),
         ),
         answer,
     )
+
+
+def _measured(
+    name: str, answer: Answer, semantic: Volume, instance: Volume
+) -> tuple[TableRows, TableRows] | None:
+    """Measures of the answer and of the true masks; None where the answer names no vertebrae."""
+    if not answer.levels:
+        return None
+    settings = MeasureSettings()
+    true = measure_truth(name, semantic, instance, settings)
+    return measure_answer(name, answer, settings), true
 
 
 def _scored_real(case: RealCase, answer: Answer, true: Mapping[str, Volume]) -> Scored:
@@ -259,7 +298,10 @@ def _scored_real(case: RealCase, answer: Answer, true: Mapping[str, Volume]) -> 
         mask, _ = on_grid(true["instance"], answer.image)
         labels = sorted(set(np.unique(mask).tolist()) & set(levels()) - {SACRUM})
         matches = match_vertebrae(answer.instance.array, mask, labels)
-    return _described(Scored(case.name, "real", evaluated, matches), answer)
+    measures = None
+    if answer.levels:
+        measures = measure_discs_and_canal(case.name, answer, true, case.convention)
+    return _described(Scored(case.name, "real", evaluated, matches, measures=measures), answer)
 
 
 def _evaluated(

@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from columna.evaluate.compare import Evaluation
-from columna.evaluate.declarations import AGREEMENT, COMPARISON
+from columna.evaluate.declarations import COMPARISON
 from columna.evaluate.paired_figure import save_differences
 from columna.evaluate.pairs import Evaluated, pair_row, value_row
 from columna.evaluate.paper_table import latex, lines, markdown
 from columna.evaluate.summary import summarize
 from columna.files import atomic_path, write_text
 from columna.tables.evaluation import EVALUATION, PAIRS, SUMMARY
+from columna.tables.measurement_error import AGREEMENT, MEASUREMENT_ERROR
 from columna.tables.schema import Table
 from columna.tables.shards import rows_to_arrow
 
@@ -66,6 +67,14 @@ def write_agreement(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _write(AGREEMENT, complete, folder)
     return folder / f"{AGREEMENT.name}.parquet"
+
+
+def write_measurement_error(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
+    """Write ``measurement_error.parquet`` into `folder`; gives its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    complete = [{**dict.fromkeys(MEASUREMENT_ERROR.names), **row} for row in rows]
+    _write(MEASUREMENT_ERROR, complete, folder)
+    return folder / f"{MEASUREMENT_ERROR.name}.parquet"
 
 
 def _write(table: Table, rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
