@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default pins dist container container-test clean
+.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default twins pins dist container container-test clean
 
 # The first usable interpreter; another: `make env PYTHON=/path/to/python3.12`
 PYTHON ?= $(shell for p in python3 python3.11 python3.12; do $$p -c \
@@ -107,6 +107,13 @@ ifdef ONE_PHASE
 else
 	@echo "Against a network of one phase: ONE_PHASE=folder of its model (docs/baseline.md)"
 endif
+
+TWINS ?= 50
+twins: env demo/results/tables/scans.parquet ## The expected error of measures on the demo's grids (hours: TWINS=10)
+	columna twins --n $(TWINS) --configfile config/demo.yaml --threads $(WORKERS)
+
+demo/results/tables/scans.parquet: | .venv/installed
+	$(MAKE) demo
 
 pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py

@@ -26,15 +26,18 @@ def twins(
     """Segment and measure phantoms on the cohort's grids, and write measurement_error.parquet."""
     import torch
 
+    from columna.collect.dictionary import sidecar
     from columna.evaluate.most_used import print_measurement_error
     from columna.evaluate.outputs import write_measurement_error
     from columna.evaluate.twin_error import measurement_errors
     from columna.evaluate.twin_plan import plan_twins, seen_scans
     from columna.evaluate.twins import run_twins
+    from columna.files import write_json
     from columna.models.instance_network import load_instance_model
     from columna.models.registry import find_model
     from columna.models.semantic_network import load_semantic_model
     from columna.results.layout import Layout
+    from columna.tables.measurement_error import MEASUREMENT_ERROR
 
     config = read_config(configfile, None, results)
     layout = Layout(config.results)
@@ -45,6 +48,7 @@ def twins(
     instance = load_instance_model(find_model(models.instance), device, config.instance.compute)
     made = list(run_twins(plans, semantic, instance, config, out or layout.root / "twins"))
     path = write_measurement_error(measurement_errors(made, layout.tables), layout.tables)
+    write_json(path.with_suffix(".json"), sidecar(MEASUREMENT_ERROR))
     print_measurement_error(path)
     done = [twin for twin in made if twin["status"] == "done"]
     wrong = sum(twin["wrong_n"] for twin in done)

@@ -1,7 +1,7 @@
 """Write and print the tables of an evaluation."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,44 @@ from columna.tables.measurement_error import AGREEMENT, MEASUREMENT_ERROR
 from columna.tables.schema import Table
 from columna.tables.shards import rows_to_arrow
 
+TOGETHER = 25
+"""Scans that are written at once."""
 WIDTH = 120
 SHOWN = ("dice", "assd_mm", "hd95_mm")
 SHOWN_OF_SCANS = ("panoptic_quality", "segmentation_quality", "recognition_quality")
 
 
-def write_evaluation(answers: Sequence[Evaluated], folder: Path) -> None:
-    """Write ``evaluation``, ``evaluation_summary`` and ``evaluation_pairs`` into `folder`."""
+def write_evaluation(answers: Iterable[Evaluated], folder: Path) -> None:
+    """Write ``evaluation``, ``evaluation_summary`` and ``evaluation_pairs`` into `folder`.
+
+    Answers are written as they come, and summarized one structure at a time, so that memory holds
+    a few scans, whatever their number.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [value_row(answer, value) for answer in answers for value in answer.rows]
-    _write(EVALUATION, rows, folder)
-    values = pd.DataFrame(rows, columns=list(EVALUATION.names))
-    _write(SUMMARY, summarize(values), folder)
-    _write(PAIRS, map(pair_row, answers), folder)
+    path, pairs = folder / f"{EVALUATION.name}.parquet", []
+    nothing = rows_to_arrow(EVALUATION, [])
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, nothing.schema, compression="zstd") as writer,
+    ):
+        for chunk in _chunks(answers):
+            pairs += [pair_row(answer) for answer in chunk]
+            rows = [value_row(answer, value) for answer in chunk for value in answer.rows]
+            writer.write_table(rows_to_arrow(EVALUATION, rows))
+    _write(SUMMARY, _summary(path), folder)
+    _write(PAIRS, pairs, folder)
+
+
+def _chunks(answers: Iterable[Evaluated]) -> Iterator[list[Evaluated]]:
+    left = iter(answers)
+    while chunk := list(islice(left, TOGETHER)):
+        yield chunk
+
+
+def _summary(evaluation: Path) -> Iterator[Mapping[str, Any]]:
+    names = pq.read_table(evaluation, columns=["structure"])["structure"].unique().to_pylist()
+    for name in sorted(names):
+        yield from summarize(pd.read_parquet(evaluation, filters=[("structure", "==", name)]))
 
 
 def write_comparison(

@@ -19,6 +19,7 @@ from columna.evaluate.in_memory import Answer, segment
 from columna.evaluate.measured import TableRows, measure_answer, measure_truth
 from columna.evaluate.twin_plan import TwinPlan
 from columna.files import read_json, sha256_json, write_json
+from columna.images.triple import three
 from columna.images.volume import Volume, save_volume
 from columna.measure import MEASURE_VERSION
 from columna.models.instance_network import InstanceModel
@@ -27,7 +28,7 @@ from columna.phantom.generate import make_masks, make_phantom
 from columna.phantom.settings import PhantomSettings
 
 TRUE_MM = 0.8
-"""Voxel size of the grid on which the truth is measured; docs/accuracy.md says what that costs."""
+"""Largest voxel size of the grid on which the truth is measured; no axis is coarser than a scan's."""
 BESIDE_MM = 30.0
 """How much wider that grid is on either side: the truth of a spine that a scan cuts is whole."""
 THIN_MM, MOST_SHARES = 1.3, 3
@@ -104,7 +105,7 @@ def true_rows(plan: TwinPlan, config: Config) -> TableRows:
     fov = plan.settings.fov_mm or (200.0, 250.0, 60.0)
     fine = plan.settings.model_copy(
         update={
-            "spacing_mm": (TRUE_MM,) * 3,
+            "spacing_mm": three(min(size, TRUE_MM) for size in plan.settings.spacing_mm),
             "fov_mm": (fov[0], fov[1], fov[2] + 2 * BESIDE_MM),
         }
     )

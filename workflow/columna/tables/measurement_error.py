@@ -5,7 +5,8 @@ from columna.tables.schema import Column, Table
 
 
 def _number(name: str, description: str) -> Column:
-    return Column(name, "float64", description, null_rule="see the table", digits=DIGITS)
+    rule = "too few values, or nothing varies"
+    return Column(name, "float64", description, null_rule=rule, digits=DIGITS)
 
 
 AGREEMENT = Table(
