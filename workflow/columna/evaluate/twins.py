@@ -28,7 +28,7 @@ from columna.phantom.generate import make_masks, make_phantom
 from columna.phantom.settings import PhantomSettings
 
 TRUE_MM = 0.8
-"""Largest voxel size of the grid on which the truth is measured; no axis is coarser than a scan's."""
+"""Largest voxel size of the grid on which the truth is measured; never coarser than the scan."""
 BESIDE_MM = 30.0
 """How much wider that grid is on either side: the truth of a spine that a scan cuts is whole."""
 THIN_MM, MOST_SHARES = 1.3, 3
