@@ -1,6 +1,6 @@
 """Peak memory and CPU seconds of `columna evaluate` over many pairs of lumbar scans.
 
-    python benchmarks/evaluate_many.py [--pairs 1000] [--workers 1]
+    python benchmarks/evaluate_many.py [--pairs 1000] [--workers 1] [--spacing 0.8 0.8 4.0]
 
 A few synthetic pairs (the truth of phantoms, and the same with every border moved by up to a voxel)
 are evaluated again and again under other names.
@@ -29,10 +29,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--spacing", type=float, nargs=3, default=(0.8, 0.8, 4.0))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sheet = write_pairs(folder, options.pairs)
+        sheet = write_pairs(folder, options.pairs, tuple(options.spacing))
         began, before = _cpu_seconds(), _peak_mb()
         with contextlib.redirect_stdout(io.StringIO()):
             evaluate(sheet, folder / "out", None, options.workers)
@@ -45,10 +46,10 @@ def main() -> None:
         )
 
 
-def write_pairs(folder: Path, count: int) -> Path:
+def write_pairs(folder: Path, count: int, spacing: tuple[float, float, float]) -> Path:
     """Write a few pairs and a sheet that names them `count` times."""
     for number in range(DIFFERENT):
-        settings = PhantomSettings(region="lumbar", seed=number, spacing_mm=(0.8, 0.8, 4.0))
+        settings = PhantomSettings(region="lumbar", seed=number, spacing_mm=spacing)
         phantom = make_phantom(settings)
         for kind, mask in zip(KINDS, (phantom.semantic, phantom.instance), strict=True):
             save_volume(mask, folder / f"reference_{kind}_{number}.nii.gz")
