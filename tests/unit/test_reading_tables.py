@@ -51,7 +51,6 @@ def run(code, folder, monkeypatch):
         ("polars", r"L4-L5"),
         ("DuckDB", r"L4\s+│\s+\d"),
         (PEOPLE, r"F\s+41\.0\s+\d"),
-        (SLOPE, r"slope -?\d+\.\d\d, corrected -?\d+\.\d\d"),
     ],
 )
 def test_examples_run_as_they_stand(title, expected, folder, monkeypatch):

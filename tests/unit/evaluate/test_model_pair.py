@@ -23,6 +23,7 @@ from columna.evaluate.model_pair import (
     score_real,
     write_tables,
 )
+from columna.evaluate.most_used import MOST_USED, print_errors
 from columna.evaluate.real_measures import measure_discs_and_canal
 from columna.evaluate.report import tables
 from columna.images.volume import save_volume
@@ -184,7 +185,7 @@ def test_a_thicker_disc_is_an_error_of_the_found_one(named):
     assert rows["canal_ap_mm"]["bias"] == 0
 
 
-def test_phantoms_are_measured_against_their_true_masks(named, tmp_path):
+def test_phantoms_are_measured_against_their_true_masks(named, tmp_path, capsys):
     phantom, answer = named
     scored = _scored_phantom("a", "intact", answer, phantom)
     write_tables([scored], tmp_path)
@@ -194,3 +195,6 @@ def test_phantoms_are_measured_against_their_true_masks(named, tmp_path):
         zip(rows.table, rows.column, strict=True)
     )
     assert rows.bias.abs().max() < 1e-9
+    print_errors(errors_of_measures([scored], is_real=False), "Errors")
+    printed = capsys.readouterr().out
+    assert all(f"{table}.{column}" in printed for table, column in MOST_USED)

@@ -134,7 +134,9 @@ class Judge:
     def answer(self, name: str, path: Path) -> Answer:
         """Segment a scan, and write its picture."""
         answer = self.segment(path)
-        masks = {"semantic": answer.semantic.array, "instance": answer.instance.array}
+        # colours of structures are those of columna's own labels
+        kind = "semantic" if answer.convention == "columna" else "structures"
+        masks = {kind: answer.semantic.array, "instance": answer.instance.array}
         called = ", ".join(level or "?" for level in answer.names)
         _log.info("%s: %.0f s; %s", name, answer.seconds, called)
         save_picture(answer.image, masks, f"{name}\n{called}", self.pictures / f"{name}.png")
