@@ -168,8 +168,8 @@ def errors_of_discs_and_canal(answer, disc):
 def test_measures_of_discs_and_canal_are_compared_where_references_draw_them(named, tmp_path):
     _, answer = named
     rows = errors_of_discs_and_canal(answer, answer.semantic.array == Semantic.DISC)
-    assert {"gap_mean_mm", "disc_height_mean_mm", "canal_ap_mm"} <= set(rows)
-    assert not any("signal" in name or "cord" in name for name in rows)
+    assert {"disc_height_mean_mm", "disc_depth_mm", "canal_ap_mm"} <= set(rows)
+    assert not any(name.startswith(("signal", "cord", "gap")) for name in rows)
     # the reference is what was found, so nothing may differ
     assert max(abs(row["bias"]) for row in rows.values()) < 1e-9
     assert measure_discs_and_canal("a", answer, {"semantic": answer.semantic}, "cord") is None
@@ -182,7 +182,7 @@ def test_a_thicker_disc_is_an_error_of_the_found_one(named):
     disc = answer.semantic.array == Semantic.DISC
     rows = errors_of_discs_and_canal(answer, disc & np.roll(disc, 1, 1))
     assert rows["disc_height_mean_mm"]["bias"] > 0.5
-    assert rows["canal_ap_mm"]["bias"] == 0
+    assert abs(rows["canal_ap_mm"]["bias"]) < 0.05  # a disc's slab lies where the disc does
 
 
 def test_phantoms_are_measured_against_their_true_masks(named, tmp_path, capsys):

@@ -16,7 +16,7 @@ MOST_USED: tuple[tuple[str, str], ...] = (
     ("vertebrae", "height_middle_mm"),
     ("vertebrae", "height_posterior_mm"),
     ("vertebrae", "wedge_angle_deg"),
-    ("discs", "gap_mean_mm"),
+    ("discs", "disc_height_mean_mm"),
     ("discs", "listhesis_mm"),
     ("cord_canal", "canal_ap_mm"),
     ("cord_canal", "canal_area_mm2"),

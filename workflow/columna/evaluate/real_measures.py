@@ -15,6 +15,8 @@ from columna.images.volume import Volume
 
 NEEDED = ("disc", "canal_with_cord")
 IDENTITY = ("scan_id", "level", "level_upper", "site", "region")
+DISC_COLUMNS = ("disc_height_", "disc_depth_", "disc_width_", "volume_")
+"""Beginnings of the columns that follow from the disc itself, not from the bodies beside it."""
 CANAL_COLUMNS = (
     "canal_ap_mm",
     "canal_ap_min_mm",
@@ -99,12 +101,14 @@ def _replace_canal(semantic: np.ndarray, instance: np.ndarray, canal: np.ndarray
 
 
 def _kept(rows: TableRows) -> TableRows:
-    """Columns of discs and canal, and those that say what a row is about."""
+    """Columns that follow from discs and canal, and those that say what a row is about."""
 
     def wanted(name: str, column: str) -> bool:
         if column in IDENTITY:
             return True
-        return column in CANAL_COLUMNS if name == "cord_canal" else "signal" not in column
+        if name == "cord_canal":
+            return column in CANAL_COLUMNS
+        return column.startswith(DISC_COLUMNS)
 
     return {
         name: [{c: v for c, v in row.items() if wanted(name, c)} for row in rows[name]]
