@@ -10,11 +10,11 @@ from columna.images.volume import Volume
 from columna.label import take_masks
 from columna.measure import MeasureContext, measure_scan
 
-TableRows = dict[str, list[dict[str, Any]]]
+RowsByTable = dict[str, list[dict[str, Any]]]
 """Table of measures -> rows."""
 
 
-def measure_answer(scan_id: str, answer: Answer, settings: MeasureSettings) -> TableRows:
+def measure_answer(scan_id: str, answer: Answer, settings: MeasureSettings) -> RowsByTable:
     """Measure what the networks found in a scan."""
     masks = (answer.semantic, answer.instance)
     return measure_masks(scan_id, *masks, answer.levels, settings, answer.image, answer.facts)
@@ -22,7 +22,7 @@ def measure_answer(scan_id: str, answer: Answer, settings: MeasureSettings) -> T
 
 def measure_truth(
     scan_id: str, semantic: Volume, instance: Volume, settings: MeasureSettings
-) -> TableRows:
+) -> RowsByTable:
     """Measure true masks, whose instance numbers are their levels.
 
     Without an image, so that columns of signal have no value.
@@ -39,7 +39,7 @@ def measure_masks(
     settings: MeasureSettings,
     image: Volume | None = None,
     facts: Mapping[str, Any] | None = None,
-) -> TableRows:
+) -> RowsByTable:
     """Rows of the tables whose columns have an error (`measure_error.IDENTITY`)."""
     context = MeasureContext(
         scan_id, scan_id, None, facts or {}, semantic, instance, image=image, levels=levels

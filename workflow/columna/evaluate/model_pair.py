@@ -22,7 +22,7 @@ from columna.evaluate.found_once import (
 )
 from columna.evaluate.in_memory import Answer
 from columna.evaluate.measure_error import errors_of_rows
-from columna.evaluate.measured import TableRows, measure_answer, measure_truth
+from columna.evaluate.measured import RowsByTable, measure_answer, measure_truth
 from columna.evaluate.outputs import write_agreement, write_evaluation
 from columna.evaluate.pairs import Evaluated, Pair, compare_masks
 from columna.evaluate.pictures import save_picture
@@ -110,7 +110,7 @@ class Scored:
     names: str = ""
     seconds: float = 0.0
     status: str = "done"
-    measures: tuple[TableRows, TableRows] | None = None
+    measures: tuple[RowsByTable, RowsByTable] | None = None
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> S
 
 def _measured(
     name: str, answer: Answer, semantic: Volume, instance: Volume
-) -> tuple[TableRows, TableRows] | None:
+) -> tuple[RowsByTable, RowsByTable] | None:
     """Measures of the answer and of the true masks; None where the answer names no vertebrae."""
     if not answer.levels:
         return None

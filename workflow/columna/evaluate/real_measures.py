@@ -9,7 +9,7 @@ from columna.anatomy import CANAL, DISC_OFFSET, ENDPLATE_OFFSET, Semantic
 from columna.config import MeasureSettings
 from columna.evaluate.conventions import find_convention
 from columna.evaluate.in_memory import Answer
-from columna.evaluate.measured import TableRows, measure_masks
+from columna.evaluate.measured import RowsByTable, measure_masks
 from columna.evaluate.reference_masks import on_grid
 from columna.images.volume import Volume
 
@@ -28,7 +28,7 @@ CANAL_COLUMNS = (
 
 def measure_discs_and_canal(
     scan_id: str, answer: Answer, true: Mapping[str, Volume], convention: str
-) -> tuple[TableRows, TableRows] | None:
+) -> tuple[RowsByTable, RowsByTable] | None:
     """Measure the answer, and the answer with the discs and the canal of the reference.
 
     Vertebrae and names are those of the answer in both, so that the same disc is measured between
@@ -100,7 +100,7 @@ def _replace_canal(semantic: np.ndarray, instance: np.ndarray, canal: np.ndarray
     instance[canal] = 0
 
 
-def _kept(rows: TableRows) -> TableRows:
+def _kept(rows: RowsByTable) -> RowsByTable:
     """Columns that follow from discs and canal, and those that say what a row is about."""
 
     def wanted(name: str, column: str) -> bool:

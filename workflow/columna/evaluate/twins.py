@@ -16,7 +16,7 @@ from columna.config import Config
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import match_vertebrae
 from columna.evaluate.in_memory import Answer, segment
-from columna.evaluate.measured import TableRows, measure_answer, measure_truth
+from columna.evaluate.measured import RowsByTable, measure_answer, measure_truth
 from columna.evaluate.twin_plan import TwinPlan
 from columna.files import read_json, sha256_json, write_json
 from columna.images.triple import three
@@ -100,7 +100,7 @@ def paint_twin(plan: TwinPlan) -> tuple[Volume, Volume]:
     return Volume(np.round(image).astype(np.int16), affine), Volume(instance, affine)
 
 
-def true_rows(plan: TwinPlan, config: Config) -> TableRows:
+def true_rows(plan: TwinPlan, config: Config) -> RowsByTable:
     """Measures of the truth of a twin, on a fine grid that is wider than its scan."""
     fov = plan.settings.fov_mm or (200.0, 250.0, 60.0)
     fine = plan.settings.model_copy(
