@@ -9,8 +9,7 @@ import pandas as pd
 
 from columna.errors import ColumnaError
 from columna.images.triple import Triple, three
-from columna.phantom.patients import random_patient
-from columna.phantom.settings import PhantomSettings, SpineRegion
+from columna.phantom.settings import PhantomSettings, SpineRegion, random_settings
 
 FIRST_SEED = 3_500_000_000
 """Training draws its seeds below 2^31, `columna train evaluate` from 3,000,000,000 on."""
@@ -97,8 +96,9 @@ def _plan(number: int, scan: SeenScan) -> TwinPlan:
     seed = FIRST_SEED + number
     rng = np.random.default_rng([seed, 17])
     more = {} if scan.noise is None else {"noise": scan.noise}
-    settings = random_patient(
+    settings = random_settings(
         seed,
+        surroundings="body",
         region=scan.region,
         spacing_mm=scan.spacing_mm,
         fov_mm=scan.fov_mm,
