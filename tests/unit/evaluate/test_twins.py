@@ -15,7 +15,7 @@ from columna.errors import ColumnaError, ScanRefused
 from columna.evaluate import model_pair, twins
 from columna.evaluate.in_memory import Answer
 from columna.evaluate.measured import measure_truth
-from columna.evaluate.most_used import MOST_USED
+from columna.evaluate.most_used import MOST_USED, print_measurement_error
 from columna.evaluate.outputs import write_measurement_error
 from columna.evaluate.twin_error import FEWEST, measurement_errors, slice_class
 from columna.evaluate.twin_plan import FIRST_SEED, SeenScan, plan_twins, seen_scans
@@ -296,6 +296,7 @@ def test_few_values_are_null(tmp_path):
     assert set(few) == {"table", "column", "unit", "region", "slices", "twins_n", "values_n"}
     assert errors(made_twins(FEWEST // 2), tmp_path)["all", "all"]["bias"] is not None
     path = write_measurement_error(measurement_errors(made_twins(3), tmp_path), tmp_path)
+    print_measurement_error(path)
     table = pd.read_parquet(path)
     assert table["bias"].isna().all()
     assert table["values_n"].gt(0).all()

@@ -62,9 +62,8 @@ def print_measurement_error(path: Path) -> None:
     """Print the error of the ten most used measures of ``measurement_error.parquet``."""
     rows = pd.read_parquet(path)
     chosen = rows[rows["slices"] == "all"].astype(object)
-    print_errors(
-        chosen.to_dict("records"), "Expected error, from twins of this cohort's scans", "error_sd"
-    )
+    records = [dict(zip(map(str, chosen), values, strict=True)) for values in chosen.to_numpy()]
+    print_errors(records, "Expected error, from twins of this cohort's scans", "error_sd")
 
 
 def _number(value: float | None) -> str:

@@ -6,6 +6,7 @@ deep inside the bone in front of the canal; the bone beside and behind it goes t
 
 import time
 from pathlib import Path
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -119,7 +120,7 @@ def separate(semantic: NDArray[np.uint8], spacing_mm: NDArray[np.float64]) -> In
     return instances
 
 
-def _components(mask: NDArray[np.bool_], least_n: float) -> NDArray[np.uint16]:
+def _components(mask: NDArray[np.bool_], least_n: float) -> NDArray[np.integer[Any]]:
     """Components (6-connected) of at least so many voxels."""
     kept = cc3d.dust(mask, threshold=max(round(least_n), 1), connectivity=6)
     return cc3d.connected_components(kept, connectivity=6, out_dtype=np.uint16)
@@ -152,12 +153,12 @@ def _add_behind(
     vertebrae[behind] = np.array(labels)[np.searchsorted(borders, height)]
 
 
-def _from_top(found: NDArray[np.integer]) -> list[int]:
+def _from_top(found: NDArray[np.integer[Any]]) -> list[int]:
     centres = _centres(found)
     return sorted(centres, key=lambda label: centres[label][1])
 
 
-def _centres(found: NDArray[np.integer]) -> dict[int, tuple[float, ...]]:
+def _centres(found: NDArray[np.integer[Any]]) -> dict[int, tuple[float, ...]]:
     labels = [int(label) for label in np.unique(found) if label]
     centres = ndimage.center_of_mass(found > 0, found, labels)
     return dict(zip(labels, centres, strict=True))

@@ -58,8 +58,8 @@ def _chunks(answers: Iterable[Evaluated]) -> Iterator[list[Evaluated]]:
 
 
 def _summary(evaluation: Path) -> Iterator[Mapping[str, Any]]:
-    names = pq.read_table(evaluation, columns=["structure"])["structure"].unique().to_pylist()
-    for name in sorted(names):
+    found = pq.read_table(evaluation, columns=["structure"])["structure"].unique()
+    for name in sorted(map(str, found.to_pylist())):
         yield from summarize(pd.read_parquet(evaluation, filters=[("structure", "==", name)]))
 
 

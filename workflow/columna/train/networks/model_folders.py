@@ -11,7 +11,7 @@ from columna.models.instance_network import state_for_checkpoint
 from columna.train.labels import ALL, LABELS, Classes
 from columna.train.networks import instance_training, semantic_training
 
-_NAMES = {
+_NAMES: dict[int, str | int] = {
     Semantic.ARCUS: "Arcus_Vertebrae",
     Semantic.SPINOUS_PROCESS: "Spinosus_Process",
     Semantic.COSTAL_PROCESS_LEFT: "Costal_Process_Left",
