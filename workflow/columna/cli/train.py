@@ -211,11 +211,9 @@ def _judge(
         return Judge(
             partial(segment_one_phase, model=model, settings=config.prepare), out, CONVENTION
         )
-    networks = {
-        "semantic": load_semantic_model(find_model(semantic)),
-        "instance": load_instance_model(find_model(instance)),
-    }
-    return Judge(partial(segment, **networks, config=config), out)
+    phase_1 = load_semantic_model(find_model(semantic))
+    phase_2 = load_instance_model(find_model(instance))
+    return Judge(partial(segment, semantic=phase_1, instance=phase_2, config=config), out)
 
 
 def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
