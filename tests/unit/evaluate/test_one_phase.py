@@ -20,6 +20,7 @@ from columna.evaluate.one_phase import (
     segment_one_phase,
     separate,
 )
+from columna.evaluate.outputs import write_evaluation
 from columna.evaluate.overlap import match, overlap
 from columna.evaluate.pairs import Pair, compare_masks
 from columna.images.volume import load_volume, save_volume
@@ -258,3 +259,25 @@ def test_the_command_takes_a_model_of_one_phase_only(tmp_path):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code != 0
     assert isinstance(done.exception, ModelError)
+
+
+def test_two_phases_are_compared_with_one(phantom, tmp_path):
+    true = {"semantic": phantom.semantic, "instance": phantom.instance}
+    merged = phantom.semantic.with_array(ONE_PHASE.class_of[phantom.semantic.array])
+    parts = merged.with_array(separate(merged.array, merged.spacing_mm))
+    answers = {"columna": true, CONVENTION: {"semantic": merged, "instance": parts}}
+    for convention, masks in answers.items():
+        pair = Pair("a", "a", None, None, None, None, convention, "columna")
+        write_evaluation([compare_masks(pair, masks, true)], tmp_path / convention)
+    folders = [str(tmp_path / name) for name in answers]
+    names = ["--name", "two-phase", "--name", "one-phase"]
+    done = CliRunner().invoke(app, ["compare", *folders, *names, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    rows = pd.read_parquet(tmp_path / "out" / "comparison.parquet")
+    dice = rows[(rows.structure == "vertebra") & (rows.metric == "dice")].set_index("unit")
+    assert dice.loc["structure", "mean_second"] == 1
+    assert (dice.loc["instance", "mean_first"] >= dice.loc["instance", "mean_second"]).all()
+    assert "arcus" not in set(rows.structure)
+    printed = (tmp_path / "out" / "comparison.md").read_text()
+    assert "two-phase" in printed
+    assert "one-phase" in printed

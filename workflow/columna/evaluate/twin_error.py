@@ -103,7 +103,8 @@ def _pairs(twin: Twin, name: str, identity: tuple[str, ...]) -> pd.DataFrame:
         found = found[found[key].isin(twin["right"])]
     on = ["scan_id", *identity]
     pairs = true.merge(found, on=on, suffixes=("", "_found"), how="left")
-    return pairs.assign(slices=slice_class(twin["slice_mm"]))
+    # of one type, since a column may be empty in one twin
+    return pairs.assign(slices=slice_class(twin["slice_mm"])).astype(object)
 
 
 def _errors(part: pd.DataFrame, cohort_sd: float | None) -> dict[str, Any]:
