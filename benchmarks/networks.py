@@ -25,9 +25,10 @@ import torch
 
 from columna.anatomy import Semantic
 from columna.images.volume import PIR, Volume
-from columna.instance.windows import classify, cut, encode, network_input
+from columna.instance.windows import classify, cut, encode
 from columna.models.inference_config import InferenceConfig
-from columna.models.instance_network import InstanceUNet
+from columna.models.instance_network import InstanceUNet, OneHot
+from columna.models.openvino import CompiledNetwork
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom.generate import make_scene
 from columna.phantom.settings import PhantomSettings
@@ -78,14 +79,15 @@ def instance(way: str, threads: int, n: int, width: int) -> Figures:
     windows = np.load(os.environ["WINDOWS"])[:n]
     if way == "plain":
         return measured(lambda: plain_instance(network, windows))
-    network = network.to(memory_format=torch.channels_last_3d)
-    model = SimpleNamespace(network=network, device=CPU, compute=torch.float32)
+    sample = torch.from_numpy(windows[:1])
+    ours = CompiledNetwork(OneHot(network), sample, torch.float32, threads, width)
+    model = SimpleNamespace(logits=ours, device=CPU, compute=torch.float32)
     return measured(lambda: classify(windows, model))
 
 
 def plain_instance(network: InstanceUNet, windows: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
-        logits = network(network_input(torch.from_numpy(windows), network.channels))
+        logits = OneHot(network)(torch.from_numpy(windows))
         return logits.softmax(dim=1).argmax(dim=1).to(torch.uint8).numpy()
 
 
@@ -103,6 +105,7 @@ def semantic(way: str, threads: int, n: int, width: int) -> Figures:
                 logits = predictor.network(given[None])[0]
             return *figures, logits.argmax(dim=0).to(torch.uint8).numpy()
         model = load_semantic_model(folder, "cpu", "float32")
+        list(model.networks())  # compiled once, before the first scan
         return measured(lambda: semantic_classes(model, image))
 
 

@@ -87,12 +87,12 @@ def test_masks_lie_on_the_grid_of_the_input(finished, cohort):
 
 
 def test_little_is_kept_of_a_scan(finished):
-    """Two masks, sidecar, label table, centroids, picture, and one archive of all records."""
+    """Two masks, sidecar, centroids, picture, and one archive of all records."""
     results = finished.folder / "results"
     for scan in GOOD:
         subject = scan.split("_")[0]
         files = [p for p in results.rglob("*") if p.is_file() and subject in str(p)]
-        assert len(files) == 7, files
+        assert len(files) == 6, files
         assert (results / "store" / f"{scan}.zip").stat().st_size < 100_000
 
 

@@ -8,12 +8,12 @@ from columna.anatomy import levels
 from columna.config import MeasureSettings
 from columna.images.volume import Volume
 from columna.measure import MeasureContext, measure_scan
+from columna.phantom.known.analytic import BodySolid, Placed
 from columna.phantom.known.exact import ExactSpine, Segment, SpinePose, draw, stack
 from columna.tables.catalogue import MEASURED
 from columna.tables.shards import rows_to_arrow
 
 LABELS = {level.name: label for label, level in levels().items()}
-JOINED = ("discs", "cord_canal", "spine")
 
 LUMBAR = Segment(0, height=27, depth=34, width=46, gap=10, canal=(16, 23))
 THORACIC = Segment(0, height=20, depth=27, width=29, gap=6, canal=(14, 17), cord=(6.5, 9))
@@ -31,6 +31,19 @@ def spine_of(names, pose=SpinePose(), changes=None, **shape) -> ExactSpine:  # n
     """Stack vertebrae; `changes` by name."""
     changes = changes or {}
     return stack([segment(name, **changes.get(name, {})) for name in names], pose, **shape)
+
+
+def lumbar_body(turn, **changes) -> BodySolid:
+    """A lumbar body, wedged and hollow; `changes` of it."""
+    usual = BodySolid(
+        at=Placed(np.array([1.0, 2.0, 3.0]), turn),
+        width=46,
+        depth=34,
+        height=27,
+        lateral_deg=3,
+        hollow_superior=2.0,
+    )
+    return replace(usual, **changes)
 
 
 def scan_of(spine: ExactSpine, names=None, **drawing) -> MeasureContext:
@@ -79,9 +92,9 @@ def relabelled(context, mask, change):
 
 
 def measure(context):
-    """Rows of the tables, those of discs, canal and spine checked as a shard is."""
+    """Rows of all tables, those of what is measured checked as a shard is."""
     rows = measure_scan(context, MeasureSettings())
-    for name in JOINED:
+    for name in rows.keys() - {"scans"}:
         rows_to_arrow(MEASURED[name].shard, rows[name])
     return rows
 

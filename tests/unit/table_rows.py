@@ -18,7 +18,8 @@ def fitting_row(table, **values):
             is_given = any(values.get(name) is not None for name in governed)
             row[status] = "ok" if is_given else OTHER_STATUS
             if is_given:
-                row |= {name: plain(table[name]) for name in governed}
+                given = (table[name] for name in governed)
+                row |= {c.name: plain(c) for c in given if not c.formula}
     return finish_row(table, row | values)
 
 

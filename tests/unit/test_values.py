@@ -22,7 +22,9 @@ from columna.phantom.demo import PHANTOMS
 from columna.tables.catalogue import SHARDED, TABLES
 from columna.tables.common import STATUS
 from columna.tables.discs import DISCS
-from columna.tables.finish import UNEXPLAINED, Missing, finish_row
+from columna.tables.finish import UNEXPLAINED, Measured, Missing, finish_row
+from columna.tables.measures import in_group
+from columna.tables.measures import measure as measure_column
 from columna.tables.reasons import reason_table
 from columna.tables.scans import SCANS
 from columna.tables.shards import rows_to_arrow
@@ -289,6 +291,7 @@ def missing_values(rows):
 
 
 DISC = {"disc": "L1-L2", "scan_id": "s", "vertebra_upper": "L1", "presence": "complete"}
+SEGMENT = {"segment_angle_deg": Measured(2.0, "lateral_cut")}
 
 
 def test_a_missing_value_takes_its_reason_to_its_status():
@@ -308,6 +311,54 @@ def test_a_remark_stays_on_values_and_on_what_is_made_from_them():
     row = finish_row(DISCS, DISC | values)
     assert (row["segment_angle_deg"], row["segment_angle_status"]) == (2.0, "lateral_cut")
     assert row["listhesis_status"] == "fit_failed"
+
+
+def test_a_measured_value_takes_its_code_to_its_status():
+    row = finish_row(DISCS, DISC | {"angle_status": "ok", "disc_angle_deg": 1.0} | SEGMENT)
+    assert (row["segment_angle_deg"], row["segment_angle_status"]) == (2.0, "lateral_cut")
+
+
+GAPS = {f"gap_{name}_mm": 8.0 for name in ("anterior", "middle", "posterior", "mean")}
+TISSUE = {f"disc_height_{name}_mm": 7.0 for name in ("anterior", "middle", "posterior", "mean")}
+
+
+def test_a_formula_gives_the_value_or_takes_over_the_reason_of_what_it_needs():
+    whole = DISC | {"disc_status": "ok", "gap_status": "ok", "disc_depth_mm": 32.0}
+    assert finish_row(DISCS, whole | GAPS | TISSUE)["height_index_farfan_ratio"] == 0.5
+    apart = finish_row(DISCS, whole | TISSUE | {"gap_status": "neighbour_missing"})
+    assert apart["height_index_farfan_ratio"] is None
+    assert apart["gap_status"] == "neighbour_missing"
+    lost = finish_row(DISCS, whole | GAPS | TISSUE | {"disc_depth_mm": Missing("fit_failed")})
+    assert lost["disc_status"] == lost["gap_status"] == "fit_failed"
+    told = finish_row(DISCS, whole | TISSUE | GAPS | {"gap_mean_mm": None})
+    assert told["gap_status"] == UNEXPLAINED
+
+
+def test_a_column_is_declared_and_computed_in_one_place():
+    """The recipe of docs/extending.md#a-column, done once."""
+    aspect = measure_column(
+        "disc_aspect_ratio",
+        "Mean height over depth.",
+        (0.02, 1.2),
+        "A",
+        "G9",
+        formula=lambda disc_height_mean_mm, disc_depth_mm: disc_height_mean_mm / disc_depth_mm,
+    )
+    added = in_group("disc_status", "the disc is not complete", aspect)
+    table = replace(DISCS, columns=(*DISCS.columns, *added))
+    row = finish_row(table, DISC | TISSUE | {"disc_status": "ok", "disc_depth_mm": 35.0})
+    assert row["disc_aspect_ratio"] == 0.2
+    cut = finish_row(table, DISC | {"disc_status": "partial_fov"})
+    assert (cut["disc_aspect_ratio"], cut["disc_status"]) == (None, "partial_fov")
+
+
+def test_a_formula_of_unknown_columns_or_without_a_status_is_refused():
+    lost = measure_column("lost_ratio", "Nothing.", formula=lambda no_such_mm: no_such_mm)
+    with pytest.raises(ValueError, match="no_such_mm"):
+        replace(DISCS, columns=(*DISCS.columns, *in_group("disc_status", "never", lost)))
+    free = measure_column("free_mm", "Nothing.", formula=lambda disc_depth_mm: disc_depth_mm)
+    with pytest.raises(ValueError, match="free_mm"):
+        replace(DISCS, columns=(*DISCS.columns, free))
 
 
 def test_a_value_without_a_reason_is_told_from_all_others():

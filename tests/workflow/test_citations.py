@@ -15,6 +15,8 @@ UNAVAILABLE = re.compile(
 )
 """Names of documents that readers of the repository do not have."""
 PAGE = re.compile(r"(?<![\w/])((?:docs|config|resources)/[\w/.-]+\.md)(?:#([\w-]+))?")
+CODE = re.compile(r"(?<![\w/.])((?:tests|benchmarks|workflow)/[\w/]+\.(?:py|smk|sh))(?!\w)")
+NAME = re.compile(r"`(columna(?:\.(?!yaml)\w+)+)`")
 LINK = re.compile(r"\]\(([^)#:\s]*)#([\w-]+)\)")
 NUMBER = re.compile(r"(?<![\w.-])([GW]\d{1,2})(?![\w.])")
 """Definitions of docs/measures.md and defects of docs/differences.md."""
@@ -45,6 +47,22 @@ def anchors(path):
     return slugs | set(re.findall(r'<a id="([^"]+)"', text))
 
 
+def is_file(path):
+    return (REPOSITORY / path).is_file()
+
+
+@cache
+def is_name(dotted):
+    """Whether there is a module of that name, or one that has such a name in it."""
+    parts = dotted.split(".")
+    for n in range(len(parts), 0, -1):
+        base = (REPOSITORY / "workflow").joinpath(*parts[:n])
+        file = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+        if file.is_file():
+            return n == len(parts) or parts[n] in re.findall(r"\w+", file.read_text("utf-8"))
+    return False
+
+
 def complaints(path, text):
     """Everything in `text` that cites what is not there."""
     yield from (f"{path}: {found.group()}" for found in UNAVAILABLE.finditer(text))
@@ -53,6 +71,8 @@ def complaints(path, text):
             yield f"{path}: {page} does not exist"
         elif anchor and anchor not in anchors(page):
             yield f"{path}: {page} has no {anchor}"
+    yield from (f"{path}: {f} does not exist" for f in CODE.findall(text) if not is_file(f))
+    yield from (f"{path}: there is no {n}" for n in NAME.findall(text) if not is_name(n))
     for number in NUMBER.findall(text):
         if number.lower() not in anchors(HOME[number[0]]):
             yield f"{path}: {HOME[number[0]]} does not define {number}"
@@ -94,6 +114,9 @@ def test_all_definitions_and_defects_are_defined():
         "see DESIGN.md",
         "away when the job reads it (case 02)",
         "docs/no_such_page.md",
+        "run benchmarks/no_such_script.py",
+        "`columna.measure.no_such_module`",
+        "`columna.measure.context.NoSuchClass`",
         "docs/method.md#no-such-heading",
         "as G16 defines",
         "a weakness (W99)",
@@ -108,6 +131,7 @@ def test_a_dangling_citation_is_found(text):
     "text",
     [
         "(docs/method.md#articular-processes)",
+        "`columna.measure.context.MeasureContext`, tests/workflow/test_citations.py",
         "(G3, G7 of docs/measures.md)",
         "Maier-Hein et al. 2024, section 3.2",
         "a good design",

@@ -63,6 +63,10 @@ L5 = 24
 L6 = 25
 SACRUM = 26
 T13 = 28
+NAMELESS = range(34, 80)
+"""Numbers of instances without a level: those of levels and of metal (80) always mean the same."""
+ABOVE_NAMELESS = NAMELESS.start - 1
+"""What lies above the topmost instance, where that has no level."""
 
 
 @dataclass(frozen=True)

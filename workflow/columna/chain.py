@@ -43,19 +43,19 @@ CHAIN: dict[str, StageFacts] = {
         settings={"prepare": True, "models": {"semantic": True}},
     ),
     "semantic": StageFacts(
-        version=5,
+        version=6,
         help="Phase 1: segment 14 structures in the scans of a batch.",
         settings={"semantic": True, "models": {"semantic": True, "device": True}},
         uses_network=True,
     ),
     "instance": StageFacts(
-        version=5,
+        version=6,
         help="Phase 2: separate the vertebrae of a batch.",
         settings={"instance": True, "models": {"instance": True, "device": True}},
         uses_network=True,
     ),
     "label": StageFacts(
-        version=5,
+        version=6,
         help="Phase 3: name vertebrae, write the final masks of a batch.",
         settings={"label": True},
     ),

@@ -105,9 +105,10 @@ def _deliver(layout: Layout, scan_id: str, out: Path, is_done: bool) -> None:
     for former in names.former_files:
         (out / former.name).unlink(missing_ok=True)
     masks = names.files if is_done else []
-    for file in [*names.files, layout.picture(scan_id)]:
+    beside = [layout.picture(scan_id), *sorted(layout.derivatives.glob("seg-*_dseg.tsv"))]
+    for file in [*names.files, *beside]:
         target = out / file.name
         target.unlink(missing_ok=True)
-        if file in masks or (file == layout.picture(scan_id) and file.exists()):
+        if file in masks or (file in beside and file.exists()):
             os.link(file, target)
     shutil.copytree(layout.tables, out / "tables", dirs_exist_ok=True)

@@ -16,13 +16,11 @@ from columna.models.grid import ModelGrid
 class Oracle:
     """A network that separates unconnected vertebrae: the middle one and its neighbours."""
 
-    channels = 10
-
     def __init__(self, blind=False):
         self.blind = blind
 
-    def __call__(self, x):
-        answers = [self._answer(window) for window in x.argmax(dim=1).numpy()]
+    def __call__(self, codes):
+        answers = [self._answer(window) for window in codes.numpy()]
         classes = torch.from_numpy(np.stack(answers))
         return torch.nn.functional.one_hot(classes, 4).movedim(-1, 1).float()
 
@@ -45,7 +43,8 @@ class Oracle:
 
 def model(blind=False):
     return SimpleNamespace(
-        network=Oracle(blind),
+        logits=Oracle(blind),
+        windows_at_once=1,
         config=SimpleNamespace(
             cutout_size=(88, 80, 16),
             mapping={41: 1, 42: 2, 43: 3, 44: 4, 45: 5, 46: 6, 47: 7, 48: 8, 49: 9, 50: 9, 51: 9},

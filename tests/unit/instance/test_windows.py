@@ -9,7 +9,6 @@ from columna.instance.windows import (
     classify,
     cut,
     encode,
-    network_input,
     predict_parts,
     window_start,
 )
@@ -18,20 +17,18 @@ from columna.instance.windows import (
 class Echo:
     """A network whose winning class is the code modulo 4; it notes the batches it gets."""
 
-    def __init__(self, channels=10):
-        self.channels = channels
+    def __init__(self):
         self.batches = []
 
-    def __call__(self, x):
-        self.batches.append(len(x))
-        codes = x.argmax(dim=1) if self.channels > 1 else (x[:, 0] * 9).round().long()
-        return torch.nn.functional.one_hot(codes % 4, 4).movedim(-1, 1).float()
+    def __call__(self, codes):
+        self.batches.append(len(codes))
+        return torch.nn.functional.one_hot(codes.long() % 4, 4).movedim(-1, 1).float()
 
 
 def model(network, size=(8, 8, 8), mapping=None):
     config = SimpleNamespace(cutout_size=size, mapping=mapping or {41: 1, 42: 2, 49: 9, 50: 9})
     device = torch.device("cpu")
-    return SimpleNamespace(network=network, config=config, device=device, compute=torch.float32)
+    return SimpleNamespace(logits=network, config=config, device=device, compute=torch.float32)
 
 
 def test_encoding_keeps_mapped_labels_only():
@@ -53,8 +50,8 @@ def test_windows_are_zero_outside(start):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_answers_that_are_not_finite_are_no_answers(value):
     class Overflowed(Echo):
-        def __call__(self, x):
-            answer = super().__call__(x)
+        def __call__(self, codes):
+            answer = super().__call__(codes)
             answer[0, 2, 3, 3, 3] = value
             return answer
 
@@ -71,21 +68,6 @@ def test_a_centre_on_background_moves_down_to_foreground():
 def test_a_centre_that_finds_no_foreground_stays():
     encoded = np.zeros((10, 40, 10), np.uint8)
     assert window_start(encoded, np.array([5, 5, 5]), (8, 8, 8)).tolist() == [1, 1, 1]
-
-
-def test_input_is_one_hot_and_unknown_codes_are_background():
-    codes = torch.tensor([0, 1, 8, 9, 11], dtype=torch.uint8).reshape(1, 5, 1, 1)
-    x = network_input(codes, 10)
-    assert x.shape == (1, 10, 5, 1, 1)
-    assert x.argmax(dim=1).ravel().tolist() == [0, 1, 8, 9, 0]
-    assert (x.sum(dim=1) == 1).all()
-
-
-def test_networks_with_one_channel_see_scaled_codes():
-    codes = torch.tensor([0, 3, 9], dtype=torch.uint8).reshape(1, 3, 1, 1)
-    assert network_input(codes, 1).ravel().tolist() == pytest.approx([0, 1 / 3, 1])
-    windows = np.array([0, 3, 9], np.uint8).reshape(1, 3, 1, 1)
-    assert classify(windows, model(Echo(1))).ravel().tolist() == [0, 3, 1]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 7])

@@ -1,16 +1,19 @@
 """Names follow from landmarks, or are not given."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from drawn_spine import FIRST_ROW, PITCH, draw_spine
+from hypothesis import given
+from hypothesis import strategies as st
 
-from columna.anatomy import anatomical_order, levels
+from columna.anatomy import NAMELESS, anatomical_order, levels
 from columna.config import LabelSettings
 from columna.images.volume import Volume
 from columna.label import label_masks
-from columna.label.naming import NamedInstance, Naming
+from columna.label.naming import NamedInstance, Naming, _numbered_down
 from columna.label.points import poi_json
 from columna.phantom import PhantomSettings, make_phantom
 
@@ -88,7 +91,7 @@ def test_a_name_must_be_as_probable_as_the_settings_say():
     result = label_masks(semantic, semantic, instance, strict)
     assert level_names(result) == [None] * 5
     assert result.naming["status"] == "unnamed"
-    assert [e["label"] for e in result.levels] == list(range(2, 7))
+    assert [e["label"] for e in result.levels] == list(NAMELESS[:5])
     assert max(posterior_of(result, -1).values()) > 0.6
 
 
@@ -317,3 +320,11 @@ def test_faults_near_the_landmarks_do_not_shift_the_names(region, damage):
     named, true, result = name_damaged(region, damage)
     assert result.naming["status"] == "named"
     assert named == true
+
+
+@given(st.integers(0, 46), st.booleans())
+def test_vertebrae_without_a_level_never_have_the_number_of_one(count, has_bodies):
+    spine = SimpleNamespace(count=count, levels=list(range(1, count + 1)) if has_bodies else [])
+    named = _numbered_down(spine, {i: {} for i in spine.levels})
+    assert [n.label for n in named] == list(NAMELESS[:count])
+    assert not {n.label for n in named} & set(levels())

@@ -5,14 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from exact_scan import lumbar_body, measure, on_grid
 
 from columna.anatomy import Semantic
-from columna.config import MeasureSettings
 from columna.images.volume import Volume
-from columna.measure import measure_scan
 from columna.measure.anatomy.neighbours import add_neighbour_columns
 from columna.measure.anatomy.vertebra_shape import axial_rotation_deg
-from columna.phantom.known.analytic import BodySolid, Placed, turn_deg
+from columna.phantom.known.analytic import turn_deg
 from columna.phantom.known.bodies import (
     PLATE_MM,
     SIZES,
@@ -24,7 +23,6 @@ from columna.phantom.known.bodies import (
 )
 from columna.tables.catalogue import MEASURED
 from columna.tables.finish import Missing
-from columna.tables.shards import rows_to_arrow
 
 LUMBAR = SIZES["lumbar"]
 TABLES = ("vertebrae", "endplates")
@@ -47,13 +45,6 @@ KIND = {
 }
 
 
-def measure(context):
-    rows = measure_scan(context, MeasureSettings())
-    for name in TABLES:
-        rows_to_arrow(MEASURED[name].shard, rows[name])
-    return rows
-
-
 def vertebra(rows, level="L3"):
     return next(r for r in rows["vertebrae"] if r["level"] == level)
 
@@ -62,29 +53,11 @@ def plate(rows, side, level="L3"):
     return next(r for r in rows["endplates"] if (r["level"], r["side"]) == (level, side))
 
 
-def on_grid(context, change):
-    return replace(
-        context,
-        semantic=change(context.semantic),
-        instance=change(context.instance),
-        image=context.image and change(context.image),
-    )
-
-
 @pytest.fixture(scope="module")
 def tilted():
     """A lumbar body, tilted and wedged, between two like it."""
     rng = np.random.default_rng(5)
-    body = BodySolid(
-        at=Placed(np.array([1.0, 2.0, 3.0]), turn_deg(-18, 4, -3)),
-        width=46,
-        depth=34,
-        height=27,
-        wedge_deg=8,
-        lateral_deg=3,
-        hollow_superior=2.0,
-        hollow_inferior=1.2,
-    )
+    body = lumbar_body(turn_deg(-18, 4, -3), wedge_deg=8, hollow_inferior=1.2)
     context = body_scan(rng, body, LUMBAR)
     return body, context, measure(context)
 

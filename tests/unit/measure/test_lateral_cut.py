@@ -4,17 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from exact_scan import LABELS, cropped, measure, on_grid, relabelled, scan_of, spine_of
+from exact_scan import LABELS, cropped, lumbar_body, measure, on_grid, relabelled, scan_of, spine_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from columna.anatomy import CANAL
-from columna.phantom.known.analytic import BodySolid, Placed, turn_deg
+from columna.phantom.known.analytic import turn_deg
 from columna.phantom.known.bodies import SIZES, body_scan
 from columna.phantom.known.exact import SpinePose
-from columna.tables.catalogue import MEASURED
 from columna.tables.common import SAGITTAL_CODES
-from columna.tables.shards import rows_to_arrow
 
 NAMES = ["L2", "L3", "L4", "L5", "S1"]
 SAGITTAL = (
@@ -47,14 +45,6 @@ def of(rows, name, table="vertebrae", key="vertebra"):
     return next(row for row in rows[table] if row[key] == name)
 
 
-def checked(context):
-    """Rows of all tables, each value there if and only if its status says so."""
-    rows = measure(context)
-    for name in ("vertebrae", "endplates", "structures"):
-        rows_to_arrow(MEASURED[name].shard, rows[name])
-    return rows
-
-
 def slab(context, middle_mm, left_mm, right_mm):
     """Only the slices between two places, left and right of `middle_mm` (RAS+ right)."""
     affine, n = context.semantic.affine, context.semantic.shape[0]
@@ -66,18 +56,9 @@ def slab(context, middle_mm, left_mm, right_mm):
 @pytest.fixture(scope="module")
 def bowl():
     """A lumbar body, hollow and wedged both ways: off its middle it measures differently."""
-    body = BodySolid(
-        at=Placed(np.array([1.0, 2.0, 3.0]), turn_deg(-10, 4, -4)),
-        width=46,
-        depth=34,
-        height=27,
-        wedge_deg=6,
-        lateral_deg=3,
-        hollow_superior=2.0,
-        hollow_inferior=1.6,
-    )
+    body = lumbar_body(turn_deg(-10, 4, -4), wedge_deg=6, hollow_inferior=1.6)
     context = body_scan(np.random.default_rng(3), body, SIZES["lumbar"])
-    return body, context, of(checked(context), "L3")
+    return body, context, of(measure(context), "L3")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +69,7 @@ def lumbar():
 @pytest.mark.parametrize(("left", "right"), [(16, 16), (10, 10), (30, 9), (12, 30), (30, 18)])
 def test_the_middle_of_a_body_is_measured_whichever_side_is_cut(bowl, left, right):
     body, context, whole = bowl
-    rows = checked(slab(context, body.at.centre[0], left, right))
+    rows = measure(slab(context, body.at.centre[0], left, right))
     row = of(rows, "L3")
     assert (row["presence"], row["body_status"]) == ("lateral_cut", "lateral_cut")
     assert row["frame_status"] == row["heights_status"] == "lateral_cut"
@@ -108,7 +89,7 @@ def test_the_middle_of_a_body_is_measured_whichever_side_is_cut(bowl, left, righ
 @pytest.mark.parametrize(("left", "right"), [(30, -3), (-3, 30), (3, 3)])
 def test_where_the_middle_is_not_seen_nothing_is_measured(bowl, left, right):
     body, context, _ = bowl
-    rows = checked(slab(context, body.at.centre[0], left, right))
+    rows = measure(slab(context, body.at.centre[0], left, right))
     row = of(rows, "L3")
     assert (row["presence"], row["heights_status"]) == ("partial", "partial_fov")
     assert all(row[name] is None for name in (*SAGITTAL, *ACROSS))
@@ -119,11 +100,11 @@ def test_a_scan_without_a_canal_does_not_say_where_the_middle_is(bowl):
     body, context, _ = bowl
     cut = slab(context, body.at.centre[0], 14, 14)
     without = relabelled(cut, "semantic", lambda a: np.where(np.isin(a, CANAL), 0, a))
-    assert of(checked(without), "L3")["heights_status"] == "partial_fov"
+    assert of(measure(without), "L3")["heights_status"] == "partial_fov"
 
 
 def test_discs_angles_and_lordosis_stay(lumbar):
-    whole, cut = checked(lumbar), checked(slab(lumbar, 0.0, 60, 14))
+    whole, cut = measure(lumbar), measure(slab(lumbar, 0.0, 60, 14))
     one, other = (of(rows, "L3-L4", "discs", "disc") for rows in (whole, cut))
     assert other["presence"] == other["volume_status"] == "lateral_cut"
     groups = ("disc_status", "gap_status", "angle_status", "listhesis_status", "tiling_status")
@@ -143,7 +124,7 @@ def test_discs_angles_and_lordosis_stay(lumbar):
 def test_one_wide_body_leaves_its_neighbours_alone():
     spine = spine_of(["L2", "L3", "L4", "L5"], changes={"L4": {"width": 62}})
     whole = scan_of(spine)
-    rows, cut = checked(whole), checked(slab(whole, 0.0, 28, 28))
+    rows, cut = measure(whole), measure(slab(whole, 0.0, 28, 28))
     assert [of(cut, name)["presence"] for name in ("L3", "L4")] == ["complete", "lateral_cut"]
     l3 = of(cut, "L3")
     relative = ("fov_distance_mm", "axial_rotation_deg", "axial_rotation_status")
@@ -160,18 +141,18 @@ def test_one_wide_body_leaves_its_neighbours_alone():
 def test_canal_cut_at_a_side():
     names = ["T10", "T11", "T12"]
     context = scan_of(spine_of(names, changes={n: {"width": 60, "canal": (14, 30)} for n in names}))
-    whole = checked(context)
+    whole = measure(context)
     width = of_site(whole)["canal_rl_mm"]
-    cut = of_site(checked(slab(context, 0.0, 40, width / 2 - 3)))
+    cut = of_site(measure(slab(context, 0.0, 40, width / 2 - 3)))
     assert cut["canal_status"] == cut["canal_area_status"] == "lateral_cut"
     assert cut["canal_ap_mm"] == pytest.approx(of_site(whole)["canal_ap_mm"], abs=0.4)
     assert cut["canal_area_mm2"] is cut["canal_rl_mm"] is cut["csf_area_mm2"] is None
     # the cord in it is narrower, and whole
     assert (cut["cord_status"], cut["csf_area_status"]) == ("lateral_cut", "lateral_cut")
     assert cut["cord_area_mm2"] == pytest.approx(of_site(whole)["cord_area_mm2"], rel=0.02)
-    narrow = of_site(checked(slab(context, 0.0, 40, 5)))
+    narrow = of_site(measure(slab(context, 0.0, 40, 5)))
     assert (narrow["canal_status"], narrow["cord_status"]) == ("lateral_cut", "partial_fov")
-    gone = of_site(checked(slab(context, 0.0, 40, -3)))
+    gone = of_site(measure(slab(context, 0.0, 40, -3)))
     assert (gone["canal_status"], gone["canal_ap_mm"]) == ("partial_fov", None)
 
 
@@ -186,7 +167,7 @@ def test_a_body_cut_at_the_top_and_at_a_side_has_its_lower_endplate(bowl):
     cut = slab(context, body.at.centre[0], 14, 14)
     level = np.flatnonzero((cut.instance.array == LABELS["L2"]).any(axis=(0, 1)))
     cut = cropped(cut, 2, high=cut.semantic.shape[2] - int(level.mean()))
-    rows = checked(cut)
+    rows = measure(cut)
     assert (of(rows, "L2")["presence"], of(rows, "L2")["body_status"]) == ("partial", "partial_fov")
     plates = {r["side"]: r["endplate_status"] for r in rows["endplates"] if r["level"] == "L2"}
     assert plates == {"superior": "partial_fov", "inferior": "lateral_cut"}
@@ -198,8 +179,8 @@ def test_rows_of_a_slab_do_not_depend_on_orientation(bowl, codes):
     body, context, _ = bowl
     cut = slab(context, body.at.centre[0], 30, 12)
     turned = on_grid(cut, lambda volume: volume.reoriented(tuple(codes)))
-    for table, rows in checked(cut).items():
-        assert checked(turned)[table] == rows
+    for table, rows in measure(cut).items():
+        assert measure(turned)[table] == rows
 
 
 @settings(max_examples=8, deadline=None)
@@ -207,7 +188,7 @@ def test_rows_of_a_slab_do_not_depend_on_orientation(bowl, codes):
 def test_whatever_is_cut_a_height_is_near_the_truth_or_not_there(left, right):
     spine = spine_of(["L3", "L4"], SpinePose(forward=10, right=4, axial=4))
     context = scan_of(spine)
-    rows, whole = checked(slab(context, 0.0, left, right)), checked(context)
+    rows, whole = measure(slab(context, 0.0, left, right)), measure(context)
     for row in rows["vertebrae"]:
         if row["index_from_top"] is None:
             continue
@@ -227,4 +208,4 @@ def test_the_image_may_be_narrower_than_its_grid(bowl):
     signal = np.random.default_rng(0).uniform(50, 150, cut.semantic.shape).astype(np.float32)
     image = np.pad(signal, ((2, 2), (0, 0), (0, 0)))
     seen = replace(padded, image=padded.semantic.with_array(image))
-    assert of(checked(seen), "L3")["presence"] == "lateral_cut"
+    assert of(measure(seen), "L3")["presence"] == "lateral_cut"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +17,6 @@ from small_run import small_cohort
 from columna.cohort.owned import owned_paths
 from columna.images.volume import Volume, save_volume
 from columna.label.lookup import structures_table, vertebrae_table
-from columna.label.result import LabelResult
 from columna.provenance import generated_by
 from columna.results.derivatives import Derivatives
 from columna.results.store import Store
@@ -58,7 +58,7 @@ def finished(tmp_path_factory):
 def test_the_delivered_folder_is_valid_bids(finished):
     found = issues(finished.layout.derivatives)
     assert [code for severity, code, _ in found if severity == "error"] == []
-    assert {code for _, code, _ in found} <= {UNKNOWN_AUTHORS}
+    assert {code for _, code, _ in found} <= {UNKNOWN_AUTHORS}, found
 
 
 def test_the_validator_sees_the_masks_and_would_tell(finished, tmp_path):
@@ -93,8 +93,7 @@ def test_any_scan_id_gives_a_valid_dataset(tmp_path):
         names = Derivatives(tmp_path, scan_id)
         for mask in (names.semantic, names.instance):
             save_volume(small, mask)
-        names.sidecar.write_text('{"SpatialReference": "a.nii.gz"}')
-        names.labels.write_text("index\tname\n1\tC1\n")
+        names.sidecar.write_text('{"Sources": ["a.nii.gz"]}')
         names.points.write_text("[]")
     write_dataset_files(tmp_path, tmp_path)
     assert [i for i in issues(tmp_path) if i[0] == "error"] == []
@@ -144,7 +143,7 @@ def test_files_of_former_names_go_when_a_scan_is_delivered_anew(finished):
     former = Derivatives(finished.layout.derivatives, "sub-01_T2w").former_files
     assert former[0].name == FORMER.name
     assert not any(path.exists() for path in former)
-    assert len(Store(finished.layout).read("sub-01_T2w", "label").files) == 5
+    assert len(Store(finished.layout).read("sub-01_T2w", "label").files) == 4
 
 
 # --- label tables ---
@@ -156,52 +155,29 @@ def rows(text: str) -> dict[int, str]:
     return {int(row["index"]): row["name"] for row in found}
 
 
-def result(labels, levels):
-    array = np.zeros((4, 4, 4), np.uint8)
-    array.flat[: len(labels)] = labels
-    mask = Volume(array, np.eye(4))
-    return LabelResult(mask, mask, levels, {})
-
-
-def entry(label, level, **more):
-    return {"label": label, "level": level} | more
-
-
 def test_the_table_of_structures_names_every_label():
     found = rows(structures_table())
     assert (found[49], found[100]) == ("vertebral_body", "disc")
 
 
-def test_named_levels():
-    levels = [entry(23, "L4"), entry(24, "L5")]
-    found = rows(vertebrae_table(result([23, 24, 26, 122, 123, 223, 80], levels)))
-    assert found == {
-        23: "L4",
-        24: "L5",
-        26: "S1",
-        80: "metal",
-        122: "disc below L3",
-        123: "disc below L4",
-        223: "endplates below L4",
-    }
+def test_the_table_of_vertebrae_names_levels_discs_and_endplates():
+    found = rows(vertebrae_table())
+    assert {2: "C2", 24: "L5", 26: "S1", 28: "T13", 80: "metal"}.items() <= found.items()
+    assert (found[122], found[223]) == ("disc below L3", "endplates below L4")
+    assert (found[34], found[134]) == ("no level (34)", "disc below no level (34)")
+    assert len(set(found.values())) == len(found)
 
 
-def test_numbers_without_levels_are_not_called_by_levels():
-    levels = [entry(2, None), entry(3, None), entry(34, None, is_fragment=True)]
-    found = rows(vertebrae_table(result([2, 3, 34, 102, 101], levels)))
-    assert found == {
-        2: "unnamed_01",
-        3: "unnamed_02",
-        34: "fragment_01",
-        101: "disc below unknown 1",
-        102: "disc below unnamed_01",
-    }
-
-
-def test_the_label_table_of_a_scan_names_what_its_mask_holds(finished):
+def test_every_number_of_a_mask_is_in_the_table_and_means_the_level_of_the_tables(finished):
+    table = rows((finished.layout.derivatives / "seg-vert_dseg.tsv").read_text())
     names = Derivatives(finished.layout.derivatives, "sub-01_T2w")
-    found = rows(names.labels.read_text())
-    assert {20: "L1", 24: "L5", 120: "disc below L1"}.items() <= found.items()
+    found = np.unique(nib.load(names.instance).dataobj)
+    assert set(found[found > 0].tolist()) <= set(table)
+    levels = Store(finished.layout).read("sub-01_T2w", "label").values["levels"]
+    assert levels
+    assert {table[e["label"]] for e in levels if e["level"]} == {
+        e["level"] for e in levels if e["level"]
+    }
 
 
 # --- description of the dataset ---

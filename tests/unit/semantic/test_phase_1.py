@@ -56,7 +56,8 @@ def test_answers_come_back_to_the_voxels_they_belong_to(tmp_path, transpose):
     spacing = [SPACING[::-1][axis] for axis in transpose]
     plan = CLASSIC_PLAN | {"spacing": spacing, "patch_size": [8, 12, 16]}
     folder = write_semantic(tmp_path, plan=plan, transpose=transpose)
-    model = replace(load_semantic_model(folder, "cpu", "float32"), network=Thresholds())
+    loaded = load_semantic_model(folder, "cpu", "float32")
+    model = replace(loaded, network=Thresholds(), fold_weights=({},))
     array = blocks()
     array[:3] = 0  # cropped away before the network
     result = segment_semantic(image(array), model, PLAIN)
@@ -69,7 +70,7 @@ def test_answers_come_back_to_the_voxels_they_belong_to(tmp_path, transpose):
 
 
 def test_storage_order_does_not_matter(model):
-    model = replace(model, network=Thresholds())
+    model = replace(model, network=Thresholds(), fold_weights=({},))
     straight = segment_semantic(image(blocks()), model, PLAIN)
     turned = segment_semantic(image(blocks()).reoriented(("L", "A", "S")), model, PLAIN)
     assert np.array_equal(straight.mask.array, turned.mask.array)
@@ -131,7 +132,9 @@ class Background(nn.Module):
 
 def test_nothing_found_is_refused(model):
     with pytest.raises(ScanRefused) as refusal:
-        segment_semantic(image(noisy()), replace(model, network=Background()), PLAIN)
+        segment_semantic(
+            image(noisy()), replace(model, network=Background(), fold_weights=({},)), PLAIN
+        )
     assert refusal.value.code == "no_spine"
 
 

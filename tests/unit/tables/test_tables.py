@@ -44,7 +44,6 @@ def vertebra(level="L3", order=23, **values):
         "touches_fov": False,
         "edge_faces": "",
         "vertebra_volume_mm3": 60000.0,
-        "body_share_ratio": 0.5,
         "body_volume_mm3": 30000.0,
     }
     return fitting_row(VERTEBRAE, **row | values)
@@ -154,15 +153,20 @@ def test_duplicate_keys_are_refused():
 def test_unknown_columns_are_refused():
     with pytest.raises(TableError, match="no such columns: height"):
         finish_row(VERTEBRAE, {"height": 1.0})
+    with pytest.raises(TableError, match="a formula computes wedge_ratio"):
+        finish_row(VERTEBRAE, {"wedge_ratio": 1.0})
 
 
 def test_values_are_rounded_counted_and_never_clipped():
-    row = vertebra(body_volume_mm3=80000.04, centroid_r_mm=-0.0001, centroid_a_mm=1.0005 - 1e-13)
+    large = {"vertebra_volume_mm3": 100000.0}
+    row = vertebra(
+        **large, body_volume_mm3=80000.04, centroid_r_mm=-0.0001, centroid_a_mm=1.0005 - 1e-13
+    )
     assert row["body_volume_mm3"] == 80000.0
     assert row["n_implausible_n"] == 0
     assert math.copysign(1, row["centroid_r_mm"]) == 1
     assert row["centroid_a_mm"] == vertebra(centroid_a_mm=1.0005 + 1e-13)["centroid_a_mm"]
-    row = vertebra(body_volume_mm3=90000.0, fov_distance_mm=-1.0)
+    row = vertebra(**large, body_volume_mm3=90000.0, fov_distance_mm=-1.0)
     assert row["body_volume_mm3"] == 90000.0
     assert row["n_implausible_n"] == 2
 

@@ -53,6 +53,28 @@ def convert(
 
 
 @app.command()
+def fuse(
+    sheet: Annotated[
+        Path, typer.Argument(help="Sheet: participant_id, path, and one column per source.")
+    ],
+    rules: Annotated[Path, typer.Option(help="Table (TSV): source, label, structure, priority.")],
+    out: Annotated[Path, typer.Option(help="Folder for masks, cases.tsv and training.tsv.")],
+    agreement: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Least Dice of two sources that draw one structure."),
+    ] = 0.7,
+) -> None:
+    """Make one reference mask per scan from label maps of several sources."""
+    from columna.config import PrepareSettings
+    from columna.train.samples.fuse import fuse as fuse_sheet
+    from columna.train.samples.fuse import read_rules
+
+    scans = fuse_sheet(sheet, read_rules(rules), out, PrepareSettings(), agreement)
+    used = sum(scan.status == "ok" for scan in scans)
+    typer.echo(f"{out}: {used} of {len(scans)} scans; reasons of the others: cases.tsv")
+
+
+@app.command()
 def pool(
     folder: Annotated[Path, typer.Argument(help="Pool of label maps to fill.")],
     maps: Annotated[int, typer.Option(min=0, help="Phantoms that it shall hold.")] = 300,

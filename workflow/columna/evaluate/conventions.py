@@ -15,13 +15,13 @@ from columna.anatomy import (
     BODY,
     DISC_OFFSET,
     ENDPLATE_OFFSET,
+    NAMELESS,
     RESOURCES,
     SACRUM,
     Semantic,
     levels,
 )
 from columna.errors import ColumnaError
-from columna.label.naming import EXTRA_LABELS
 
 Mask = NDArray[np.integer[Any]]
 
@@ -93,7 +93,7 @@ def columna_convention() -> Convention:
     """The numbers that columna and SPINEPS write; vertebrae without a name have spare numbers."""
     named = tuple(label for label in levels() if label != SACRUM)
     names = {label: levels()[label].name for label in named}
-    vertebrae = (*named, *EXTRA_LABELS)
+    vertebrae = (*named, *NAMELESS)
     return Convention(
         name="columna",
         structures=structure_labels(),

@@ -56,7 +56,8 @@ def segment_instances(
     )
     if not len(centres):
         raise ScanRefused("no_bodies", "No vertebral body is large enough to be told from noise.")
-    couples = find_couples(predict_parts(crop, centres, model, settings.batch_size))
+    at_once = max(settings.batch_size, model.windows_at_once)
+    couples = find_couples(predict_parts(crop, centres, model, at_once))
     merged = merge_couples(
         couples, crop.shape, _min_voxels(model.config.vert_size_threshold, model, mask)
     )

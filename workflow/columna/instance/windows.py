@@ -16,8 +16,6 @@ from columna.images.triple import three
 from columna.instance.centres import INFERIOR
 from columna.instance.window_parts import Part
 from columna.models.device import inference
-from columna.models.instance_cpu import can_run, window_logits
-from columna.models.instance_network import CODES
 
 if TYPE_CHECKING:
     from columna.models.instance_network import InstanceModel
@@ -90,33 +88,20 @@ def cut(array: np.ndarray, start: np.ndarray, size: Sequence[int]) -> np.ndarray
     return window
 
 
-def network_input(codes: torch.Tensor, channels: int) -> torch.Tensor:
-    """(N, P, I, R) codes -> (N, channels, P, I, R): one-hot, or code / 9 for one channel."""
-    if channels == 1:
-        return codes[:, None].float() / CODES
-    codes = torch.where(codes < channels, codes, 0)[:, None].long()
-    shape = (len(codes), channels, *codes.shape[2:])
-    return torch.zeros(shape, device=codes.device).scatter_(1, codes, 1.0)
-
-
 def classify(windows: np.ndarray, model: "InstanceModel") -> np.ndarray:
     """Run the network on (N, P, I, R) codes; the winning class of every voxel, uint8."""
     codes = torch.from_numpy(windows).to(model.device)
     with inference(model.device, model.compute):
-        if can_run(model.network, model.device, model.compute):
-            answers = [_winners(window_logits(model.network, window), 0) for window in codes]
-            return torch.stack(answers).numpy()
-        logits = model.network(network_input(codes, model.network.channels))
-    return _winners(logits, 1).cpu().numpy()
+        return _winners(model.logits(codes)).cpu().numpy()
 
 
-def _winners(logits: torch.Tensor, axis: int) -> torch.Tensor:
-    """The class of the largest logit along `axis`, uint8; ModelError if one is not finite."""
-    if not torch.isfinite(logits.amax(dim=axis)).all():
+def _winners(logits: torch.Tensor) -> torch.Tensor:
+    """The class of the largest logit, uint8; ModelError if one is not finite."""
+    if not torch.isfinite(logits.amax(dim=1)).all():
         raise ModelError(
             "the instance network's answer is not finite; set compute to float32 if it was float16"
         )
-    return logits.argmax(dim=axis).to(torch.uint8)
+    return logits.argmax(dim=1).to(torch.uint8)
 
 
 def _parts(window: int, answer: np.ndarray, start: np.ndarray, shape: Sequence[int]) -> list[Part]:

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from columna.anatomy import C2, DISC_OFFSET, ENDPLATE_OFFSET, L1, L6, SACRUM, T12, T13, Semantic
+from columna.anatomy import (
+    ABOVE_NAMELESS,
+    C2,
+    DISC_OFFSET,
+    ENDPLATE_OFFSET,
+    L1,
+    L6,
+    NAMELESS,
+    SACRUM,
+    T12,
+    T13,
+    Semantic,
+)
 from columna.images.morphology import dilated
 from columna.images.triple import three
 from columna.images.volume import Box
@@ -53,6 +65,8 @@ class LabelColumn:
 
 def level_above(label: int) -> int:
     """Return the label of the level above in a spine without T13."""
+    if label in NAMELESS:
+        return ABOVE_NAMELESS
     return {L1: T12, T13: T12, L6: L6 - 1}.get(label, label - 1)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from columna.anatomy import C2, L6, SACRUM, T12, T13, levels
+from columna.anatomy import C2, L6, NAMELESS, SACRUM, T12, T13, levels
 from columna.config import LabelSettings
 from columna.errors import ScanRefused
 from columna.label.evidence import Evidence, evidence_of
@@ -23,9 +23,6 @@ from columna.label.seen_spine import SeenSpine
 
 FIRST_LABEL = C2
 """SPINEPS numbers from here downwards where no level is known."""
-EXTRA_LABELS = range(34, 80)
-"""Numbers for instances that are no known level: outside the tables of levels (1 to 33), metal
-(80), discs and endplates (from 100), whatever their count."""
 FALSE_PIECE = "false_piece"
 """The name, in posteriors, of what is no vertebra."""
 LEAST_P = 0.001
@@ -79,7 +76,7 @@ class Naming:
         """All instances from top to bottom; those not among `named` are pieces."""
         known = {n.instance: n for n in named}
         taken = {n.label for n in known.values()}
-        spare = (label for label in EXTRA_LABELS if label not in taken)
+        spare = (label for label in NAMELESS if label not in taken)
         everyone = [
             known[i]
             if i in known
@@ -98,7 +95,7 @@ class Namer(Protocol):
 
 def name_top_down(spine: SeenSpine) -> Naming:
     """Number from C2 downwards whatever the field of view, as SPINEPS does without labeller."""
-    labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
+    labels = [*range(FIRST_LABEL, L6 + 1), *NAMELESS]
     named = [
         NamedInstance(instance, label, _level_name(label), is_piece=instance in spine.specks)
         for instance, label in zip(range(1, spine.count + 1), labels, strict=False)
@@ -216,7 +213,7 @@ class ChainNamer:
         sure = {i: (n, p) for i, (n, p) in sure.items() if n in numbers and n != "S1"}
         if not sure:
             return _numbered_down(spine, true)
-        spare = iter(EXTRA_LABELS)
+        spare = iter(NAMELESS)
         return [
             NamedInstance(i, numbers[sure[i][0]], sure[i][0], anchor, sure[i][1], p)
             if i in sure
@@ -238,12 +235,11 @@ def _neighbours() -> list[tuple[int, int]]:
 
 
 def _numbered_down(spine: SeenSpine, true: Mapping[int, dict[str, float]]) -> list[NamedInstance]:
-    """Vertebrae without names, numbered as SPINEPS does; all instances where none has a body."""
-    labels = [*range(FIRST_LABEL, L6 + 1), *EXTRA_LABELS]
+    """Vertebrae without names; all instances where none has a body."""
     instances = true or {i: {} for i in range(1, spine.count + 1) if not spine.levels}
     return [
         NamedInstance(i, label, None, posterior=p)
-        for (i, p), label in zip(instances.items(), labels, strict=False)
+        for (i, p), label in zip(instances.items(), NAMELESS, strict=False)
     ]
 
 
@@ -252,7 +248,7 @@ def _pieces(
 ) -> list[NamedInstance]:
     """Bodies that are no vertebrae, with spare numbers."""
     taken = {n.label for n in named}
-    spare = (label for label in EXTRA_LABELS if label not in taken)
+    spare = (label for label in NAMELESS if label not in taken)
     others = set(spine.levels) - {n.instance for n in named}
     return [
         NamedInstance(i, next(spare), None, posterior=listed[i], is_piece=True)

@@ -3,10 +3,11 @@
 import fastremap
 import numpy as np
 
+from columna.anatomy import NAMELESS
 from columna.label.components import INFERIOR, centres_of
 
-MAX_INSTANCES = 46
-"""As many as there are spare numbers on disk (`naming.EXTRA_LABELS`); a spine has at most 26."""
+MAX_INSTANCES = len(NAMELESS)
+"""As many as there are numbers for instances without a level; a spine has at most 26."""
 
 
 def order_instances(instance: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ released checkpoints load unchanged. Width, input channels and classes are read 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 
 from columna.errors import ModelError
 from columna.models.checkpoint import load_checkpoint
-from columna.models.device import choose_compute, choose_device, laid_out
+from columna.models.device import choose_compute, choose_device
 from columna.models.folder import ModelFolder
 from columna.models.loaded import LoadedModel
+from columna.models.openvino import CompiledNetwork, suits
 from columna.models.registry import check_recorded
 from columna.models.weights import fitting_weights, plain_weights
 
@@ -131,6 +133,24 @@ class InstanceUNet(nn.Module):
         return self.final_conv(self.final_res_block(torch.cat((x, first), dim=1)))
 
 
+class OneHot(nn.Module):
+    """A network that is given codes of structures in place of one channel for each."""
+
+    numbers: Tensor
+
+    def __init__(self, network: InstanceUNet) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("numbers", torch.arange(network.channels, dtype=torch.uint8))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """uint8 codes (N, P, I, R) -> logits (N, classes, P, I, R); unknown codes are 0."""
+        if self.network.channels == 1:
+            return self.network(codes[:, None].float() / CODES)
+        known = torch.where(codes < self.network.channels, codes, torch.zeros_like(codes))
+        return self.network((known[:, None] == self.numbers.view(1, -1, 1, 1, 1)).float())
+
+
 def network_from_state(state: Mapping[str, Tensor]) -> InstanceUNet:
     """Build the network that fits `state`, whatever wrappers have added to its names, and load it.
 
@@ -179,6 +199,23 @@ class InstanceModel(LoadedModel):
 
     network: InstanceUNet
 
+    def logits(self, codes: Tensor) -> Tensor:
+        """Codes (N, P, I, R) of windows of the model's size -> logits (N, classes, P, I, R)."""
+        if suits(self.device, self.compute):
+            return self._compiled(codes)
+        return OneHot(self.network).to(self.device)(codes)
+
+    @property
+    def windows_at_once(self) -> int:
+        """Windows of a pass that suit the device."""
+        return self._compiled.at_once if suits(self.device, self.compute) else 1
+
+    @cached_property
+    def _compiled(self) -> CompiledNetwork:
+        window = torch.zeros((1, *self.config.cutout_size), dtype=torch.uint8)
+        threads, width = torch.get_num_threads(), self.network.width
+        return CompiledNetwork(OneHot(self.network), window, self.compute, threads, width)
+
 
 def load_instance_model(
     folder: Path | ModelFolder, device: str = "auto", compute: str = "auto"
@@ -198,9 +235,9 @@ def load_instance_model(
         raise ModelError(f"{path}: {error}") from error
     folder.check_unchanged()
     chosen = choose_device(device)
-    network = network.to(chosen).requires_grad_(requires_grad=False)
-    if chosen.type == "cpu":
-        network = laid_out(network, torch.channels_last_3d)
     return InstanceModel(
-        folder=folder, network=network, device=chosen, compute=choose_compute(compute, chosen)
+        folder=folder,
+        network=network.to(chosen).requires_grad_(requires_grad=False),
+        device=chosen,
+        compute=choose_compute(compute, chosen),
     )

@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from columna.models.checkpoint import load_checkpoint, trained_configuration
 from columna.models.content import shown
 from columna.models.device import choose_compute, choose_device, laid_out
 from columna.models.folder import ModelFolder
-from columna.models.fused import fuse
 from columna.models.loaded import LoadedModel
+from columna.models.openvino import CompiledNetwork, suits
 from columna.models.plans import MAX_STAGE_VALUES, Plan
 from columna.models.registry import check_recorded
 from columna.models.weights import fitting_weights, plain_weights
@@ -34,6 +35,8 @@ NORMALIZERS: dict[str, type[schemes.ImageNormalization]] = {
     )
 }
 """Intensity normalisations that plans may name."""
+
+_TILES = {"cuda": 2}
 
 _log = logging.getLogger(__name__)
 
@@ -75,12 +78,35 @@ class SemanticModel(LoadedModel):
         """nnU-Net's ``transpose_forward``: network axes from the reversed axes of the model."""
         return self.plan.transpose_forward
 
-    def networks(self) -> Iterator[nn.Module]:
+    @property
+    def tiles_at_once(self) -> int:
+        """Tiles of a pass that suit the device."""
+        return self._compiled[0].at_once if self._is_compiled else _TILES.get(self.device.type, 1)
+
+    def networks(self) -> Iterator[Callable[[Tensor], Tensor]]:
         """Yield the network once per fold, with the weights of that fold."""
+        if self._is_compiled:
+            yield from self._compiled
+            return
         for weights in self.fold_weights:
             if len(self.fold_weights) > 1:
                 self.network.load_state_dict(weights)
             yield self.network
+
+    @property
+    def _is_compiled(self) -> bool:
+        return suits(self.device, self.compute)
+
+    @cached_property
+    def _compiled(self) -> list[CompiledNetwork]:
+        """The network with the weights of each fold, compiled for tiles."""
+        tile, threads = torch.zeros((1, 1, *self.patch_size)), torch.get_num_threads()
+        width = self.plan.architecture.arch_kwargs.features_per_stage[0]
+        found = []
+        for weights in self.fold_weights:
+            self.network.load_state_dict(weights)
+            found.append(CompiledNetwork(self.network, tile, self.compute, threads, width))
+        return found
 
 
 def load_semantic_model(
@@ -164,10 +190,8 @@ def _fold_weights(
 def _place(network: nn.Module, device: torch.device, compute: torch.dtype) -> nn.Module:
     """Move the network to its device; on CPUs in the form that is fastest there."""
     network = network.to(device).eval().requires_grad_(requires_grad=False)
-    if device.type != "cpu":
-        return network
-    network = laid_out(network, torch.channels_last_3d)
-    return fuse(network) if compute == torch.float32 else network
+    is_by_torch = device.type == "cpu" and not suits(device, compute)
+    return laid_out(network, torch.channels_last_3d) if is_by_torch else network
 
 
 def _normalizer(folder: ModelFolder, plan: Plan) -> schemes.ImageNormalization:

@@ -57,15 +57,15 @@ def find_middle(semantic: Volume, instance: Volume, labels: Sequence[int]) -> Mi
     """
     canal = _canal(semantic)
     bodies = _bodies(semantic, instance, labels)
-    if canal is None and not len(bodies):
-        return None
-    rows = np.arange(semantic.shape[1])
-    if len(bodies):
-        body_p, body_r = (np.interp(rows, bodies[:, 1], bodies[:, axis]) for axis in (0, 2))
-    else:
-        body_p, body_r = canal  # type: ignore[misc]
-    canal_p, canal_r = (body_p, body_r) if canal is None else canal
-    return Middle(body_p, body_r, canal_p, canal_r)
+    line = _through(bodies, semantic.shape[1]) if len(bodies) else canal
+    return None if line is None else Middle(*line, *(canal or line))
+
+
+def _through(bodies: np.ndarray, rows_n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions along P and R of the line through the bodies, in every row."""
+    rows = np.arange(rows_n)
+    p, r = (np.interp(rows, bodies[:, 1], bodies[:, axis]) for axis in (0, 2))
+    return p, r
 
 
 def sagittal_plane(middle: Middle, columns: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:

@@ -98,11 +98,6 @@ class Derivatives:
         return self._file("vert", "dseg.json")
 
     @property
-    def labels(self) -> Path:
-        """Table of what the labels of the mask of vertebrae stand for in this scan."""
-        return self._file("vert", "dseg.tsv")
-
-    @property
     def points(self) -> Path:
         """Centroids in TPTBox's POI format, for which BIDS has no name."""
         return self._file("spine", "ctd.json")
@@ -110,11 +105,15 @@ class Derivatives:
     @property
     def files(self) -> list[Path]:
         """Everything that is delivered for the scan, and for no other one."""
-        return [self.semantic, self.instance, self.sidecar, self.labels, self.points]
+        return [self.semantic, self.instance, self.sidecar, self.points]
 
     @property
     def former_files(self) -> list[Path]:
-        """Where columna delivered the scan before it followed the names of BIDS."""
+        """What earlier versions delivered: other names, and a label table of every mask."""
+        return [*self._former_names, self._file("vert", "dseg.tsv")]
+
+    @property
+    def _former_names(self) -> list[Path]:
         entities, _, suffix = self.scan_id.rpartition("_")
         prefix = self.scan_id
         if entities and "-" not in suffix:
@@ -147,7 +146,6 @@ def mask_sidecar(
     """
     return {
         "Sources": [source_name, f"bids::{names.semantic.relative_to(names.root).as_posix()}"],
-        "SpatialReference": source_name,
         "GeneratedBy": [generated_by()],
         "Stages": history,
     }

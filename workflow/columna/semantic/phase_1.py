@@ -14,8 +14,6 @@ from columna.semantic.network_input import make_network_input
 from columna.semantic.postprocess import clean_semantic
 from columna.semantic.sliding_window import Window, predict_logits
 
-_TILES_PER_PASS = {"cuda": 2}
-
 _log = logging.getLogger(__name__)
 
 
@@ -91,5 +89,5 @@ def choose_window(model: SemanticModel, settings: SemanticSettings) -> Window:
         model.patch_size,
         settings.step_size or model.config.default_step_size,
         model.mirror_axes if mirroring else (),
-        _TILES_PER_PASS.get(model.device.type, 1),
+        model.tiles_at_once,
     )

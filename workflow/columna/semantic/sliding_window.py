@@ -21,6 +21,7 @@ from columna.models.device import inference
 from columna.semantic.tile_weights import tile_weights
 
 Tile = tuple[slice, slice, slice]
+TileNetwork = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Window:
 
 
 def predict_logits(
-    networks: Callable[[], Iterable[nn.Module]],
+    networks: Callable[[], Iterable[TileNetwork]],
     image: np.ndarray,
     window: Window,
     classes: int,
@@ -132,7 +133,7 @@ def _move_up(sums: Tensor, axis: int, done: int) -> None:
 
 
 def _predict_tiles(
-    network: nn.Module,
+    network: TileNetwork,
     image: Tensor,
     tiles: Sequence[Tile],
     mirror_axes: Sequence[int],

@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from columna.files import json_bytes, write_if_changed
-from columna.label.lookup import structures_table
+from columna.label.lookup import structures_table, vertebrae_table
 from columna.prepare.sidecars import read_json_object
 from columna.provenance import generated_by
 from columna.results.derivatives import OTHER
@@ -20,8 +20,9 @@ INHERITED = {
     },
     "vert": {
         "Type": "ROI",
-        "Description": "Vertebrae, discs and endplates, one number each; the table beside the mask "
-        "says which level a number stands for in this scan.",
+        "Description": "Vertebrae, discs and endplates, one number each: a level, or a number that "
+        "stands for none.",
+        "SpatialReference": "orig",
     },
 }
 """What is said once for all masks of a kind."""
@@ -34,9 +35,8 @@ the scans that they were made from. It is a BIDS derivatives dataset.
 
 | file, beginning with the entities of the scan | what it holds |
 |---|---|
-| `seg-spine_dseg.nii.gz` | structures, one number each: `seg-spine_dseg.tsv` in this folder |
-| `seg-vert_dseg.nii.gz` | vertebrae, discs and endplates, one number each |
-| `seg-vert_dseg.tsv` | which level each of these numbers stands for in this scan |
+| `seg-spine_dseg.nii.gz` | structures, one number each: `seg-spine_dseg.tsv` here |
+| `seg-vert_dseg.nii.gz` | vertebrae, discs, endplates, one number each: `seg-vert_dseg.tsv` here |
 | `seg-vert_dseg.json` | sources, digests, settings and models of both masks |
 | `seg-spine_ctd.json` | centroids in the format of TPTBox; BIDS has no name for them |
 
@@ -79,6 +79,7 @@ def _dataset_files(index: Path) -> dict[str, bytes]:
         "README.md": README.encode(),
         ".bidsignore": IGNORED.encode(),
         "seg-spine_dseg.tsv": structures_table().encode(),
+        "seg-vert_dseg.tsv": vertebrae_table().encode(),
         **inherited,
     }
 

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from columna.errors import ScanRefused
-from columna.files import remove_empty, write_json, write_text
+from columna.files import remove_empty, write_json
 from columna.images.volume import Volume, save_volume
 from columna.label import LabelResult, label_masks, take_masks
 from columna.label.given_anchor import Anchor
-from columna.label.lookup import vertebrae_table
 from columna.label.points import poi_json
 from columna.prepare import read_mask
 from columna.results.derivatives import Derivatives, mask_sidecar
@@ -75,12 +74,11 @@ class LabelStage(Stage, name="label"):
         return take(*masks, self.config.label, anchor=item.anchor)
 
     def save(self, scan: ScanEntry, result: LabelResult) -> Saved:
-        """Write masks, their sidecar, label table and points below the derivatives folder."""
+        """Write masks, their sidecar and points below the derivatives folder."""
         names = Derivatives(self.layout.derivatives, scan.scan_id)
         save_volume(result.semantic, names.semantic)
         save_volume(result.instance, names.instance)
         write_json(names.sidecar, mask_sidecar(scan.path.name, names, self._history(scan)))
-        write_text(names.labels, vertebrae_table(result))
         write_json(names.points, poi_json(result))
         for former in names.former_files:
             former.unlink(missing_ok=True)

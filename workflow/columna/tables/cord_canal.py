@@ -7,12 +7,15 @@ from columna.tables.common import (
     implausible_count_column,
 )
 from columna.tables.measures import (
+    category,
     count,
     in_group,
     measure,
+    required,
     sagittal,
     since,
     status_column,
+    text,
     with_status,
 )
 from columna.tables.quality import judged_columns
@@ -29,35 +32,29 @@ CORD_AREA_TIERS = {"cervical": "B", "thoracic": "C", "lumbar": "C"}
 
 def _place_columns() -> tuple[Column, ...]:
     return (
-        Column(
-            "vertebra",
-            "string",
-            "Vertebra, as the table vertebrae names it.",
-            nullable=False,
-        ),
+        *required(text("vertebra", "Vertebra, as the table vertebrae names it.")),
         *with_status(
             "level_status",
             "the vertebra has no name",
-            Column("level", "category", "Level.", codes=VERTEBRA_CODES),
-            Column("region", "category", "Region of it.", codes=REGION_CODES),
-            Column(
+            category("level", "Level.", VERTEBRA_CODES),
+            category("region", "Region of it.", REGION_CODES),
+            count(
                 "level_order",
-                "int32",
                 "Anatomical rank of the level: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
             ),
         ),
         *with_status(
             "index_status",
             "the vertebra was not found",
-            Column("index_from_top", "int32", "That of the vertebra (table vertebrae)."),
+            count("index_from_top", "That of the vertebra (table vertebrae)."),
         ),
-        Column(
-            "site",
-            "category",
-            "Where the planes lie; the site disc bears the name of the level above the disc.",
-            codes=SITES,
-            nullable=False,
-            definition="G11",
+        *required(
+            category(
+                "site",
+                "Where the planes lie; the site disc bears the name of the level above the disc.",
+                SITES,
+                "G11",
+            )
         ),
     )
 
@@ -122,7 +119,13 @@ def _cord_columns() -> tuple[Column, ...]:
             measure("cord_ap_mm", "Anterior-posterior diameter, mean.", (3, 13), "B", "G11"),
             measure("cord_ap_min_mm", "The same, smallest.", (2, 13), "B", "G11"),
             measure("cord_rl_mm", "Left-right diameter, mean.", (4, 20), "C", "G11"),
-            measure("cord_canal_ap_ratio", "cord_ap_mm over canal_ap_mm.", (0.1, 1), "A"),
+            measure(
+                "cord_canal_ap_ratio",
+                "cord_ap_mm over canal_ap_mm.",
+                (0.1, 1),
+                "A",
+                formula=lambda cord_ap_mm, canal_ap_mm: cord_ap_mm / canal_ap_mm,
+            ),
             measure(
                 "anterior_csf_mm",
                 "Fluid in front of the cord, in the middle of the cord, mean.",
@@ -163,10 +166,19 @@ def _across_columns() -> tuple[Column, ...]:
             "csf_area_status",
             "cord_status is not ok",
             measure(
-                "csf_area_mm2", "Area of the canal without the cord, mean.", (10, 600), "B", "G11"
+                "csf_area_mm2",
+                "Area of the canal without the cord, mean.",
+                (10, 600),
+                "B",
+                "G11",
+                formula=lambda canal_area_mm2, cord_area_mm2: canal_area_mm2 - cord_area_mm2,
             ),
             measure(
-                "cord_canal_area_ratio", "cord_area_mm2 over canal_area_mm2.", (0.05, 0.98), "B"
+                "cord_canal_area_ratio",
+                "cord_area_mm2 over canal_area_mm2.",
+                (0.05, 0.98),
+                "B",
+                formula=lambda cord_area_mm2, canal_area_mm2: cord_area_mm2 / canal_area_mm2,
             ),
             within="cord_status",
         ),

@@ -1,19 +1,23 @@
 """Table `discs`: one row per disc space below C2 to L5, seen or not."""
 
 from columna.tables.common import (
-    LEVEL_CODES,
     REGION_CODES,
     VERTEBRA_CODES,
     identity_columns,
     implausible_count_column,
 )
 from columna.tables.measures import (
+    category,
+    count,
     in_group,
+    level_column,
     measure,
     regional,
+    required,
     sagittal,
     since,
     status_column,
+    text,
     with_status,
 )
 from columna.tables.quality import judged_columns
@@ -44,51 +48,38 @@ _SAGITTAL = {"cervical": "B", "thoracic": "A", "lumbar": "A"}
 
 def _place_columns() -> tuple[Column, ...]:
     return (
-        Column(
-            "disc",
-            "string",
-            "Unique name within the scan: the vertebrae above and below it (L4-L5).",
-            nullable=False,
-        ),
-        Column(
-            "vertebra_upper",
-            "string",
-            "Vertebra above, as the table vertebrae names it (column vertebra).",
-            nullable=False,
+        *required(
+            text("disc", "Unique name within the scan: the vertebrae above and below it (L4-L5)."),
+            text(
+                "vertebra_upper",
+                "Vertebra above, as the table vertebrae names it (column vertebra).",
+            ),
         ),
         *with_status(
             "level_status",
             "the vertebra above has no name",
-            Column("level_upper", "category", "Level above.", codes=VERTEBRA_CODES),
-            Column("region", "category", "Region of the level above.", codes=REGION_CODES),
-            Column(
+            category("level_upper", "Level above.", VERTEBRA_CODES),
+            category("region", "Region of the level above.", REGION_CODES),
+            count(
                 "level_order",
-                "int32",
                 "Anatomical rank of the level above: C2 = 2, T12 = 19, T13 = 20, L1 = 21, L5 = 25.",
             ),
         ),
         *with_status(
             "level_lower_status",
             "the vertebra below has no name",
-            Column(
+            level_column(
                 "level_lower",
-                "category",
                 "Level below: the next one found, otherwise the next one of normal anatomy.",
-                codes=LEVEL_CODES,
             ),
         ),
         *with_status(
             "index_status",
             "the vertebra above was not found",
-            Column("index_from_top", "int32", "That of the vertebra above (table vertebrae)."),
+            count("index_from_top", "That of the vertebra above (table vertebrae)."),
         ),
-        Column(
-            "presence",
-            "category",
-            "Whether and how much of the disc is seen.",
-            codes=PRESENCE,
-            nullable=False,
-            definition="G15",
+        *required(
+            category("presence", "Whether and how much of the disc is seen.", PRESENCE, "G15")
         ),
         *with_status(
             "volume_status",
@@ -185,6 +176,9 @@ def _gap_columns() -> tuple[Column, ...]:
                 "gap_anterior_mm plus gap_posterior_mm over disc_depth_mm.",
                 (0.03, 1.5),
                 "A",
+                formula=lambda gap_anterior_mm, gap_posterior_mm, disc_depth_mm: (
+                    (gap_anterior_mm + gap_posterior_mm) / disc_depth_mm
+                ),
             ),
         ),
         *with_status(

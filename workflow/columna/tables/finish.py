@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ UNEXPLAINED = "error"
 """The status of a value that is missing without a reason: a defect of the measuring code."""
 NOT_MEASURED = "not_measured"
 """The status of values of a scan that was not measured at all."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,26 @@ class Missing:
     code: str
 
 
+@dataclass(frozen=True)
+class Measured(Generic[T]):
+    """A value that is there, and the code that its status column says so with.
+
+    Parameters
+    ----------
+    value
+        The value.
+    code
+        One of the `value_codes` of its status column, such as ``ok``; `finish_row` moves it there.
+    """
+
+    value: T
+    code: str
+
+
+MeasuredValue = Measured[float] | Missing
+"""A number with its code, or why there is none."""
+
+
 def or_missing(value: Any, code: str) -> Any:
     """`value`, or why there is none."""
     return Missing(code) if value is None else value
@@ -39,21 +60,26 @@ def or_missing(value: Any, code: str) -> Any:
 def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     """Make `values` a complete row of `table`.
 
-    Columns that `values` leaves out become NULL, and the status of each group of columns follows
-    from what is there (see `_status`). Floats are rounded as their unit says, and values outside
-    their plausible range are counted (never changed).
+    Columns with a formula are computed, others that `values` leaves out become NULL, and the status
+    of each group of columns follows from what is there (see `_status`). Floats are rounded as their
+    unit says, and values outside their plausible range are counted (never changed).
 
     Raises
     ------
     TableError
-        For a column that the table does not have, a value that is NaN or infinite, or one that is
-        there although its status says otherwise.
+        For a column that the table does not have or computes itself, a value that is NaN or
+        infinite, or one that is there although its status says otherwise.
     """
     unknown = set(values) - set(table.names)
     if unknown:
         raise TableError(f"{table.name}: no such columns: {', '.join(sorted(unknown))}")
-    settled = dict(values)
+    computed = [c.name for c in table if c.formula and c.name in values]
+    if computed:
+        raise TableError(f"{table.name}: a formula computes {', '.join(computed)}")
+    settled = _unpacked(table, values)
     for status, governed in table.shard.groups.items():
+        followed = [table[name] for name in governed if table[name].formula]
+        settled |= {c.name: _computed(table, c, settled) for c in followed}
         settled[status] = _status(table, table[status], governed, settled)
         if settled[status] not in table[status].value_codes:
             settled |= dict.fromkeys(governed)
@@ -63,6 +89,34 @@ def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
             is_implausible(c, row[c.name], row.get("region")) for c in table if c.plausible
         )
     return row
+
+
+def _unpacked(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values`, with the code of each `Measured` in the status column of its group."""
+    plain = dict(values)
+    for name, value in values.items():
+        if isinstance(value, Measured):
+            plain |= {name: value.value, table.status_of(name): value.code}
+    return plain
+
+
+def _computed(table: Table, column: Column, values: Mapping[str, Any]) -> float | Missing | None:
+    """Value of the formula of `column`, or why an operand is missing."""
+    operands = {name: values.get(name) for name in column.operands}
+    for name, value in operands.items():
+        if isinstance(value, Missing):
+            return value
+        if value is None:
+            return _said(table, table[name].status, values)
+    return column.formula(**operands) if column.formula else None
+
+
+def _said(table: Table, status: str | None, values: Mapping[str, Any]) -> Missing | None:
+    """Why the values of a status column are missing, if it says so already."""
+    code = None if status is None else values.get(status)
+    if status is None or code is None or code in table[status].value_codes:
+        return None
+    return Missing(code)
 
 
 def _status(

@@ -1,8 +1,8 @@
 """Table `level_posterior`: how probable every name of every vertebra is."""
 
 from columna.tables.common import NAME_CODES, identity_columns
-from columna.tables.measures import since
-from columna.tables.schema import Column, Table
+from columna.tables.measures import category, count, measure, required, since, text
+from columna.tables.schema import Table
 
 IDENTITY = ("participant_id", "session_id", "scan_id")
 
@@ -19,12 +19,12 @@ LEVEL_POSTERIOR = Table(
     columns=since(
         "1.3.0",
         *identity_columns(),
-        Column("vertebra", "string", "As in the table vertebrae.", nullable=False),
-        Column(
-            "place_from_top", "int32", "1 = topmost instance, fragments included.", nullable=False
+        *required(
+            text("vertebra", "As in the table vertebrae."),
+            count("place_from_top", "1 = topmost instance, fragments included."),
+            count("name_rank", "1 = the most probable name."),
+            category("level", "Name.", NAME_CODES),
+            measure("p_ratio", "Its probability.", (0, 1)),
         ),
-        Column("name_rank", "int32", "1 = the most probable name.", nullable=False),
-        Column("level", "category", "Name.", codes=NAME_CODES, nullable=False),
-        Column("p_ratio", "float64", "Its probability.", nullable=False, plausible=(0, 1)),
     ),
 )

@@ -1,6 +1,6 @@
 """Short forms for the declaration of measured columns."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -24,8 +24,12 @@ def measure(
     tier: Tiers = None,
     definition: str | None = None,
     sign: str | None = None,
+    formula: Callable[..., float] | None = None,
 ) -> Column:
-    """A float column that may be missing; `in_group` or `with_status` says when."""
+    """A float column that may be missing; `in_group` or `with_status` says when.
+
+    With a `formula` it needs no code elsewhere (`Column.formula`).
+    """
     return Column(
         name,
         "float64",
@@ -34,6 +38,7 @@ def measure(
         reliability=tier,
         definition=definition,
         sign=sign,
+        formula=formula,
     )
 
 

@@ -5,7 +5,8 @@ suffix of each measure, at most 32 characters (Stata and SAS), flat primitive ty
 fixed number of decimals per unit, NULL for every missing value.
 """
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -72,6 +73,9 @@ class Column:
         Decimals that are kept of a float whose unit is in no suffix; none: those of the unit.
     at_collect
         Whether the value is known only when the rows of all scans are there: shards lack it.
+    formula
+        How the value follows from other columns of its row, which name the parameters. Where one
+        of them is missing, the value is missing for the same reason.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Column:
     is_default: bool = True
     digits: int | None = None
     at_collect: bool = False
+    formula: Callable[..., float] | None = None
 
     def __post_init__(self) -> None:
         """Freeze the codes; only categories have any."""
@@ -105,6 +110,11 @@ class Column:
         if self.type not in ("float64", "int32"):
             return None
         return _SUFFIXES.get(self.name.rsplit("_", 1)[-1])
+
+    @cached_property
+    def operands(self) -> tuple[str, ...]:
+        """Columns that the formula takes; none without a formula."""
+        return tuple(inspect.signature(self.formula).parameters) if self.formula else ()
 
     @property
     def decimals(self) -> int:
@@ -154,10 +164,14 @@ class Table:
         names = [c.name for c in self.columns]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: a column is declared twice")
-        missing = {*self.key, *self.sort, *(c.status for c in self.columns if c.status)} - {*names}
+        statuses = (c.status for c in self.columns if c.status)
+        operands = (name for c in self.columns for name in c.operands)
+        missing = {*self.key, *self.sort, *statuses, *operands} - {*names}
         if missing:
             raise ValueError(f"{self.name}: unknown columns {sorted(missing)}")
         for place, column in enumerate(self.columns):
+            if column.formula and not column.status:
+                raise ValueError(f"{self.name}: no status says why {column.name} may be missing")
             if column.within and column.within not in names[:place]:
                 raise ValueError(f"{self.name}: {column.within} must come before {column.name}")
 

@@ -3,9 +3,11 @@
 from columna.tables.common import identity_columns, implausible_count_column
 from columna.tables.measures import (
     count,
+    flag,
     in_group,
     level_column,
     measure,
+    required,
     sagittal,
     since,
     status_column,
@@ -186,7 +188,13 @@ def _length_columns() -> tuple[Column, ...]:
         *in_group(
             "length_c7_s1_status",
             "length_c7_s1_mm is missing",
-            measure("tortuosity_ratio", "length_c7_s1_mm over chord_c7_s1_mm.", (1, 1.4), "A"),
+            measure(
+                "tortuosity_ratio",
+                "length_c7_s1_mm over chord_c7_s1_mm.",
+                (1, 1.4),
+                "A",
+                formula=lambda length_c7_s1_mm, chord_c7_s1_mm: length_c7_s1_mm / chord_c7_s1_mm,
+            ),
         ),
         *with_status(
             "sum_body_height_status",
@@ -286,15 +294,14 @@ def _summary_columns() -> tuple[Column, ...]:
             ),
             within="cord_end_status",
         ),
-        Column("n_complete_bodies_n", "int32", "Complete bodies.", nullable=False),
+        *required(count("n_complete_bodies_n", "Complete bodies.")),
         *with_status(
             "curve_status",
             "no vertebra was found",
-            Column(
+            flag(
                 "is_curve_low_support",
-                "bool",
                 "Whether the curve is a straight line, for want of points.",
-                definition="G2",
+                "G2",
             ),
         ),
     )

@@ -1,14 +1,23 @@
 """Table `structures`: every label of both masks, without anatomical assumptions."""
 
+from dataclasses import replace
+
 from columna.anatomy import semantic_names
 from columna.tables.common import (
     FACES,
-    LEVEL_CODES,
     confidence_columns,
     fold_dice_columns,
     identity_columns,
 )
-from columna.tables.measures import with_status
+from columna.tables.measures import (
+    category,
+    count,
+    flag,
+    level_column,
+    measure,
+    required,
+    with_status,
+)
 from columna.tables.schema import Column, Table
 
 MASKS = {
@@ -29,79 +38,65 @@ KINDS = {
 
 def _size_columns() -> tuple[Column, ...]:
     return (
-        Column("voxels_n", "int32", "Voxels of the label.", nullable=False, plausible=(1, None)),
-        Column(
-            "volume_mm3",
-            "float64",
-            "Voxels times the volume of a voxel.",
-            nullable=False,
-            reliability="B",
+        *required(
+            count("voxels_n", "Voxels of the label.", (1, None)),
+            measure("volume_mm3", "Voxels times the volume of a voxel.", tier="B"),
         ),
         *with_status(
             "volume_mesh_status",
             "switched off (measure.mesh_volume)",
-            Column(
-                "volume_mesh_mm3",
-                "float64",
-                "Volume within the surface half-way between voxels (marching cubes); off by "
-                "default.",
-                reliability="B",
+            replace(
+                measure(
+                    "volume_mesh_mm3",
+                    "Volume within the surface half-way between voxels (marching cubes); off by "
+                    "default.",
+                    tier="B",
+                ),
                 since_version="1.1.0",
                 is_default=False,
             ),
         ),
-        *(
-            Column(
-                f"centroid_{axis}_mm",
-                "float64",
-                f"Centroid along the scanner's {name} axis (scanner frame, RAS+).",
-                nullable=False,
-                reliability="A",
-                sign=f"+ = {name}",
-            )
-            for axis, name in (("r", "right"), ("a", "anterior"), ("s", "superior"))
-        ),
-        *(
-            Column(
-                f"extent_{axis}_mm",
-                "float64",
-                f"{name} extent along the scanner's axis, whole voxels included.",
-                nullable=False,
-                plausible=(0, None),
-                reliability=tier,
-            )
-            for axis, name, tier in (
-                ("lr", "Left-right", "C"),
-                ("ap", "Anterior-posterior", "A"),
-                ("si", "Superior-inferior", "A"),
-            )
+        *required(
+            *(
+                measure(
+                    f"centroid_{axis}_mm",
+                    f"Centroid along the scanner's {name} axis (scanner frame, RAS+).",
+                    tier="A",
+                    sign=f"+ = {name}",
+                )
+                for axis, name in (("r", "right"), ("a", "anterior"), ("s", "superior"))
+            ),
+            *(
+                measure(
+                    f"extent_{axis}_mm",
+                    f"{name} extent along the scanner's axis, whole voxels included.",
+                    (0, None),
+                    tier,
+                )
+                for axis, name, tier in (
+                    ("lr", "Left-right", "C"),
+                    ("ap", "Anterior-posterior", "A"),
+                    ("si", "Superior-inferior", "A"),
+                )
+            ),
         ),
     )
 
 
 def _shape_columns() -> tuple[Column, ...]:
-    return (
-        Column("components_n", "int32", "Components (26-connected).", nullable=False),
-        Column(
+    return required(
+        count("components_n", "Components (26-connected)."),
+        measure(
             "largest_component_ratio",
-            "float64",
             "Share of the voxels that the largest component holds.",
-            nullable=False,
-            plausible=(0.9, 1),
+            (0.9, 1),
         ),
-        Column(
-            "holes_n",
-            "int32",
-            "Cavities: background (6-connected) that this label alone encloses.",
-            nullable=False,
-        ),
+        count("holes_n", "Cavities: background (6-connected) that this label alone encloses."),
         *(
-            Column(
+            flag(
                 f"touches_{face}",
-                "bool",
                 f"Whether the label touches the {face} face of the field of view.",
-                nullable=False,
-                definition="G15",
+                "G15",
             )
             for face in FACES.values()
         ),
@@ -120,9 +115,8 @@ def _signal_columns() -> tuple[Column, ...]:
         "signal_status",
         "the input image was not at hand",
         *(
-            Column(
+            measure(
                 f"signal_{name}_au",
-                "float64",
                 f"{text} of the input image over the label's voxels; comparable within a scan "
                 "only.",
             )
@@ -139,21 +133,17 @@ STRUCTURES = Table(
     sort=("participant_id", "session_id", "scan_id", "mask", "level_order", "label"),
     columns=(
         *identity_columns(),
-        Column("mask", "category", "Mask that holds the label.", codes=MASKS, nullable=False),
-        Column("label", "int32", "Label number, as in the mask.", nullable=False),
-        Column("structure", "category", "Structure.", codes=KINDS, nullable=False),
+        *required(
+            category("mask", "Mask that holds the label.", MASKS),
+            count("label", "Label number, as in the mask."),
+            category("structure", "Structure.", KINDS),
+        ),
         *with_status(
             "level_status",
             "not the structure of a level, or the level has no name",
-            Column(
-                "level",
-                "category",
-                "Level; of discs and endplate pairs the level above.",
-                codes=LEVEL_CODES,
-            ),
-            Column(
+            level_column("level", "Level; of discs and endplate pairs the level above."),
+            count(
                 "level_order",
-                "int32",
                 "Anatomical rank of the level: C1 = 1, T12 = 19, T13 = 20, L1 = 21, S1 = 27.",
             ),
         ),

@@ -234,6 +234,9 @@ def _volume_columns() -> tuple[Column, ...]:
                 "Volume of the body over volume of the vertebra.",
                 (0.2, 0.9),
                 "B",
+                formula=lambda body_volume_mm3, vertebra_volume_mm3: (
+                    body_volume_mm3 / vertebra_volume_mm3
+                ),
             ),
         ),
         status_column("body_status", "Body."),
@@ -457,6 +460,9 @@ def _across_columns(group: str) -> tuple[Column, ...]:
                 "Volume of the body over depth x width x mean height.",
                 (0.4, 1.2),
                 "C",
+                formula=lambda width_mm, depth_mm, height_mean_mm, body_volume_mm3: (
+                    body_volume_mm3 / (depth_mm * width_mm * height_mean_mm)
+                ),
             ),
             within=group,
         ),
@@ -538,8 +544,24 @@ def _wedge_columns(group: str) -> tuple[Column, ...]:
                 "G7",
                 "+ = anterior height smaller (kyphotic)",
             ),
-            measure("wedge_ratio", "Anterior over posterior height.", (0.2, 1.8), "A"),
-            measure("biconcavity_ratio", "Middle over posterior height.", (0.3, 1.4), "A"),
+            measure(
+                "wedge_ratio",
+                "Anterior over posterior height.",
+                (0.2, 1.8),
+                "A",
+                formula=lambda height_anterior_mm, height_posterior_mm: (
+                    height_anterior_mm / height_posterior_mm
+                ),
+            ),
+            measure(
+                "biconcavity_ratio",
+                "Middle over posterior height.",
+                (0.3, 1.4),
+                "A",
+                formula=lambda height_middle_mm, height_posterior_mm: (
+                    height_middle_mm / height_posterior_mm
+                ),
+            ),
         ),
         *with_status(
             "crush_neighbours_status",

@@ -7,6 +7,7 @@ import numpy as np
 from columna.measure.anatomy.fov import FieldOfView
 from columna.measure.anatomy.frame import unit
 from columna.measure.anatomy.geometry import Geometry
+from columna.measure.anatomy.visibility import weakest
 from columna.measure.tools.crops import Crop
 from columna.measure.tools.curve import SpineCurve
 from columna.measure.tools.sampling import INSIDE
@@ -51,6 +52,12 @@ class SectionMeasures:
     cord_rl_mm: np.ndarray
     anterior_csf_mm: np.ndarray
     posterior_csf_mm: np.ndarray
+
+    @property
+    def code(self) -> str:
+        """Status code of the canal over all planes."""
+        codes = sorted(set(self.canal_status))
+        return "partial_fov" if "partial_fov" in codes else weakest(*codes)
 
     @property
     def slab_mm(self) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from columna.measure.anatomy.canal import SectionMeasures
 from columna.measure.anatomy.sites import CanalSites
 from columna.measure.anatomy.spaces import Space
 from columna.tables.common import SAGITTAL_CODES
@@ -47,9 +48,8 @@ def cord_end(spaces: Sequence[Space], sites: CanalSites) -> CordEnd | None:
     planes: list[tuple[float, float, bool, str, np.ndarray]] = []
     for space in spaces:
         name = space.row["vertebra"]
-        site = sites[name, "level"]
-        found = site.measures
-        if found is not None:
+        found = sites[name, "level"]
+        if isinstance(found, SectionMeasures):
             area = np.nan_to_num(found.cord_area_mm2)
             is_valid = np.isin(found.canal_status, SAGITTAL_CODES)
             names = [name] * len(area)

@@ -9,6 +9,7 @@ from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import S1, Ends
 from columna.measure.anatomy.frame import unit
 from columna.tables.common import LATERAL_CUT
+from columna.tables.finish import Missing
 from columna.tables.schema import Row
 
 LEAST_APART = 2
@@ -79,8 +80,8 @@ def _deviation(ends: Ends, bodies: Sequence[Body], right: np.ndarray) -> float:
     """Largest lateral distance of a body from the chord C7 (or first) to S1 (or last)."""
     start = next((i for i, b in enumerate(bodies) if b.level == "C7"), 0)
     below = bodies[start:] if len(bodies) - start >= LEAST_VERTEBRAE else bodies
-    sacral = ends.find(S1, "superior").line
-    last = below[-1].crop.centroid_mm if sacral is None else sacral.point
+    sacral = ends.find(S1, "superior")
+    last = below[-1].crop.centroid_mm if isinstance(sacral, Missing) else sacral.value.point
     return float(np.abs(_across(below, below[0].crop.centroid_mm, last, right)).max())
 
 

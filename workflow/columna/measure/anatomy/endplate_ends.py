@@ -13,6 +13,7 @@ from columna.measure.anatomy.geometry import Geometry
 from columna.measure.anatomy.visibility import weakest
 from columna.measure.tools.statuses import commonest
 from columna.tables.common import SAGITTAL_CODES
+from columna.tables.finish import Measured, Missing
 from columna.tables.schema import Row
 
 S1 = levels()[SACRUM].name
@@ -20,14 +21,6 @@ ORDER = {level.name: level.level_order for level in levels().values()}
 """Level -> anatomical rank."""
 EndName = tuple[str, str]
 """Level and side of an endplate."""
-
-
-@dataclass(frozen=True, eq=False)
-class End:
-    """An endplate, or why it cannot be measured."""
-
-    status: str
-    line: Line | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,26 +48,27 @@ class Ends:
         """Bodies with a name and both endplates, also those cut at a side, in the same order."""
         return tuple(b for b in self.geometry.bodies if b.level and b.has_middle and _both(b))
 
-    def find(self, level: str, side: str) -> End:
+    def find(self, level: str, side: str) -> Measured[Line] | Missing:
         """Return the ``superior`` or ``inferior`` endplate of a level; S1 has its superior one."""
         if level == S1:
             return self._sacral()
         row = next(r for r in self.vertebrae if r["level"] == level)
         body = self.geometry.by_label.get(row["spineps_label"])
         if row["body_status"] not in SAGITTAL_CODES or body is None:
-            return End(row["body_status"])
+            return Missing(row["body_status"])
         if body.frame.status != "ok":
-            return End(body.frame.status)
+            return Missing(body.frame.status)
         line = body.plate(side)
-        return End("fit_failed") if line is None else End(body.fit_status, line)
+        return Missing("fit_failed") if line is None else Measured(line, body.fit_status)
 
-    def pair(self, upper: EndName, lower: EndName) -> tuple[str, tuple[Line, Line] | None]:
-        """Status of what is measured between two endplates, and both; None where one is missing."""
-        ends = self.find(*upper), self.find(*lower)
-        status = weakest(*(end.status for end in ends))
-        if ends[0].line is None or ends[1].line is None:
-            return status, None
-        return status, (ends[0].line, ends[1].line)
+    def pair(self, upper: EndName, lower: EndName) -> Measured[tuple[Line, Line]] | Missing:
+        """Two endplates that something is measured between."""
+        first, last = self.find(*upper), self.find(*lower)
+        if isinstance(first, Missing):
+            return first
+        if isinstance(last, Missing):
+            return last
+        return Measured((first.value, last.value), weakest(first.code, last.code))
 
     def few_failure(self, bodies: Sequence[Body], usable: Sequence[Body], least: int) -> str:
         """Why fewer than `least` of `bodies` are among the `usable` ones."""
@@ -91,16 +85,14 @@ class Ends:
 
     def failure(self, level: str) -> str:
         """Why a level is not among those with both endplates."""
-        codes = [self.find(level, side).status for side in ("superior", "inferior")]
+        codes = [self.find(level, side).code for side in ("superior", "inferior")]
         return next((code for code in codes if code not in SAGITTAL_CODES), "fit_failed")
 
-    def _sacral(self) -> End:
-        geometry = self.geometry
-        if geometry.sacrum is None:
-            return End("outside_fov")
-        if geometry.sacral is None:
-            return End(geometry.sacral_failure)
-        return End(geometry.sacral_status, geometry.sacral.line)
+    def _sacral(self) -> Measured[Line] | Missing:
+        if self.geometry.sacrum is None:
+            return Missing("outside_fov")
+        end = self.geometry.sacral_end
+        return end if isinstance(end, Missing) else Measured(end.value.line, end.code)
 
     def right(self, upper: str, lower: str) -> np.ndarray:
         """Mean of the axes r of the vertebrae between two levels, these included."""

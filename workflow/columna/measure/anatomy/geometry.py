@@ -37,6 +37,7 @@ from columna.measure.tools.crops import Crop, box_around, cut
 from columna.measure.tools.curve import SpineCurve
 from columna.measure.tools.regions import Region
 from columna.tables.common import LATERAL_CUT
+from columna.tables.finish import Measured, Missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,17 +108,16 @@ class Geometry:
         return sacral_plate(self.sacrum, disc.crop, last, self.slice_mm, FRACTIONS)
 
     @property
-    def sacral_status(self) -> str:
-        """Status of what is measured of the endplate of S1: cut as the disc on it is."""
+    def sacral_end(self) -> Measured[SacralPlate] | Missing:
+        """The endplate of S1, cut as the disc on it is, or why a sacrum has none."""
         if self.sacral is None:
-            return self.sacral_failure
+            return Missing(self._sacral_failure())
         last = self.bodies[-1]
         crops = (last.crop, self.discs[last.label].crop)
-        return LATERAL_CUT if any(crop.is_lateral_cut for crop in crops) else "ok"
+        is_cut = any(crop.is_lateral_cut for crop in crops)
+        return Measured(self.sacral, LATERAL_CUT if is_cut else "ok")
 
-    @property
-    def sacral_failure(self) -> str:
-        """Why there is no endplate of S1 although there is a sacrum."""
+    def _sacral_failure(self) -> str:
         if self.bodies and self.bodies[-1].label not in self.discs:
             return "neighbour_missing"
         if self.bodies and self.bodies[-1].frame.status == "partial_fov":

@@ -9,7 +9,7 @@ from columna.measure.anatomy.corners import sacral_corner
 from columna.measure.anatomy.endplate_ends import S1, EndName, Ends
 from columna.measure.anatomy.regional import lumbar_chain, total
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.finish import Missing
+from columna.tables.finish import Measured, MeasuredValue, Missing
 from columna.tables.schema import Row
 
 LENGTHS: dict[str, tuple[EndName, EndName]] = {
@@ -26,18 +26,16 @@ def curve_lengths(ends: Ends) -> Row:
     row: Row = {}
     curve = ends.geometry.curve
     for stem, names in LENGTHS.items():
-        status, lines = ends.pair(*names)
-        if lines is not None and (curve is None or curve.is_low_support):
-            status, lines = "fit_failed", None
-        row[f"length_{stem}_status"] = status
-        if lines is None or curve is None:
-            continue
-        u = curve.nearest(np.array([line.point for line in lines]))
-        points = curve.at(u)
-        row[f"length_{stem}_mm"] = float(np.diff(curve.arc_mm(u))[0])
-        row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
-    if "length_c7_s1_mm" in row:
-        row["tortuosity_ratio"] = row["length_c7_s1_mm"] / row["chord_c7_s1_mm"]
+        pair = ends.pair(*names)
+        if isinstance(pair, Missing):
+            row[f"length_{stem}_mm"] = pair
+        elif curve is None or curve.is_low_support:
+            row[f"length_{stem}_mm"] = Missing("fit_failed")
+        else:
+            u = curve.nearest(np.array([line.point for line in pair.value]))
+            points = curve.at(u)
+            row[f"length_{stem}_mm"] = Measured(float(np.diff(curve.arc_mm(u))[0]), pair.code)
+            row[f"chord_{stem}_mm"] = float(np.linalg.norm(points[1] - points[0]))
     return row
 
 
@@ -45,30 +43,23 @@ def composition(vertebrae: Sequence[Row], discs: Sequence[Row]) -> Row:
     """Sums of the heights of lumbar bodies and of the spaces between them."""
     by_name = {r["vertebra"]: r for r in vertebrae}
     lumbar = [by_name[name] for name in LUMBAR]
-    row: Row = {
-        "sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status"),
-        "sum_body_height_status": weakest(*(r["heights_status"] for r in lumbar)),
-    }
+    row: Row = {"sum_body_height_l1_l5_mm": total(lumbar, "height_mean_mm", "heights_status")}
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
         lack = Missing("neighbour_missing")
         return row | {"sum_gap_l1_s1_mm": lack, "disc_fraction_lumbar_ratio": lack}
     heights = total(chain[0], "height_mean_mm", "heights_status")
     gaps = total(chain[1], "gap_mean_mm", "gap_status")
-    of_gaps = [r["gap_status"] for r in chain[1]]
-    return row | {
-        "sum_gap_status": weakest(*of_gaps),
-        "disc_fraction_status": weakest(*of_gaps, *(r["heights_status"] for r in chain[0])),
-        "sum_gap_l1_s1_mm": gaps,
-        "disc_fraction_lumbar_ratio": _share(gaps, heights),
-    }
+    return row | {"sum_gap_l1_s1_mm": gaps, "disc_fraction_lumbar_ratio": _share(gaps, heights)}
 
 
-def _share(part: float | Missing, rest: float | Missing) -> float | Missing:
+def _share(part: MeasuredValue, rest: MeasuredValue) -> MeasuredValue:
     """Share of a part in the sum of both, or why one of them is missing."""
     if isinstance(part, Missing):
         return part
-    return rest if isinstance(rest, Missing) else part / (part + rest)
+    if isinstance(rest, Missing):
+        return rest
+    return Measured(part.value / (part.value + rest.value), weakest(part.code, rest.code))
 
 
 def sagittal_offsets(ends: Ends) -> Row:
@@ -80,21 +71,18 @@ def sagittal_offsets(ends: Ends) -> Row:
     s1_corner = None if sacral is None else sacral_corner(sacral, geometry.sacrum, "posterior")
     c7_end = ("C7", "superior")
     return {
-        **_offset("sagittal_offset_c2_c7", c2, c7_corner, ends.pair(("C2", "inferior"), c7_end)),
-        **_offset("sagittal_offset_c7_s1", c7, s1_corner, ends.pair(c7_end, (S1, "superior"))),
+        "sagittal_offset_c2_c7_mm": _offset(c2, c7_corner, ends.pair(("C2", "inferior"), c7_end)),
+        "sagittal_offset_c7_s1_mm": _offset(c7, s1_corner, ends.pair(c7_end, (S1, "superior"))),
     }
 
 
 def _offset(
-    name: str,
     upper: Body | None,
     corner: np.ndarray | None,
-    between: tuple[str, tuple[Line, Line] | None],
-) -> Row:
-    status, lines = between
-    if lines is None:
-        return {f"{name}_status": status}
+    between: Measured[tuple[Line, Line]] | Missing,
+) -> MeasuredValue:
+    if isinstance(between, Missing):
+        return between
     if upper is None or corner is None:
-        return {f"{name}_status": "fit_failed"}  # the wall beside the endplate
-    offset = float((upper.crop.centroid_mm - corner)[1])
-    return {f"{name}_status": status, f"{name}_mm": offset}
+        return Missing("fit_failed")  # the wall beside the endplate
+    return Measured(float((upper.crop.centroid_mm - corner)[1]), between.code)

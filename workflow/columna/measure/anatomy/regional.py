@@ -8,10 +8,10 @@ from columna.measure.anatomy.angles import elevation_deg, sagittal_axes
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.endplate_ends import ORDER, S1, EndName, Ends, lordosis_deg
 from columna.measure.anatomy.visibility import weakest
-from columna.tables.common import SAGITTAL_CODES
-from columna.tables.finish import Missing
+from columna.tables.finish import Measured, MeasuredValue, Missing
 from columna.tables.schema import Row
 
+LORDOSIS = "lumbar_lordosis_l1_s1_deg"
 LORDOSES: dict[str, tuple[EndName, EndName]] = {
     "cervical_lordosis": (("C2", "inferior"), ("C7", "inferior")),
     "lumbar_lordosis_l1_s1": (("L1", "superior"), (S1, "superior")),
@@ -36,36 +36,35 @@ LEAST_LORDOSIS_DEG = 15.0
 
 def regional_angles(ends: Ends) -> Row:
     """Angles between named levels; a missing end is never replaced by its neighbour."""
-    row: Row = {}
-    for sign, pairs in ((1.0, LORDOSES), (-1.0, KYPHOSES)):
-        for stem, (upper, lower) in pairs.items():
-            row |= _angle(stem, sign, upper, lower, ends)
-    for stem, (level, side) in SLOPES.items():
-        end = ends.find(level, side)
-        row[f"{stem}_status"] = end.status
-        if end.line is not None:
-            right = ends.right("L1", S1) if level == S1 else ends.right("C7", "T3")
-            row[f"{stem}_deg"] = -elevation_deg(end.line.direction, right)
-    codes = [code for name, code in row.items() if name.endswith("_status")]
-    measured = [code for code in codes if code in SAGITTAL_CODES]
-    row["angles_status"] = weakest(*measured) if measured else row["lumbar_lordosis_l1_s1_status"]
-    row["lordosis_distribution_ratio"] = _distribution(row)
-    return row
+    angles: dict[str, MeasuredValue] = {
+        f"{stem}_deg": _between(sign, upper, lower, ends)
+        for sign, pairs in ((1.0, LORDOSES), (-1.0, KYPHOSES))
+        for stem, (upper, lower) in pairs.items()
+    } | {f"{stem}_deg": _slope(level, side, ends) for stem, (level, side) in SLOPES.items()}
+    codes = [angle.code for angle in angles.values() if isinstance(angle, Measured)]
+    lordosis = angles[LORDOSIS]
+    return {
+        **angles,
+        "angles_status": weakest(*codes) if codes else lordosis.code,
+        "lordosis_distribution_ratio": _distribution(lordosis, angles["lordosis_l4_s1_deg"]),
+    }
 
 
-def _distribution(angles: Row) -> float | Missing:
+def _distribution(whole: MeasuredValue, lower: MeasuredValue) -> float | Missing:
     """Share of the lordosis below L4, of a spine that is lordotic at all."""
-    for stem in ("lumbar_lordosis_l1_s1", "lordosis_l4_s1"):
-        if angles[f"{stem}_status"] not in SAGITTAL_CODES:
-            return Missing(angles[f"{stem}_status"])
-    whole, lower = angles["lumbar_lordosis_l1_s1_deg"], angles["lordosis_l4_s1_deg"]
-    return lower / whole if abs(whole) >= LEAST_LORDOSIS_DEG else Missing("not_applicable")
+    if isinstance(whole, Missing):
+        return whole
+    if isinstance(lower, Missing):
+        return lower
+    is_lordotic = abs(whole.value) >= LEAST_LORDOSIS_DEG
+    return lower.value / whole.value if is_lordotic else Missing("not_applicable")
 
 
 def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> float | Missing:
     """L1-S1 lordosis of `angles` minus (sum of disc angles minus sum of wedge angles)."""
-    if angles["lumbar_lordosis_l1_s1_status"] not in SAGITTAL_CODES:
-        return Missing(angles["lumbar_lordosis_l1_s1_status"])
+    lordosis = angles[LORDOSIS]
+    if isinstance(lordosis, Missing):
+        return lordosis
     chain = lumbar_chain(vertebrae, discs)
     if chain is None:
         return Missing("neighbour_missing")
@@ -75,13 +74,15 @@ def closure(angles: Row, vertebrae: Sequence[Row], discs: Sequence[Row]) -> floa
         return wedges
     if isinstance(discs_sum, Missing):
         return discs_sum
-    return angles["lumbar_lordosis_l1_s1_deg"] - (discs_sum - wedges)
+    return lordosis.value - (discs_sum.value - wedges.value)
 
 
-def total(rows: Sequence[Row], column: str, status: str) -> float | Missing:
+def total(rows: Sequence[Row], column: str, status: str) -> MeasuredValue:
     """Sum of a column, or the status of the first row that has no value in it."""
     lack = next((row for row in rows if row[column] is None), None)
-    return sum(row[column] for row in rows) if lack is None else Missing(lack[status])
+    if lack is not None:
+        return Missing(lack[status])
+    return Measured(sum(row[column] for row in rows), weakest(*(row[status] for row in rows)))
 
 
 def lumbar_chain(
@@ -112,8 +113,8 @@ def largest_arc(ends: Ends) -> Row:
     upper = [(b, line) for b in bodies if (line := b.plate("superior")) is not None]
     lower = [(b.name, line) for b in bodies if (line := b.plate("inferior")) is not None]
     sacral = ends.find(S1, "superior")
-    if sacral.line is not None:
-        lower.append((S1, sacral.line))
+    if isinstance(sacral, Measured):
+        lower.append((S1, sacral.value))
     arcs = [
         (lordosis_deg(top, bottom, right), b.name, level, (top.point, bottom.point))
         for b, top in upper
@@ -143,12 +144,20 @@ def thoracic_apex(ends: Ends) -> str | Missing:
     return _farthest(chest, chord, behind).name
 
 
-def _angle(stem: str, sign: float, upper: EndName, lower: EndName, ends: Ends) -> Row:
-    status, lines = ends.pair(upper, lower)
-    if lines is None:
-        return {f"{stem}_status": status}
-    angle = lordosis_deg(*lines, ends.right(upper[0], lower[0]))
-    return {f"{stem}_status": status, f"{stem}_deg": sign * angle}
+def _between(sign: float, upper: EndName, lower: EndName, ends: Ends) -> MeasuredValue:
+    pair = ends.pair(upper, lower)
+    if isinstance(pair, Missing):
+        return pair
+    angle = lordosis_deg(*pair.value, ends.right(upper[0], lower[0]))
+    return Measured(sign * angle, pair.code)
+
+
+def _slope(level: str, side: str, ends: Ends) -> MeasuredValue:
+    end = ends.find(level, side)
+    if isinstance(end, Missing):
+        return end
+    right = ends.right("L1", S1) if level == S1 else ends.right("C7", "T3")
+    return Measured(-elevation_deg(end.value.direction, right), end.code)
 
 
 def _arc_failure(ends: Ends) -> str:

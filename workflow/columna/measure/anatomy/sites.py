@@ -1,7 +1,6 @@
 """The sites of every level where canal and cord are cut (docs/measures.md#g11)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -9,7 +8,6 @@ from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.canal import Canal, SectionMeasures
 from columna.measure.anatomy.geometry import Geometry
 from columna.measure.anatomy.spaces import Space, disc_above
-from columna.measure.anatomy.visibility import weakest
 from columna.tables.cord_canal import SITES
 from columna.tables.finish import Missing
 
@@ -18,14 +16,8 @@ SLAB_MM = np.linspace(-2.0, 2.0, 5)
 LEVEL_STEP_MM = 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class CanalSite:
-    """What was measured in the planes at one site of a level; if nothing, `status` says why."""
-
-    status: str
-    measures: SectionMeasures | None = None
-
-
+CanalSite = SectionMeasures | Missing
+"""What was measured in the planes at one site of a level, or why nothing was."""
 CanalSites = Mapping[tuple[str, str], CanalSite]
 """(vertebra, site) -> planes."""
 
@@ -44,13 +36,13 @@ def _site(
 ) -> CanalSite:
     row = space.row
     if row["presence"] == "duplicate":
-        return CanalSite("duplicate_label")
+        return Missing("duplicate_label")
     if space.upper is None and not (site == "disc" and space.disc):
-        return CanalSite(row["body_status"])
+        return Missing(row["body_status"])
     if canal is None:
-        return CanalSite("not_segmented")
+        return Missing("not_segmented")
     places = _places(space, site, spaces, geometry, canal)
-    return CanalSite(places.code) if isinstance(places, Missing) else _cut(canal, places)
+    return places if isinstance(places, Missing) else canal.measure(places)
 
 
 def _places(
@@ -81,9 +73,3 @@ def _above_failure(body: Body, geometry: Geometry) -> str:
     if body.level == "C2":
         return "not_applicable"
     return "outside_fov" if body is geometry.bodies[0] else "not_segmented"
-
-
-def _cut(canal: Canal, u: np.ndarray) -> CanalSite:
-    measures = canal.measure(u)
-    codes = sorted(set(measures.canal_status))
-    return CanalSite("partial_fov" if "partial_fov" in codes else weakest(*codes), measures)

@@ -26,14 +26,13 @@ SHAPE_STATUSES = ("frame_status", "heights_status", "signal_status")
 _C2 = "C2"
 _ACROSS = (
     "width_mm",
-    "body_compactness_ratio",
     "height_left_mm",
     "height_right_mm",
     "lateral_wedge_deg",
 )
 
 
-def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) -> Row:
+def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body) -> Row:
     """Columns of frame, heights and signal of a body, with their statuses.
 
     Parameters
@@ -42,14 +41,12 @@ def shape_rows(geometry: Geometry, tissue: Tissue | None, body: Body, row: Row) 
         Of the scan; `tissue` is None without an image.
     body
         The body.
-    row
-        ``body_volume_mm3`` where it is complete.
     """
     if not body.has_middle:
         return dict.fromkeys(SHAPE_STATUSES, body.status)
     return (
         _frame_group(geometry, body)
-        | _height_group(geometry, body, row.get("body_volume_mm3"))
+        | _height_group(geometry, body)
         | signal_columns(geometry, tissue, body)
     )
 
@@ -59,7 +56,7 @@ def _frame_group(geometry: Geometry, body: Body) -> Row:
     return {"frame_status": body.fit_status} | measures
 
 
-def _height_group(geometry: Geometry, body: Body, volume_mm3: float | None) -> Row:
+def _height_group(geometry: Geometry, body: Body) -> Row:
     if body.frame.status != "ok":
         return {"heights_status": body.frame.status}
     edges: Row = {}
@@ -70,9 +67,6 @@ def _height_group(geometry: Geometry, body: Body, volume_mm3: float | None) -> R
     measures = height_columns(body, geometry.slice_mm)
     if measures is None:
         return edges | {"heights_status": "fit_failed"}
-    if not isinstance(measures["width_mm"], Missing):
-        box = measures["depth_mm"] * measures["width_mm"] * measures["height_mean_mm"]
-        measures["body_compactness_ratio"] = volume_mm3 / box
     return edges | measures | {"heights_status": body.fit_status}
 
 
@@ -181,8 +175,6 @@ def height_columns(body: Body, slice_mm: float) -> Row | None:
         **{f"height_{name}_mm": height for name, height in heights.items()},
         "height_mean_mm": float(profile.mean()),
         "height_min_mm": float(profile.min()),
-        "wedge_ratio": heights["anterior"] / heights["posterior"],
-        "biconcavity_ratio": heights["middle"] / heights["posterior"],
         "n_native_slices_in_band_n": band.slices_n,
         "depth_mm": band.depth_mm,
         "wedge_angle_deg": wedge_angle_deg(body),

@@ -61,34 +61,33 @@ def cord_canal_rows(
 
 def _add_body_ratio(columns: Mapping[tuple[str, str], Row], space: Space) -> None:
     """Canal relative to the body in front of it, in place."""
-    row, depth = space.row, space.row["depth_mm"]
     for site in SITES:
-        canal = columns[row["vertebra"], site]
-        if canal["canal_status"] not in SAGITTAL_CODES:
-            continue
-        if site != "mid_body":
-            canal["canal_body_status"] = "not_applicable"
-        elif depth is None:
-            canal["canal_body_status"] = row["heights_status"]
-        else:
-            canal["canal_body_ap_ratio"] = canal["canal_ap_mm"] / depth
+        canal = columns[space.row["vertebra"], site]
+        if canal["canal_status"] in SAGITTAL_CODES:
+            canal["canal_body_ap_ratio"] = _body_ratio(canal["canal_ap_mm"], site, space.row)
+
+
+def _body_ratio(canal_ap_mm: float, site: str, row: Row) -> float | Missing:
+    if site != "mid_body":
+        return Missing("not_applicable")
+    depth_mm = row["depth_mm"]
+    return Missing(row["heights_status"]) if depth_mm is None else canal_ap_mm / depth_mm
 
 
 def _columns(site: CanalSite, cord_end_u: float | None) -> Row:
     """Columns of one site by itself."""
-    m = site.measures
-    if m is None or site.status not in SAGITTAL_CODES:
-        return {"canal_status": site.status, "cord_status": site.status}
-    cord = _cord_status(m, site.status, cord_end_u)
+    if isinstance(site, Missing) or site.code not in SAGITTAL_CODES:
+        return {"canal_status": site.code, "cord_status": site.code}
+    m, cord = site, _cord_status(site, cord_end_u)
     row: Row = {
-        "canal_status": site.status,
+        "canal_status": m.code,
         "cord_status": cord,
         "planes_n": len(m.u),
         "slab_mm": m.slab_mm,
         "plane_angle_deg": m.angle_deg.mean(),
         "canal_ap_mm": m.canal_ap_mm.mean(),
         "canal_ap_min_mm": m.canal_ap_mm.min(),
-        **_canal_across(m, site.status == LATERAL_CUT),
+        **_canal_across(m),
     }
     if cord in SAGITTAL_CODES:
         row |= {
@@ -96,16 +95,14 @@ def _columns(site: CanalSite, cord_end_u: float | None) -> Row:
             "cord_ap_min_mm": m.cord_ap_mm.min(),
             "anterior_csf_mm": m.anterior_csf_mm.mean(),
             "posterior_csf_mm": m.posterior_csf_mm.mean(),
-            "cord_canal_ap_ratio": m.cord_ap_mm.mean() / m.canal_ap_mm.mean(),
             "cord_rl_mm": m.cord_rl_mm.mean(),
             **_area("cord", m.cord_area_mm2),
-            **_fluid(m, site.status == LATERAL_CUT),
         }
     return row
 
 
-def _canal_across(m: SectionMeasures, is_cut: bool) -> Row:
-    if is_cut:
+def _canal_across(m: SectionMeasures) -> Row:
+    if m.code == LATERAL_CUT:
         return {"canal_area_status": LATERAL_CUT}
     return {"canal_rl_mm": m.canal_rl_mm.mean(), **_area("canal", m.canal_area_mm2)}
 
@@ -118,22 +115,13 @@ def _area(name: str, area: np.ndarray) -> Row:
     }
 
 
-def _fluid(m: SectionMeasures, is_cut: bool) -> Row:
-    if is_cut:
-        return {"csf_area_status": LATERAL_CUT}
-    return {
-        "csf_area_mm2": m.canal_area_mm2.mean() - m.cord_area_mm2.mean(),
-        "cord_canal_area_ratio": m.cord_area_mm2.mean() / m.canal_area_mm2.mean(),
-    }
-
-
-def _cord_status(m: SectionMeasures, canal_status: str, cord_end_u: float | None) -> str:
+def _cord_status(m: SectionMeasures, cord_end_u: float | None) -> str:
     if cord_end_u is not None and m.u[-1] > cord_end_u:
         return "not_applicable"
     if not m.has_cord.all():
         return "not_segmented"
     # of a cord a few slices wide that is cut, nothing can be told
-    return "partial_fov" if m.is_cord_cut.any() else canal_status
+    return "partial_fov" if m.is_cord_cut.any() else m.code
 
 
 def _add_compression(

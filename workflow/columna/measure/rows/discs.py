@@ -147,7 +147,7 @@ class _DiscMeasures:
 
     def _bone_status(self, bone: Body | SacralPlate) -> str:
         """Whether the endplate lines of a bone are known, and its sides seen."""
-        return bone.fit_status if isinstance(bone, Body) else self.scan.geometry.sacral_status
+        return bone.fit_status if isinstance(bone, Body) else self.scan.geometry.sacral_end.code
 
     def _tissue(
         self, space: Space, between: Interspace | None, heights: dict[str, float] | None
@@ -181,14 +181,10 @@ class _DiscMeasures:
         heights = heights_mm(between.gap)
         if heights is None:
             return {"gap_status": "fit_failed"}
-        both = heights["anterior"] + heights["posterior"]
         # a gap needs no more of a bone than its surface
         is_cut = LATERAL_CUT in (disc_status, *map(self._bone_status, space.bones))
         return (
-            {
-                "gap_status": LATERAL_CUT if is_cut else "ok",
-                "height_index_farfan_ratio": both / between.depth_mm,
-            }
+            {"gap_status": LATERAL_CUT if is_cut else "ok"}
             | {f"gap_{name}_mm": value for name, value in heights.items()}
             | self._relative_gap(space, between, heights)
         )

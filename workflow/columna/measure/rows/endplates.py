@@ -158,16 +158,17 @@ def _sacral_row(geometry: Geometry) -> Row:
         "level_order": s1.level_order,
         "side": "superior",
     }
-    plate = geometry.sacral
-    if plate is None:
-        return row | {"endplate_status": geometry.sacral_failure}
+    end = geometry.sacral_end
+    if isinstance(end, Missing):
+        return row | {"endplate_status": end.code}
+    plate = end.value
     shape = hollow(plate.fractions, plate.fractions * plate.length_mm, plate.band_hits, 1)
     if shape is None:
         return row | {"endplate_status": "fit_failed"}
     is_hit = np.isfinite(plate.hits)
     surface = Surface(plate.frame, plate.plane, 1, plate.places[is_hit], plate.hits[is_hit])
     return row | {
-        "endplate_status": geometry.sacral_status,
+        "endplate_status": end.code,
         **_directions(geometry, geometry.bodies[-1].region, plate.line, plate.plane, 1),
         **_shape(shape, plate.plane),
         **_extent(geometry, surface, (SACRUM, "superior")),

@@ -183,9 +183,7 @@ class _VertebraMeasures:
         }
         if found is None:
             return row | dict.fromkeys((*SHAPE_STATUSES, "curve_position_status"), body)
-        return (
-            row | self._curve(found) | shape_rows(self.scan.geometry, self.scan.tissue, found, row)
-        )
+        return row | self._curve(found) | shape_rows(self.scan.geometry, self.scan.tissue, found)
 
     def _presence(self, vertebra: Vertebra, parts: Parts, body: str) -> str:
         if body == "duplicate_label":
@@ -241,7 +239,6 @@ class _VertebraMeasures:
             row["vertebra_volume_mm3"] = (
                 parts.voxels_n * self.scan.context.instance.voxel_volume_mm3
             )
-            row["body_share_ratio"] = parts.body.voxels_n / parts.voxels_n
         return row
 
     def _part(self, parts: Parts, part: Semantic, arch: str) -> float | Missing:
