@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.segmentation import watershed
 
-from columna.anatomy import DISC_OFFSET
+from columna.anatomy import DISC_OFFSET, NAMELESS
 from columna.config import PrepareSettings, SemanticSettings
 from columna.errors import ModelError
 from columna.evaluate.in_memory import Answer
 from columna.images.volume import resample_mask_like
-from columna.label.naming import EXTRA_LABELS
 from columna.models.semantic_network import SemanticModel
 from columna.prepare import prepare_scan, read_scan
 from columna.semantic.phase_1 import segment_semantic
@@ -85,7 +84,7 @@ def segment_one_phase(path: Path, model: SemanticModel, settings: PrepareSetting
     instances = mask.with_array(separate(mask.array, mask.spacing_mm))
     image = scan.volume.reoriented()
     semantic, instance = (resample_mask_like(found, image) for found in (mask, instances))
-    count = len(set(np.unique(instances.array)) & set(EXTRA_LABELS))
+    count = len(set(np.unique(instances.array)) & set(NAMELESS))
     seconds = time.monotonic() - start
     return Answer(image, semantic, instance, (None,) * count, seconds, convention=CONVENTION)
 
@@ -115,7 +114,7 @@ def separate(semantic: NDArray[np.uint8], spacing_mm: NDArray[np.float64]) -> In
     discs = _components(semantic == DISC, LEAST_DISC_MM3 / voxel_mm3)
     instances = np.zeros(semantic.shape, np.uint8)
     for found, offset in ((vertebrae, 0), (discs, DISC_OFFSET)):
-        for number, component in zip(EXTRA_LABELS, _from_top(found), strict=False):
+        for number, component in zip(NAMELESS, _from_top(found), strict=False):
             instances[found == component] = offset + number
     return instances
 
