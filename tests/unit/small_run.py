@@ -13,6 +13,7 @@ from columna.phantom import PhantomSettings, make_phantom, write_phantom
 from columna.results.layout import Layout
 from columna.results.manifest import list_batches
 from columna.results.store import Store
+from columna.review.corrections import decisions_of
 from columna.stages.by_name import make_stage
 from columna.upkeep.stale import RunState, look
 
@@ -49,7 +50,12 @@ class SmallRun:
                 run_job(make_stage(stage, self.config, self.layout), batch, 1)
                 jobs.append(f"{stage} {batch}")
         if not self.look().are_tables_current:
-            collect_tables(self.layout, config_sha256(self.config), self.config.participant_columns)
+            collect_tables(
+                self.layout,
+                config_sha256(self.config),
+                self.config.participant_columns,
+                decisions=decisions_of(self.config),
+            )
             jobs.append("collect")
         return jobs
 

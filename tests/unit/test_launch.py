@@ -52,6 +52,14 @@ def indexed(results):
 # --- run ---
 
 
+def test_corrections_are_found_from_any_folder(dataset, tmp_path, started):
+    (tmp_path / "c.yaml").write_text("corrections: c.tsv\ncorrected_masks: masks\n")
+    call("run", "--cohort", "bids", "--results", "out", "--configfile", "c.yaml")
+    kept = yaml.safe_load((tmp_path / "out/config.yaml").read_text())
+    assert kept["corrections"] == str(tmp_path / "c.tsv")
+    assert kept["corrected_masks"] == str(tmp_path / "masks")
+
+
 def test_run_needs_only_a_cohort_and_a_folder_and_then_only_the_folder(dataset, tmp_path, started):
     call("run", "--cohort", "bids", "--results", "out")
     kept = (tmp_path / "out/config.yaml").read_text()

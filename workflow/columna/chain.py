@@ -88,6 +88,9 @@ EVALUATE = "evaluate"
 EVALUATED = "label"
 """The stage that delivers what `EVALUATE` compares with references."""
 
+CORRECTED = "label"
+"""The stage that takes corrections."""
+
 BESIDE: dict[str, StageFacts] = {
     EVALUATE: StageFacts(
         version=1,

@@ -240,6 +240,16 @@ class Config(Settings):
     results: ResultsPath = Field(
         Path("results"), description="Folder of everything that is written."
     )
+    corrections: ExpandedPath | None = Field(
+        None,
+        description="File of what people have decided about results, such as "
+        "config/corrections.tsv (docs/corrections.md); null: none.",
+    )
+    corrected_masks: ExpandedPath | None = Field(
+        None,
+        description="Folder of masks that were edited in another program, named as the delivered "
+        "ones (docs/corrections.md); null: none.",
+    )
     select: tuple[Selection, ...] = Field(
         (),
         description="Scans to take from the cohort: those that any of these selections takes; "

@@ -61,6 +61,10 @@ class CohortError(ColumnaError):
     """The cohort sheet, the BIDS folder or the ledger cannot be used."""
 
 
+class DecisionError(ColumnaError):
+    """A decision of a rater, or the file of decisions, cannot be used."""
+
+
 class TableError(ColumnaError):
     """Rows do not fit the schema of their table."""
 

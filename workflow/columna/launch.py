@@ -56,7 +56,9 @@ def run_config(configfile: Path | None, cohort: Path | None, results: Path | Non
 
 def _with_absolute_paths(config: Config) -> Config:
     """The same configuration for another working folder."""
-    paths = {key: _absolute(getattr(config, key)) for key in ("cohort", "results", "training")}
+    keys = ("cohort", "results", "training", "corrections", "corrected_masks")
+    named = {key: getattr(config, key) for key in keys}
+    paths = {key: _absolute(path) for key, path in named.items() if path is not None}
     models = config.models.model_dump()
     for role in ("semantic", "instance"):
         is_path = "/" in models[role] or models[role] in (".", "..")

@@ -27,4 +27,4 @@ rule collect:
         "collect tables"
     shell:
         "columna collect --results {params.results:q} --settings {params.settings:q} "
-        "> {log:q} 2>&1"
+        "{COLLECT_CORRECTIONS} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from shlex import quote
 
 from columna.chain import MEASURED_STAGES
 from columna.config import Config, parse_config, stage_settings
@@ -163,6 +164,21 @@ def at_most(rule, limit, wanted):
 def tell_limit(rule, limit, wanted, allowed):
     unit = {"minutes": "minutes", "memory_mb": "MB"}[limit]
     logger.info(f"{rule} asks for {allowed} instead of {wanted} {unit}: its partition has no more.")
+
+
+def corrections(*keys):
+    """Options of a job that takes corrections.
+
+    They are no parameters: when a path is named, Snakemake would repeat the jobs of all batches.
+    Receipts tell which ones have to be.
+    """
+    paths = {key: getattr(CONFIG, key) for key in keys}
+    options = [(f"--{key.replace('_', '-')}", str(path)) for key, path in paths.items() if path]
+    return " ".join(f"{name} {quote(path)}" for name, path in options)
+
+
+LABEL_CORRECTIONS = corrections("corrections", "corrected_masks")
+COLLECT_CORRECTIONS = corrections("corrections")
 
 
 def log_file(stage):

@@ -27,4 +27,4 @@ rule label:
         "label {wildcards.batch}"
     shell:
         "columna label {wildcards.batch} --results {params.results:q} "
-        "--settings {params.settings:q} --threads {threads} > {log:q} 2>&1"
+        "--settings {params.settings:q} --threads {threads} {LABEL_CORRECTIONS} > {log:q} 2>&1"

@@ -14,7 +14,7 @@ rule train:
 rule train_convert:
     """Check and prepare scans and masks of one's own; nnU-Net raw format."""
     input:
-        lambda wildcards: [str(d.sheet) for d in recipe().datasets.values()],
+        lambda wildcards: [str(d.file) for d in recipe().datasets.values()],
     output:
         CASES,
     log:

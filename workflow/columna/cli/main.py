@@ -20,6 +20,7 @@ from columna.cli import (
     export,
     models,
     phantom,
+    review,
     segment,
     spider,
     stages,
@@ -40,6 +41,7 @@ segment.register(app)
 workflow.register(app)
 bids.register(app)
 cohort.register(app)
+review.register(app)
 stages.register(app)
 export.register(app)
 evaluate.register(app)

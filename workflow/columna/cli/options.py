@@ -27,6 +27,13 @@ SettingsJson = Annotated[
 Results = Annotated[
     Path | None, typer.Option("--results", help="Results folder; default: the configuration's.")
 ]
+CorrectionsFile = Annotated[
+    Path | None, typer.Option("--corrections", help="File of decisions; default: as configured.")
+]
+CorrectedMasks = Annotated[
+    Path | None,
+    typer.Option("--corrected-masks", help="Folder of edited masks; default: as configured."),
+]
 Threads = Annotated[int, typer.Option("--threads", min=1, help="Cores to use.")]
 
 
@@ -61,7 +68,12 @@ def read_run(configfile: Path | None, results: Path | None) -> tuple[Layout, Con
 
 
 def read_config(
-    configfile: Path | None, settings: str | None, results: Path | None, cohort: Path | None = None
+    configfile: Path | None,
+    settings: str | None,
+    results: Path | None,
+    cohort: Path | None = None,
+    corrections: Path | None = None,
+    corrected_masks: Path | None = None,
 ) -> Config:
     """Configuration of a command: `settings` where given, else the file; paths given on top."""
     if settings is None:
@@ -74,7 +86,12 @@ def read_config(
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"--settings: not valid JSON: {error}") from error
         config = parse_config(content, "--settings")
-    given = {"results": results, "cohort": cohort}
+    given = {
+        "results": results,
+        "cohort": cohort,
+        "corrections": corrections,
+        "corrected_masks": corrected_masks,
+    }
     paths = {key: path for key, path in given.items() if path is not None}
     return parse_config(config.model_dump() | paths, "the command line") if paths else config
 

@@ -3,19 +3,24 @@
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from columna.chain import BESIDE, CHAIN, EVALUATE
+from columna.chain import BESIDE, CHAIN, CORRECTED, EVALUATE
 from columna.cli.options import (
     DEFAULT_CONFIG,
     ConfigFile,
+    CorrectedMasks,
+    CorrectionsFile,
     Results,
     SettingsJson,
     Threads,
     read_config,
 )
+
+if TYPE_CHECKING:
+    from columna.config import Config
 
 Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b00001.")]
 
@@ -23,7 +28,8 @@ Batch = Annotated[str, typer.Argument(help="Name of the batch, for example b0000
 def register(app: typer.Typer) -> None:
     """Add the stage commands to `app`."""
     for stage, facts in CHAIN.items():
-        app.command(stage, help=facts.help, rich_help_panel="Stages")(_command(stage))
+        command = label if stage == CORRECTED else _command(stage)
+        app.command(stage, help=facts.help, rich_help_panel="Stages")(command)
     app.command(rich_help_panel="Stages")(collect)
     evaluation = BESIDE[EVALUATE].help
     app.command("evaluate-batch", help=evaluation, rich_help_panel="Stages")(evaluate_batch)
@@ -43,6 +49,22 @@ def _command(stage: str) -> Callable[..., None]:
     return run
 
 
+def label(
+    batch: Batch,
+    configfile: ConfigFile = DEFAULT_CONFIG,
+    settings: SettingsJson = None,
+    results: Results = None,
+    corrections: CorrectionsFile = None,
+    corrected_masks: CorrectedMasks = None,
+    threads: Threads = 1,
+) -> None:
+    """Name vertebrae and write the final masks of a batch."""
+    config = read_config(
+        configfile, settings, results, corrections=corrections, corrected_masks=corrected_masks
+    )
+    _run(CORRECTED, batch, config, threads)
+
+
 def run_stage(
     name: str,
     batch: str,
@@ -52,12 +74,15 @@ def run_stage(
     threads: int,
 ) -> None:
     """Run stage `name` over a batch and write its table."""
+    _run(name, batch, read_config(configfile, settings, results), threads)
+
+
+def _run(name: str, batch: str, config: "Config", threads: int) -> None:
     from columna.batch.job import run_job
     from columna.results.layout import Layout
     from columna.stages.by_name import make_stage
 
     signal.signal(signal.SIGTERM, _terminate)
-    config = read_config(configfile, settings, results)
     run_job(make_stage(name, config, Layout(config.results)), batch, threads)
 
 
@@ -70,18 +95,21 @@ def collect(
     configfile: ConfigFile = DEFAULT_CONFIG,
     settings: SettingsJson = None,
     results: Results = None,
+    corrections: CorrectionsFile = None,
 ) -> None:
     """Validate all rows and write one Parquet file per table, with the data dictionary."""
     from columna.collect.collect import collect_tables
     from columna.config import config_sha256
     from columna.results.layout import Layout
+    from columna.review.corrections import decisions_of
 
-    config = read_config(configfile, settings, results)
+    config = read_config(configfile, settings, results, corrections=corrections)
     collect_tables(
         Layout(config.results),
         config_sha256(config),
         config.participant_columns,
         config.assess.verdict_domains,
+        decisions_of(config),
     )
 
 

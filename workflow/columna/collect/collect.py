@@ -18,6 +18,7 @@ from columna.collect.accounts import check_against_index, check_against_scans, c
 from columna.collect.dictionary import data_package, dictionary_rows, sidecar
 from columna.collect.left_out import left_out_rows
 from columna.collect.own_columns import collect_participants, own_entries
+from columna.collect.rating_rows import rating_rows
 from columna.collect.views import VIEWS_FILE, views_sql
 from columna.domains import IN_VERDICT
 from columna.errors import TableError
@@ -25,9 +26,12 @@ from columna.files import write_json, write_text
 from columna.parquet import reading
 from columna.results.layout import Layout
 from columna.results.manifest import check_indexed, list_batches, list_evaluated
+from columna.review.corrections import decisions_state
+from columna.review.decisions import Decision
 from columna.tables.catalogue import ADDED, OPTIONAL, SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.quality import COHORT_REFERENCE
+from columna.tables.ratings import RATINGS
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.shards import check_origin, rows_to_arrow, write_shard
@@ -64,6 +68,7 @@ def collect_tables(
     config_sha256: str,
     participant_columns: Sequence[str] = (),
     verdict_domains: Sequence[str] = IN_VERDICT,
+    decisions: Sequence[Decision] = (),
 ) -> dict[str, int]:
     """Collect the tables of a run; see `collect`."""
     check_indexed(layout.index)
@@ -80,9 +85,11 @@ def collect_tables(
         participant_columns,
         _optional_tables(layout),
         verdict_domains,
+        decisions,
     )
     written = [layout.tables / name for name in FILES]
-    note_collect(layout, config_sha256, outcome_of(receipts.values()), index, written)
+    outcome, decided = outcome_of(receipts.values()), decisions_state(decisions)
+    note_collect(layout, config_sha256, outcome, index, written, decided)
     return counts
 
 
@@ -108,6 +115,7 @@ def collect(
     participant_columns: Sequence[str] = (),
     optional: Mapping[str, Table] | None = None,
     verdict_domains: Sequence[str] = IN_VERDICT,
+    decisions: Sequence[Decision] = (),
 ) -> dict[str, int]:
     """Write one Parquet file per table, and the data dictionary in its four forms.
 
@@ -131,6 +139,8 @@ def collect(
         Tables that lie beside these and are described with them.
     verdict_domains
         Domains of the rules that make the verdict on a scan.
+    decisions
+        What people have decided about the scans.
 
     Returns
     -------
@@ -158,6 +168,9 @@ def collect(
         table, rows = collect_participants(index, participant_columns)
         schema = table.arrow_schema(__version__, config_sha256)
         counts[table.name] = write_table(table, schema, iter(rows.to_batches()), work)
+        ratings = rows_to_arrow(RATINGS, rating_rows(decisions, index))
+        schema = RATINGS.arrow_schema(__version__, config_sha256)
+        counts[RATINGS.name] = write_table(RATINGS, schema, ratings.to_batches(), work)
         described_tables = {**TABLES, **(optional or {}), table.name: table}
         _write_dictionary(work, config_sha256, described_tables)
         described = sidecar(table, own_entries(index, table))

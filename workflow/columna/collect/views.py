@@ -1,4 +1,4 @@
-"""``views.sql``: the tables as DuckDB views, and the three joins that most analyses begin with."""
+"""``views.sql``: the tables as DuckDB views, and the joins that most analyses begin with."""
 
 from columna.anatomy import levels, vertebra_labels
 from columna.tables.catalogue import TABLES
@@ -34,6 +34,12 @@ _HEAD = """\
 --   con.execute(open("results/tables/views.sql").read())
 """
 
+_EXCLUDED = """\
+-- Scans that people have excluded (docs/corrections.md); the views below leave them out.
+CREATE OR REPLACE VIEW v_excluded AS
+SELECT DISTINCT scan_id FROM ratings WHERE decision = 'exclude' AND state = 'in_force';
+"""
+
 _BODIES = """\
 -- Vertebrae whose body is measured, with what models adjust for and the worst that the quality
 -- rules say of the level's body and name. Where the slices do not reach its sides (presence =
@@ -47,7 +53,8 @@ SELECT v.*, {facts},
             ELSE 'ok' END AS level_verdict
 FROM vertebrae v
 JOIN scans s USING (scan_id)
-WHERE v.presence IN ('complete', 'lateral_cut');
+WHERE v.presence IN ('complete', 'lateral_cut')
+  AND scan_id NOT IN (SELECT scan_id FROM v_excluded);
 
 -- Those that are wholly in the field of view.
 CREATE OR REPLACE VIEW v_complete_bodies AS
@@ -83,7 +90,7 @@ LEFT JOIN (
     FROM discs GROUP BY scan_id
 ) d USING (scan_id)
 LEFT JOIN spine p USING (scan_id)
-WHERE s.processing_status = 'done';
+WHERE s.processing_status = 'done' AND s.scan_id NOT IN (SELECT scan_id FROM v_excluded);
 """
 
 
@@ -95,6 +102,7 @@ def views_sql() -> str:
     parts = [
         _HEAD,
         *(_table_view(table) for table in TABLES.values()),
+        _EXCLUDED,
         _BODIES.format(facts=facts),
         _LUMBAR.format(disc=disc),
         _SUBJECT_WIDE.format(

@@ -24,7 +24,14 @@ IDENTITY: dict[str, tuple[str, ...]] = {
     "spine": (),
 }
 """Table -> columns that, with the scan, say which thing a row measures."""
-NO_MEASURES = ("level_order", "vertebra", "disc", "spineps_label", "index_from_top")
+NO_MEASURES = (
+    "level_order",
+    "vertebra",
+    "disc",
+    "spineps_label",
+    "index_from_top",
+    "review_position",
+)
 EVERYWHERE = "all"
 
 MeasuredRows = Mapping[str, Sequence[Mapping[str, Any]]]

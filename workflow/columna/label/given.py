@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
 import fastremap
 import numpy as np
@@ -16,10 +15,12 @@ from columna.label.derived import level_above
 from columna.label.final_masks import SPACES, level_entries
 from columna.label.given_anchor import Anchor
 from columna.label.kinds import instance_kind
-from columna.label.naming import Naming, namer_of
+from columna.label.naming import NamedInstance, Naming, namer_of
 from columna.label.order import MAX_INSTANCES, order_instances
 from columna.label.result import LabelResult
+from columna.label.reviewed import put_right
 from columna.label.seen_spine import SeenSpine
+from columna.review.levels import LevelDecisions
 
 GIVEN = "given"
 """The ``level_anchor`` of levels that were taken from the numbers of a given mask."""
@@ -31,6 +32,7 @@ def take_masks(
     instance: Volume,
     settings: LabelSettings,
     anchor: Anchor | None = None,
+    decisions: LevelDecisions | None = None,
 ) -> LabelResult:
     """Check given masks and bring them to the grid of the scan; no structure is changed.
 
@@ -46,11 +48,13 @@ def take_masks(
         Whether levels are what the instance numbers say, or named anew.
     anchor
         What the cohort sheet says of the levels; then they are named anew in any case.
+    decisions
+        What people have put right of these names.
 
     Raises
     ------
     ScanRefused
-        ``mask_labels``, ``mask_grid`` or ``bad_anchor``.
+        ``mask_labels``, ``mask_grid``, ``bad_anchor`` or ``bad_correction``.
     """
     check_labels(semantic.array, instance.array)
     if semantic.array.any() and np.array_equal(semantic.array, instance.array):
@@ -59,13 +63,16 @@ def take_masks(
         )
     semantic = on_grid(semantic, grid, "semantic")
     instance = on_grid(instance, grid, "instance")
-    spine, labels = _spine(grid, semantic, instance)
+    spine, labels = spine_of(grid, semantic, instance)
     naming = namer_of(settings, anchor)(spine)
     if settings.given_levels == "keep" and anchor is None:
-        facts = {"method": GIVEN, "status": GIVEN}
-        return LabelResult(semantic, instance, _kept_entries(labels, naming), facts)
-    renumbered = instance.with_array(_renumbered(instance.array, labels, naming))
-    return LabelResult(semantic, renumbered, level_entries(naming), naming.facts)
+        naming = _kept(labels, naming)
+        if decisions is None:
+            return LabelResult(semantic, instance, level_entries(naming), naming.facts)
+    if decisions is not None:
+        naming = put_right(naming, decisions)
+    named = instance.with_array(renumbered(instance.array, labels, naming))
+    return LabelResult(semantic, named, level_entries(naming), naming.facts)
 
 
 def check_labels(semantic: np.ndarray, instance: np.ndarray) -> None:
@@ -81,7 +88,7 @@ def check_labels(semantic: np.ndarray, instance: np.ndarray) -> None:
             raise ScanRefused(
                 "mask_labels", f"The {mask} mask holds numbers that are no SPINEPS labels: {first}."
             )
-    count = sum(_is_vertebra(label) for label in found)
+    count = sum(is_vertebra(label) for label in found)
     if count > MAX_INSTANCES:
         raise ScanRefused("mask_labels", f"The instance mask holds {count} vertebrae.")
 
@@ -116,18 +123,27 @@ def _corners(volume: Volume) -> np.ndarray:
     return ends @ volume.affine[:3, :3].T + volume.affine[:3, 3]
 
 
-def _is_vertebra(label: int) -> bool:
+def is_vertebra(label: int) -> bool:
+    """Whether a number of an instance mask is that of a vertebra."""
     return bool(label) and instance_kind(int(label)) == "vertebra"
 
 
-def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[SeenSpine, list[int]]:
-    """The spine as namers see it, and the given label of its instances 1, 2, ... from the top."""
+def spine_of(grid: Volume, semantic: Volume, instance: Volume) -> tuple[SeenSpine, list[int]]:
+    """The spine as namers see it, and the label of its instances 1, 2, ... from the top.
+
+    Parameters
+    ----------
+    grid
+        The scan; only shape and affine are used.
+    semantic, instance
+        Final masks on this grid.
+    """
     upright = grid.reoriented(PIR)
     structures, given = (mask.reoriented(PIR).array for mask in (semantic, instance))
     box = bounding_box((structures > 0) | (given > 0)) or (slice(0, 1),) * 3
     structures, given = (np.pad(mask[box], 1) for mask in (structures, given))
     structures[structures == Semantic.VERTEBRAL_BODY_INNER] = Semantic.VERTEBRAL_BODY
-    vertebrae = [label for label in fastremap.unique(given) if _is_vertebra(label)]
+    vertebrae = [label for label in fastremap.unique(given) if is_vertebra(label)]
     given = np.where(np.isin(given, vertebrae), given, 0)
     ordered = order_instances(given)
     spaces = find_components(np.where(np.isin(structures, SPACES), structures, 0))
@@ -136,25 +152,34 @@ def _spine(grid: Volume, semantic: Volume, instance: Volume) -> tuple[SeenSpine,
     return SeenSpine(structures, ordered, spaces, upright, box), labels
 
 
-def _kept_entries(labels: Sequence[int], naming: Naming) -> list[dict[str, Any]]:
+def _kept(labels: Sequence[int], naming: Naming) -> Naming:
     """Levels by the numbers of the mask; numbers that stand for no level have none."""
     known = {label: level.name for label, level in levels().items()}
-    return [
-        {
-            "label": label,
-            "level": known.get(label),
-            "level_anchor": GIVEN if label in known else "none",
-            "level_confidence": None,
-            "posterior": {},
-            "index": index,
-            "is_fragment": label not in known and named.is_piece,
-        }
-        for index, (label, named) in enumerate(zip(labels, naming.instances, strict=True), 1)
+    instances = [
+        NamedInstance(
+            place,
+            label,
+            known.get(label),
+            GIVEN if label in known else "none",
+            is_piece=label not in known and named.is_piece,
+        )
+        for place, (label, named) in enumerate(zip(labels, naming.instances, strict=True), 1)
     ]
+    return Naming(instances, {"method": GIVEN, "status": GIVEN})
 
 
-def _renumbered(instance: np.ndarray, labels: Sequence[int], naming: Naming) -> np.ndarray:
-    """Give vertebrae the numbers of `naming`, and discs and endplates those of their vertebrae."""
+def renumbered(instance: np.ndarray, labels: Sequence[int], naming: Naming) -> np.ndarray:
+    """Give vertebrae the numbers of `naming`, and discs and endplates those of their vertebrae.
+
+    Parameters
+    ----------
+    instance
+        A final mask.
+    labels
+        Number of its vertebrae from the top.
+    naming
+        Their new numbers.
+    """
     new = {labels[named.instance - 1]: named.label for named in naming.instances}
     spaces = dict(new)
     vertebrae = [labels[n.instance - 1] for n in naming.instances if not n.is_piece]

@@ -32,6 +32,8 @@ class Vertebra:
         Whether it is a piece of bone that is no vertebra of its own.
     posterior
         Probability of every name, the most probable first; empty where none was computed.
+    review_position
+        Its position in the result without corrections; None where it was added.
     """
 
     label: int
@@ -41,11 +43,12 @@ class Vertebra:
     position: int
     is_fragment: bool = False
     posterior: Mapping[str, float] = field(default_factory=dict)
+    review_position: int | None = None
 
     @property
     def is_c2(self) -> bool:
         """Whether it was recognised as C2 (or given as it), and not just counted to be it."""
-        return self.level == "C2" and self.anchor in ("c2", "both", "given", "sheet")
+        return self.level == "C2" and self.anchor in ("c2", "both", "given", "sheet", "reviewed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,8 @@ class MeasureContext:
         whole grid.
     levels
         One entry per vertebra: label, level, level_anchor, level_confidence, index, and
-        is_fragment and posterior (false, or empty, where it is not said).
+        is_fragment and posterior (false, or empty, where it is not said), and position (the index
+        where it is not said).
     variants
         Probability of unusual numbers of vertebrae, by the names of `VariantPriors`.
     confidence
@@ -109,6 +113,7 @@ class MeasureContext:
                 position=place,
                 is_fragment=bool(e.get("is_fragment")) and not e["level"],
                 posterior=e.get("posterior", {}),
+                review_position=e.get("position", e["index"]),
             )
             for place, e in enumerate(ordered, start=1)
         )

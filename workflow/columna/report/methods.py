@@ -1,6 +1,7 @@
 """What a paper needs: a paragraph of methods, its references, and the manifest of the run."""
 
 import platform
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -70,7 +71,9 @@ def methods_of(manifest: dict[str, Any]) -> list[str]:
         else ""
     )
     made = sorted({row["pipeline_version"] for row in manifest["results_made_by"]})
-    given = sum(r["scans_n"] for r in manifest["results_made_by"] if r["mask_source"] == "given")
+    by_source: Counter[str] = Counter()
+    for row in manifest["results_made_by"]:
+        by_source[row["mask_source"]] += row["scans_n"]
     anchored = settings["label"]["naming"] == "anchored"
     naming = (
         "Levels were named by counting from the sacrum or from C2, and left unnamed where neither "
@@ -89,7 +92,11 @@ def methods_of(manifest: dict[str, Any]) -> list[str]:
         f"structures ({_named(manifest, 'semantic')}), and a three-dimensional U-Net looks at a "
         f"window around each vertebral body ({_named(manifest, 'instance')})."
     )
-    masks = f"The masks of {given} scans were given with the cohort." if given else ""
+    told = {
+        "given": "The masks of {} scans were given with the cohort.",
+        "corrected": "Those of {} scans were corrected by hand.",
+    }
+    masks = " ".join(text.format(by_source[name]) for name, text in told.items() if by_source[name])
     qc = manifest["qc_verdicts"]
     verdicts = ", ".join(f"{qc[name]} {name}" for name in ("pass", "review", "fail") if name in qc)
     last = (

@@ -100,7 +100,7 @@ class MeasureStage(Stage, name="measure"):
             code=record.code,
             reason=record.reason,
             facts=facts or acquisition_facts(scan.path, read_sidecar(scan.path)),
-            provenance=self._provenance(scan, {}),
+            provenance=self._provenance(scan, {}) | {"mask_source": _mask_source(scan, record)},
         )
         return {"scans": [row]}
 
@@ -116,10 +116,18 @@ class MeasureStage(Stage, name="measure"):
         if "label" in records:
             named["model_labeling"] = records["label"].values["naming"].get("method")
         return {
-            "mask_source": "given" if scan.has_masks else "computed",
+            "mask_source": _mask_source(scan, records.get("label")),
             "pipeline_version": __version__,
             "git_commit": git_commit(),
             "container_digest": container_digest(),
             "config_sha256": config_sha256(self.config),
             "measure_version": MEASURE_VERSION,
         } | named
+
+
+def _mask_source(scan: ScanEntry, label: Record | None) -> str:
+    """Where masks come from, by what stage label depended on, if it was reached."""
+    corrections = label.dependencies.get("corrections", {}) if label else {}
+    if corrections.get("masks"):
+        return "corrected"
+    return "given" if scan.has_masks else "computed"

@@ -9,6 +9,7 @@ from columna.tables.level_posterior import LEVEL_POSTERIOR
 from columna.tables.measurement_error import AGREEMENT, MEASUREMENT_ERROR
 from columna.tables.participants import PARTICIPANTS
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
+from columna.tables.ratings import RATINGS
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
 from columna.tables.spine import SPINE
@@ -34,7 +35,7 @@ SHARDED: dict[str, Table] = {**MEASURED, QUALITY.name: QUALITY}
 """Tables that shards hold rows of."""
 
 TABLES: dict[str, Table] = {
-    t.name: t for t in (*SHARDED.values(), PARTICIPANTS, COHORT_REFERENCE, COLUMNS)
+    t.name: t for t in (*SHARDED.values(), PARTICIPANTS, RATINGS, COHORT_REFERENCE, COLUMNS)
 }
 """Tables that are delivered."""
 

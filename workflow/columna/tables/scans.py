@@ -464,6 +464,7 @@ def _quality_columns() -> tuple[Column, ...]:
 MASK_SOURCES = {
     "computed": "the networks made them",
     "given": "the cohort sheet names them",
+    "corrected": "a person has edited one or both of them",
 }
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1.3.0"
+SCHEMA_VERSION = "1.4.0"
 """Raised whenever a column is added, dropped or redefined in any table."""
 
 ColumnType = Literal["string", "category", "bool", "int32", "float64"]

@@ -50,6 +50,7 @@ ANCHORS = {
     "both": "C2 and the sacrum",
     "given": "taken from the numbers of the mask that the cohort sheet names",
     "sheet": "what the cohort sheet says of the levels",
+    "reviewed": "what a person has decided, or the number of a mask that a person has edited",
     "labeller": "no landmark: a labeller of one's own looked at each vertebra",
     "shape": "no landmark: sizes, shapes and distances of the vertebrae, and the end of the cord",
     "none": "nothing: there is no name, or it was assumed (label.naming is top_down)",
@@ -132,6 +133,19 @@ def _level_columns() -> tuple[Column, ...]:
             "no vertebra, or a fragment",
             count("index_from_top", "1 = topmost vertebra found."),
             within="found_status",
+        ),
+        *since(
+            "1.4.0",
+            *with_status(
+                "review_position_status",
+                "no vertebra, or it was added in a corrected mask",
+                count(
+                    "review_position",
+                    "Number by which corrections name it (docs/corrections.md): 1 = topmost "
+                    "instance of the result without corrections, fragments included.",
+                ),
+                within="found_status",
+            ),
         ),
         *with_status(
             "index_from_c2_status",

@@ -19,7 +19,8 @@ class DatasetSettings(Settings):
 
     sheet: ExpandedPath = Field(
         description="Cohort sheet (.tsv, .csv, .parquet) with the columns participant_id, path, "
-        "semantic and instance; masks carry SPINEPS's numbers, unless `labels` says otherwise."
+        "semantic and instance; masks carry SPINEPS's numbers, unless `labels` says otherwise. Or "
+        "the results folder of a run: its scans with corrected masks (docs/corrections.md)."
     )
     share: float = Field(
         1.0, gt=0, description="Share of the samples, relative to the others and to `synthetic`."
@@ -38,6 +39,11 @@ class DatasetSettings(Settings):
         ge=0,
         description="With `labels`: unlabelled voxels this near to two structures are ignored.",
     )
+
+    @property
+    def file(self) -> Path:
+        """The file that tells when the scans have changed."""
+        return self.sheet / "tables" / "scans.parquet" if self.sheet.is_dir() else self.sheet
 
     @model_validator(mode="after")
     def _names_structures(self) -> "DatasetSettings":

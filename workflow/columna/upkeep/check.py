@@ -11,6 +11,7 @@ from columna.results.input_digest import digest_of
 from columna.results.layout import Layout, stages_of
 from columna.results.manifest import MASKS, ScanEntry, check_indexed, list_batches, read_manifest
 from columna.results.store import Record, Store
+from columna.review.corrections import Corrections
 from columna.upkeep.receipts import COLLECT, Files, read_collected, read_receipt
 from columna.upkeep.stale import look
 
@@ -51,7 +52,7 @@ def check_run(layout: Layout, config: Config | None, content: bool) -> Iterator[
         for reason, count in stale.reasons.items():
             yield batch, f"{count} scans: {reason}"
     if content:
-        yield from _check_contents(layout)
+        yield from _check_contents(layout, Corrections.of(config) if config else None)
     elif not state.are_tables_current and not state.pending and not state.stale:
         yield "tables", "are not those of this run"
 
@@ -85,12 +86,14 @@ def failed_scans(layout: Layout) -> list[str]:
     ]
 
 
-def _check_contents(layout: Layout) -> Iterator[CheckResult]:
+def _check_contents(layout: Layout, corrections: Corrections | None) -> Iterator[CheckResult]:
     store = Store(layout)
     with ThreadPoolExecutor(THREADS) as pool:
         for batch in list_batches(layout.index):
             scans = read_manifest(layout.manifest(batch))
-            for scan, problem in zip(scans, pool.map(_Contents(store), scans), strict=True):
+            for scan, problem in zip(
+                scans, pool.map(_Contents(store, corrections), scans), strict=True
+            ):
                 if problem:
                     store.forget(scan.scan_id)
                     yield scan.scan_id, problem
@@ -104,8 +107,9 @@ def _check_contents(layout: Layout) -> Iterator[CheckResult]:
 class _Contents:
     """Compares all files of a scan with the digests that its records hold."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, corrections: Corrections | None) -> None:
         self.store = store
+        self.corrections = corrections
 
     def __call__(self, scan: ScanEntry) -> str | None:
         """What differs, if anything does; a scan that was not computed yet is not looked at."""
@@ -136,6 +140,14 @@ class _Contents:
                 return f"its {name} is not the one that it was computed from"
         if "sidecars" in noted and noted["sidecars"] != sidecar_sha256(scan.path):
             return "its sidecars are not those that it was computed from"
+        return self._corrected(scan, label) if self.corrections and label else None
+
+    def _corrected(self, scan: ScanEntry, label: Record) -> str | None:
+        noted = label.dependencies.get("corrections", {}).get("masks", {})
+        masks = self.corrections.masks(scan.scan_id) if self.corrections else {}
+        for mask, digests in noted.items():
+            if digests != [digest_of(path) for path in masks.get(mask, ())]:
+                return f"its corrected {mask} mask is not the one that it was computed from"
         return None
 
 

@@ -2,14 +2,15 @@
 
 import duckdb
 
-from columna.chain import STAGES
+from columna.chain import CORRECTED, STAGES
 from columna.cohort.candidates import OTHER_IMAGES
 from columna.cohort.inputs import read_inputs
 from columna.config import Config
 from columna.parquet import reading
 from columna.results.layout import Layout
+from columna.review.corrections import Corrections, correction_notes
 from columna.tables.delivered import REMEDY, delivered_table
-from columna.upkeep.status import cohort_status
+from columna.upkeep.status import CohortStatus, cohort_status
 
 _VERDICTS = "SELECT count(*) FROM read_parquet($file) WHERE qc_verdict IN ('review', 'fail')"
 
@@ -26,7 +27,8 @@ def closing_line(layout: Layout, config: Config) -> str:
     -------
     str
         Counts of inputs, and the command that tells more. What has no answer yet, or none that is
-        still true, is *open*. Other images than sagittal T2w scans are not counted.
+        still true, is *open*. Other images than sagittal T2w scans are not counted. Corrections
+        that have no effect are told in further lines.
 
     Raises
     ------
@@ -49,7 +51,24 @@ def closing_line(layout: Layout, config: Config) -> str:
     is_current = status.state.are_tables_current
     review = _to_review(layout) if is_current else "not known before the tables are written"
     command = f"columna {'summary' if is_current else 'status --failures'} --results {layout.root}"
-    return f"{', '.join([*told, f'to review {review}'])} (more: {command})"
+    line = f"{', '.join([*told, f'to review {review}'])} (more: {command})"
+    return "\n".join([line, *_notes(layout, config, status)])
+
+
+def _notes(layout: Layout, config: Config, status: CohortStatus) -> list[str]:
+    """Sentences about corrections that have no effect."""
+    if config.corrections is None and config.corrected_masks is None:
+        return []
+    scan_ids = read_inputs(layout.index, ["scan_id"])["scan_id"].to_pylist()
+    notes = correction_notes(config, [scan_id for scan_id in scan_ids if scan_id])
+    corrections, before = Corrections.of(config), ("index", *STAGES[: STAGES.index(CORRECTED)])
+    lost = [s for s, stage, *_ in status.stopped if stage in before and corrections.state(s)]
+    if lost:
+        notes.append(
+            f"names or masks of {len(lost)} scans were put right that did not come as far, the "
+            f"first is {min(lost)}; masks of such scans belong in the cohort sheet"
+        )
+    return notes
 
 
 def _to_review(layout: Layout) -> int:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from columna import __version__
-from columna.chain import EVALUATE, EVALUATED, MEASURED_STAGES, STAGES
+from columna.chain import CORRECTED, EVALUATE, EVALUATED, MEASURED_STAGES, STAGES
 from columna.errors import TableError
 from columna.files import has_identity, identity, open_regular, sha256_json, write_json, write_text
 from columna.results.layout import Layout
@@ -73,12 +73,16 @@ class Receipt:
         Stage -> its receipt.
     references
         Scan -> `columna.results.scan_files.reference_state` before its references were read.
+    corrections
+        Scan -> `columna.review.corrections.Corrections.state` before they were read; scans of
+        which nothing was put right are left out.
     """
 
     scans: dict[str, str | None] = field(default_factory=dict)
     kept: dict[str, Files] = field(default_factory=dict)
     stages: dict[str, StageReceipt] = field(default_factory=dict)
     references: dict[str, str | None] = field(default_factory=dict)
+    corrections: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -93,12 +97,15 @@ class CollectReceipt:
         `index_stamp` before the index was read.
     own
         What was written.
+    decisions
+        `columna.review.corrections.decisions_state` before they were read.
     """
 
     basis: str
     outcome: str
     index: list[int]
     own: Files
+    decisions: str = ""
 
 
 _RECEIPT = TypeAdapter(Receipt)
@@ -143,6 +150,8 @@ def note_stage(
     receipt = read_receipt(layout, batch) or Receipt()
     if stage.name == STAGES[0]:
         receipt.scans = states
+    if stage.name == CORRECTED:
+        receipt.corrections = {scan: state for scan, state in states.items() if state}
     if stage.name == EVALUATE:
         receipt.references = {s.scan_id: states[s.scan_id] for s in scans if s.has_references}
     before = receipt.stages.get(_stage_before(stage.name))
@@ -209,7 +218,12 @@ def outcome_of(receipts: Iterable[Receipt | None]) -> str:
 
 
 def note_collect(
-    layout: Layout, config_sha256: str, outcome: str, index: list[int], tables: Sequence[Path]
+    layout: Layout,
+    config_sha256: str,
+    outcome: str,
+    index: list[int],
+    tables: Sequence[Path],
+    decisions: str = "",
 ) -> None:
     """Leave the receipt of `collect`.
 
@@ -223,9 +237,11 @@ def note_collect(
         `index_stamp` before the index was read.
     tables
         What was written.
+    decisions
+        As in `CollectReceipt`.
     """
     noted = CollectReceipt(
-        _collect_basis(config_sha256), outcome, index, _identities(layout, tables)
+        _collect_basis(config_sha256), outcome, index, _identities(layout, tables), decisions
     )
     write_json(layout.receipt(COLLECT), asdict(noted))
 
@@ -236,10 +252,12 @@ def index_stamp(layout: Layout) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def has_collected(layout: Layout, config_sha256: str | None, outcome: str) -> bool:
+def has_collected(
+    layout: Layout, config_sha256: str | None, outcome: str, decisions: str | None = None
+) -> bool:
     """Whether the delivered tables are those of these settings and this `outcome_of` batches.
 
-    Without `config_sha256`, the settings are not compared.
+    Without `config_sha256` the settings, and without `decisions` those are not compared.
     """
     noted = read_collected(layout)
     if noted is None:
@@ -248,6 +266,7 @@ def has_collected(layout: Layout, config_sha256: str | None, outcome: str) -> bo
         return (
             (config_sha256 is None or noted.basis == _collect_basis(config_sha256))
             and noted.outcome == outcome
+            and decisions in (None, noted.decisions)
             and noted.index == index_stamp(layout)
             and all(has_identity(layout.root / name, noted.own[name]) for name in noted.own)
         )

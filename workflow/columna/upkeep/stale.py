@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
-from columna.chain import EVALUATE, EVALUATED, STAGES
+from columna.chain import CORRECTED, EVALUATE, EVALUATED, STAGES
 from columna.config import Config, config_sha256
 from columna.files import has_identity
 from columna.prepare.sidecars import FileNames, json_names
 from columna.results.layout import Layout
 from columna.results.manifest import list_batches, list_evaluated, read_manifest
 from columna.results.scan_files import reference_state, scan_state
+from columna.review.corrections import Corrections, decisions_of, decisions_state
 from columna.stages.by_name import make_stage
 from columna.upkeep.receipts import Files, Receipt, has_collected, outcome_of, read_receipt
 
@@ -26,6 +27,7 @@ FOLDERS = 10_000
 """Folders whose sidecars are remembered while a run is looked at."""
 
 SOURCE = "a scan, its sidecar, its masks or its row in the cohort changed"
+CORRECTION = "what people have put right changed"
 RESULT = "a result was changed, deleted or damaged"
 BASIS = "settings, a model or the version of columna changed"
 OPEN = "a job did not end, or left no receipt"
@@ -104,11 +106,13 @@ def look(layout: Layout, config: Config | None) -> RunState:
     batches = list_batches(layout.index)
     has_receipts = layout.receipt("collect").parent.is_dir()
     bases = {}
+    decisions = None if config is None else decisions_of(config)
+    corrections = None if config is None else Corrections.of(config, decisions)
     if config is not None and has_receipts:
         bases = {s: make_stage(s, config, layout).basis for s in STAGES}
     names_in = lru_cache(maxsize=FOLDERS)(json_names)
     with ThreadPoolExecutor(THREADS) as pool:  # network file systems are slow to answer
-        looked = list(pool.map(partial(_look_at, layout, bases, names_in), batches))
+        looked = list(pool.map(partial(_look_at, layout, bases, corrections, names_in), batches))
     stale, pending = {}, {}
     for batch, (found, waiting, _) in zip(batches, looked, strict=True):
         if found.stage is not None:
@@ -117,7 +121,8 @@ def look(layout: Layout, config: Config | None) -> RunState:
             pending[batch] = waiting
     outcome = outcome_of([receipt for _, _, receipt in looked])
     settings = None if config is None else config_sha256(config)
-    collected = not stale and not pending and has_collected(layout, settings, outcome)
+    decided = None if decisions is None else decisions_state(decisions)
+    collected = not stale and not pending and has_collected(layout, settings, outcome, decided)
     receipts = {batch: looked_at[2] for batch, looked_at in zip(batches, looked, strict=True)}
     return RunState(stale, pending, collected, tuple(_not_evaluated(layout, config, receipts)))
 
@@ -153,7 +158,11 @@ def _not_evaluated(
 
 
 def _look_at(
-    layout: Layout, bases: Mapping[str, str], names_in: Callable[[str], FileNames], batch: str
+    layout: Layout,
+    bases: Mapping[str, str],
+    corrections: Corrections | None,
+    names_in: Callable[[str], FileNames],
+    batch: str,
 ) -> tuple[Stale, str | None, Receipt | None]:
     """What is stale in a batch, the first stage that has not ended, and the receipt."""
     found = Stale()
@@ -164,6 +173,10 @@ def _look_at(
             found.add(scans, STAGES[0], OPEN)
         return found, STAGES[0], None
     _compare_sources(found, layout, batch, receipt, names_in)
+    if corrections is not None and CORRECTED in receipt.stages:
+        for scan_id in receipt.scans:
+            if corrections.state(scan_id) != receipt.corrections.get(scan_id):
+                found.add([scan_id], CORRECTED, CORRECTION)
     for scan_id, files in receipt.kept.items():
         if not files or not _are_there(layout, files):
             found.add([scan_id], STAGES[0], RESULT)

@@ -84,7 +84,8 @@ def vertebra_rows(
 def is_sacrum_anchor(seen: Iterable[Vertebra], has_sacrum: bool) -> bool:
     """Whether the sacrum is seen well enough to count from it, or given with the levels."""
     anchors = {v.anchor for v in seen}
-    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and bool(anchors & {"given", "sheet"}))
+    told = {"given", "sheet", "reviewed"}
+    return bool(anchors & {"sacrum", "both"}) or (has_sacrum and bool(anchors & told))
 
 
 def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
@@ -108,6 +109,7 @@ def _naming(vertebra: Vertebra, seen: list[Vertebra], has_sacrum: bool) -> Row:
             "index_from_c2": _index_from_c2(place, c2),
             "index_from_sacrum": len(seen) - place if is_counted else Missing("no_anchor"),
             "spineps_label": vertebra.label,
+            "review_position": or_missing(vertebra.review_position, "not_applicable"),
         }
         | _second(vertebra)
         | _level_columns(vertebra.level)
@@ -140,6 +142,7 @@ def _fragment_naming(piece: Vertebra, number: int) -> Row:
         "level_p_status": "fragment",
         "index_status": "fragment",
         "spineps_label": piece.label,
+        "review_position": or_missing(piece.review_position, "not_applicable"),
     } | _second(piece)
 
 

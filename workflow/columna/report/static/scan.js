@@ -173,6 +173,7 @@
     const vertebrae = (data.vertebrae ?? []).map((row) => named(meta.level, row));
     get("title").textContent = scan.scan_id ?? "Scan without a name";
     document.title = `${scan.scan_id} - columna`;
+    if (columna.review) get("title").after(element("p", {}, element("a", { href: columna.review(scan.scan_id) }, "Rate it, put its levels right"))); // `columna review`
     get("scan").replaceChildren(...[
       picture(scan), verdict(scan, facts, findings), vertebrae.length ? levels(vertebrae) : null,
       vertebrae.length ? measures(data) : null, spine(data), masks(scan, data.files), provenance(scan, facts),

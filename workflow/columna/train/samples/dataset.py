@@ -26,6 +26,7 @@ from columna.prepare import prepare_scan, read_mask, read_scan
 from columna.prepare.stage import PADDING
 from columna.train.labels import ALL, LABELS, Classes
 from columna.train.recipe import DatasetSettings
+from columna.train.samples.corrected_scans import corrected_scans
 from columna.train.samples.label_sets import LabelSets, coded, label_sets
 
 CASES = "cases.tsv"
@@ -160,7 +161,13 @@ def _needed(settings: DatasetSettings, classes: Classes) -> tuple[str, ...]:
 
 
 def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[SheetRow]:
-    """Rows of a sheet of scans, which must have columns for the masks `needed`."""
+    """Rows of a sheet of scans, which must have columns for the masks `needed`.
+
+    The results folder of a run stands for its scans with corrected masks.
+    """
+    if sheet.is_dir():
+        yield from _corrected(sheet)
+        return
     table = read_sheet(sheet, paired_masks=len(needed) != 1)
     missing = [mask for mask in needed if mask not in table.columns]
     if missing:
@@ -175,6 +182,14 @@ def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[SheetRo
             row["input_status"],
             row["reason"] or "",
         )
+
+
+def _corrected(results: Path) -> Iterator[SheetRow]:
+    for scan in corrected_scans(results):
+        masks = {"semantic": scan.semantic, "instance": scan.instance}
+        is_there = scan.path.exists()
+        status = ("ok", "") if is_there else ("missing_file", f"{scan.path} does not exist.")
+        yield SheetRow(scan.participant_id, scan.scan_id, scan.path, masks, *status)
 
 
 def _converted(

@@ -1,0 +1,1 @@
+"""What people decide about results: ratings, corrected names, scans to leave out."""
