@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default pins dist container container-test clean
+.PHONY: help env demo test peer peer-folder lint fix docs train evaluate-default twins pins dist container container-test clean
 
 # The first usable interpreter; another: `make env PYTHON=/path/to/python3.12`
 PYTHON ?= $(shell for p in python3 python3.11 python3.12; do $$p -c \
@@ -92,12 +92,28 @@ docs: env ## Write the files that are generated from the code
 train: env ## Train networks as config/train.yaml says (docs/training.md)
 	snakemake train --cores all
 
-# Real scans: DATA=folder. Other models: SEMANTIC=folder INSTANCE=folder
+# Real scans: DATA=folder. Other models: SEMANTIC=folder INSTANCE=folder. Against one phase: ONE_PHASE=folder
 SEMANTIC ?= bundled_semantic
 INSTANCE ?= bundled_instance
+JUDGED := --threads $(WORKERS) $(if $(DATA),--data $(DATA))
 evaluate-default: env ## Judge the bundled models on held-out phantoms and on real scans
 	columna train evaluate --out results/evaluate-default --semantic $(SEMANTIC) \
-		--instance $(INSTANCE) --threads $(WORKERS) $(if $(DATA),--data $(DATA))
+		--instance $(INSTANCE) $(JUDGED)
+ifdef ONE_PHASE
+	columna train evaluate --out results/evaluate-one-phase --one-phase $(ONE_PHASE) $(JUDGED)
+	columna compare results/evaluate-default results/evaluate-one-phase --name two-phase \
+		--name one-phase --out results/evaluate-comparison
+	@cat results/evaluate-comparison/comparison.md
+else
+	@echo "Against a network of one phase: ONE_PHASE=folder of its model (docs/baseline.md)"
+endif
+
+TWINS ?= 50
+twins: env demo/results/tables/scans.parquet ## The expected error of measures on the demo's grids (hours: TWINS=10)
+	columna twins --n $(TWINS) --configfile config/demo.yaml --threads $(WORKERS)
+
+demo/results/tables/scans.parquet: | .venv/installed
+	$(MAKE) demo
 
 pins: env ## Write the versions in .venv to envs/
 	python envs/pins.py

@@ -24,7 +24,7 @@ import numpy as np
 from columna.assess.orientation_rules import orientation_findings
 from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
-from columna.config import PrepareSettings
+from columna.config import Config
 from columna.errors import ScanRefused
 from columna.images.volume import Volume, load_volume, save_volume
 from columna.phantom import make_phantom, random_settings
@@ -114,7 +114,7 @@ def predict(scan: Volume, turn: str, stem: Path) -> None:
         path = Path(folder) / "scan_T2w.nii.gz"
         save_volume(Volume(scan.array, wrong @ scan.affine), path)
         try:
-            answer = segment(path, *models(), PrepareSettings())
+            answer = segment(path, *models(), Config())
         except ScanRefused as refusal:
             ended.write_text(f"refused {refusal.code}")
             return

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from columna.config import PrepareSettings
+from columna.config import Config
 from columna.evaluate.in_memory import segment
 from columna.images.volume import save_volume
 from columna.models.instance_network import load_instance_model
@@ -35,7 +35,7 @@ def masks_of(tmp_path_factory):
 
     def predict(array):
         save_volume(image.with_array(array), path)
-        answer = segment(path, *models, PrepareSettings())
+        answer = segment(path, *models, Config())
         return answer.semantic.array, answer.instance.array
 
     return image.array, predict

@@ -31,7 +31,7 @@ TEXT_FILES = ["CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "docs/R
 SCRIPTS = [".ci/run", "benchmarks/dryrun.sh", "envs/columna.post-deploy.sh"]
 TASKS = {
     *("help", "env", "demo", "test", "lint", "fix", "docs", "pins", "clean"),
-    *("train", "evaluate-default", "peer", "dist", "container", "container-test"),
+    *("train", "evaluate-default", "twins", "peer", "dist", "container", "container-test"),
 }
 
 

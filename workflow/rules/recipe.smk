@@ -37,7 +37,8 @@ def above(levels):
 
 def data_recipe(wildcards):
     """The part of the recipe that the conversion depends on, as JSON."""
-    return recipe().model_dump_json(include={"datasets", "folds", "prepare", "nnunet"})
+    keys = dict.fromkeys(("datasets", "folds", "prepare", "nnunet"), True)
+    return recipe().model_dump_json(include=keys | {"semantic": {"classes"}})
 
 
 def network_recipe(wildcards):
@@ -57,9 +58,11 @@ def train_gpu(wildcards):
 
 
 def trained_models(wildcards):
-    """Model folders that the recipe asks for."""
-    engine = {"columna": "semantic", "nnunet": "nnunet"}[recipe().semantic.engine]
-    return [join(TRAIN, name, "model", "inference_config.json") for name in (engine, "instance")]
+    """Model folders that the recipe asks for; a network of one phase stands alone."""
+    semantic = recipe().semantic
+    engine = {"columna": "semantic", "nnunet": "nnunet"}[semantic.engine]
+    names = (engine, "instance") if semantic.classes == "structures" else (engine,)
+    return [join(TRAIN, name, "model", "inference_config.json") for name in names]
 
 
 def converted(wildcards):

@@ -11,9 +11,10 @@ from measured_phantom import collect_phantoms
 
 from columna.collect.export import export_csv, export_stata
 from columna.errors import TableError
+from columna.evaluate.outputs import write_measurement_error
 from columna.results.layout import Layout
 from columna.tables.catalogue import TABLES
-from columna.tables.delivered import as_delivered
+from columna.tables.delivered import as_delivered, delivered_names
 from columna.tables.finish import is_implausible
 from columna.upkeep.run_summary import summary
 
@@ -212,3 +213,22 @@ def test_summary_tells_the_verdicts(tables):
     for verdict in ("pass", "review", "fail"):
         assert f"{verdicts.get(verdict, 0)} {verdict}" in told
     assert "3 inputs: 3 done, 0 refused, 0 failed" in told
+
+
+def test_added_tables_are_exported_and_described(tmp_path):
+    """The error of measures, which commands beside the workflow add; other tables as before."""
+    tables = collect_phantoms(tmp_path / "run")
+    rows = [{"table": "discs", "column": "gap_mean_mm", "unit": "mm", "region": "all",
+             "slices": "thick", "twins_n": 2, "values_n": 9}]  # fmt: skip
+    path = write_measurement_error(rows, tables)
+    assert delivered_names(tables) == [*TABLES, "measurement_error"]
+    export_csv(tables, tmp_path / "csv", delivered_names(tables))
+    frame = pd.read_csv(tmp_path / "csv" / "measurement_error.csv.gz")
+    assert frame["values_n"].tolist() == [9]
+    assert frame["bias"].isna().all()
+    package = json.loads((tmp_path / "csv" / "datapackage.json").read_text())
+    assert path.stem in {resource["name"] for resource in package["resources"]}
+    export_stata(tables, tmp_path / "stata", [path.stem])
+    assert pd.read_stata(tmp_path / "stata" / "measurement_error.dta")["slices"].tolist() == [
+        "thick"
+    ]

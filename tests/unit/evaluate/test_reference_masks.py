@@ -1,8 +1,11 @@
 """Reference masks of any format, orientation and grid; sheets of pairs as people write them."""
 
+import weakref
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import SimpleITK
 from typer.testing import CliRunner
@@ -10,8 +13,10 @@ from typer.testing import CliRunner
 from columna.cli.main import app
 from columna.errors import ColumnaError
 from columna.evaluate.conventions import find_convention, read_conventions
-from columna.evaluate.pairs import evaluate_pairs, read_pairs
+from columna.evaluate.outputs import TOGETHER, write_evaluation
+from columna.evaluate.pairs import Evaluated, Pair, evaluate_pairs, read_pairs
 from columna.evaluate.reference_masks import on_grid, read_mask, same_grid
+from columna.evaluate.scan_values import Value
 from columna.images.volume import Volume
 
 AFFINE = np.array([[0, 0, 3, -10], [-0.5, 0, 0, 40], [0, -0.5, 0, 60], [0, 0, 0, 1]], float)
@@ -204,3 +209,31 @@ def test_conventions_that_cannot_be(tmp_path, text):
 def test_an_unknown_convention_names_the_known_ones():
     with pytest.raises(ColumnaError, match="spider"):
         find_convention("SPIDER2")
+
+
+def test_a_long_sheet_is_written_as_it_goes(tmp_path):
+    """However many pairs there are, memory holds a few of them."""
+    made, most = [], []
+    value = Value("disc", "structure", "dice", 0.5)
+
+    def answers():
+        for n in range(4 * TOGETHER):
+            pair = Pair(f"s{n:03d}", f"s{n:03d}", None, None, None, None)
+            answer = Evaluated(pair, (value,), is_resampled=False, inside_ratio=1.0)
+            made.append(weakref.ref(answer))
+            most.append(sum(one() is not None for one in made))
+            yield answer
+            del answer
+
+    write_evaluation(answers(), tmp_path)
+    assert max(most) <= 2 * TOGETHER + 2  # those that are written, and the next ones
+    assert pq.read_metadata(tmp_path / "evaluation.parquet").num_rows == 4 * TOGETHER
+    summary = pd.read_parquet(tmp_path / "evaluation_summary.parquet")
+    assert summary["values_n"].tolist() == [4 * TOGETHER]
+
+
+def test_an_evaluation_of_nothing_is_an_empty_table(tmp_path):
+    write_evaluation([Evaluated(Pair("a", "a", None, None, None, None), reason="bad")], tmp_path)
+    assert pq.read_metadata(tmp_path / "evaluation.parquet").num_rows == 0
+    assert len(pd.read_parquet(tmp_path / "evaluation_summary.parquet")) == 0
+    assert pd.read_parquet(tmp_path / "evaluation_pairs.parquet")["reason"].tolist() == ["bad"]

@@ -10,14 +10,14 @@ from torch import nn
 
 from columna.errors import ConfigError
 from columna.images.volume import Volume, save_volume
-from columna.train.labels import CLASS_OF
+from columna.train.labels import ALL, CLASS_OF
 from columna.train.networks.held_out import validation_points
 from columna.train.networks.loop import Training, TrainSettings
 from columna.train.networks.losses import SMOOTH, dice_and_entropy
 from columna.train.networks.task import TrainingTask, adamw, no_penalty, polynomial
 from columna.train.recipe import DatasetSettings, parse_train_config
 from columna.train.samples import dataset
-from columna.train.samples.label_sets import ANY, LabelSets, classes_of, coded, label_sets
+from columna.train.samples.label_sets import ANY, LabelSets, coded, label_sets
 from columna.train.samples.real_scans import RealScan, load_scan
 from columna.train.samples.scan_patches import scan_patch
 
@@ -91,9 +91,9 @@ def test_codes_do_not_depend_on_the_order_of_datasets():
 def test_a_mirrored_patient_swaps_left_and_right_within_sets():
     sets = label_sets({"a": SPIDER})
     lookup = sets.mirrored()
-    vertebra = sets.code_of(classes_of(BONE))
+    vertebra = sets.code_of(ALL.of_structures(BONE))
     names = [name.replace("left", "right") for name in BONE]
-    assert sets.sets[lookup[vertebra]] == classes_of(names)
+    assert sets.sets[lookup[vertebra]] == ALL.of_structures(names)
     assert np.array_equal(lookup[lookup], np.arange(256))
     assert lookup[CLASS_OF[43]] == CLASS_OF[44]
 
@@ -103,7 +103,7 @@ def test_masks_become_codes_with_seams_left_open():
     mask[1:5, 1:11], mask[6:8, 1:11], mask[8:10, 1:11] = 76, 29, 99
     sets = label_sets({"a": SPIDER})
     codes = coded(mask, SPIDER, sets, np.array([1.0, 1.0, 1.0]))
-    assert (codes[1:5, 1:11] == sets.code_of(classes_of(BONE))).all()
+    assert (codes[1:5, 1:11] == sets.code_of(ALL.of_structures(BONE))).all()
     assert (codes[6:8, 1:11] == CLASS_OF[100]).all()
     assert (codes[5, 2:10] == ANY).all()  # between vertebra and disc
     assert (codes[8:10, 1:11] == ANY).all()  # a number that the settings do not name

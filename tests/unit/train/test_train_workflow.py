@@ -27,7 +27,7 @@ from columna.models.registry import find_model
 from columna.models.semantic_network import load_semantic_model
 from columna.phantom import make_phantom, random_settings, write_phantom
 from columna.phantom.generate import make_scene
-from columna.train.labels import CLASS_OF
+from columna.train.labels import CLASS_OF, LABELS
 from columna.train.networks import instance_training, semantic_training
 from columna.train.networks.loop import Monitor, Training, TrainSettings
 from columna.train.networks.losses import sample_dice_and_entropy
@@ -309,7 +309,7 @@ def test_converted_masks_are_those_of_the_sheet(own, converted):
         assert labels.orientation == ("P", "I", "R")
         assert labels.shape == image.shape == true.shape
         np.testing.assert_allclose(labels.affine, true.affine, atol=1e-4)
-        known = np.array([0, *semantic_training.LABELS])[labels.array]
+        known = np.array([0, *LABELS])[labels.array]
         assert np.array_equal(known, true.array)
         instances = load_volume(dataset.instance_path(converted, case.case)).array
         assert np.array_equal(
@@ -317,7 +317,7 @@ def test_converted_masks_are_those_of_the_sheet(own, converted):
         )
     described = json.loads((converted / "dataset.json").read_text())
     assert described["numTraining"] == 4
-    assert described["labels"]["l49"] == semantic_training.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
+    assert described["labels"]["l49"] == LABELS.index(Semantic.VERTEBRAL_BODY) + 1
 
 
 def test_scans_that_cannot_be_used_say_why(converted):
@@ -382,8 +382,8 @@ def test_pooled_patches_show_the_labels_of_their_map(tmp_path):
     assert images.shape == (SEMANTIC.per_draw, 1, *semantic_training.PATCH[::-1])
     assert images.shape[0] == len(targets)
     assert np.array_equal(images, again[0])
-    assert targets.max() <= len(semantic_training.LABELS)
-    bodies = semantic_training.LABELS.index(Semantic.VERTEBRAL_BODY) + 1
+    assert targets.max() <= len(LABELS)
+    bodies = LABELS.index(Semantic.VERTEBRAL_BODY) + 1
     assert (targets == bodies).any()
 
 
@@ -428,7 +428,7 @@ def test_nnunet_plans_preprocesses_and_trains_through_the_workflow(own, workspac
     assert folder.grid.plan_spacing_mm == pytest.approx((2.5, 2.5, 5.0))
     loaded = load_semantic_model(folder, device="cpu", compute="float32")
     assert loaded.mirror_axes == ()
-    assert list(loaded.class_labels) == [0, *semantic_training.LABELS]
+    assert list(loaded.class_labels) == [0, *LABELS]
 
 
 # --- looks ---
@@ -445,7 +445,9 @@ def test_looks_write_pictures_and_dice_of_real_files(own, tmp_path, monkeypatch)
     from columna.train import looks
 
     def copied(phase):
-        return lambda network, folder: shutil.copytree(find_model(f"bundled_{phase}"), folder)
+        return lambda network, folder, classes: shutil.copytree(
+            find_model(f"bundled_{phase}"), folder
+        )
 
     monkeypatch.setattr(looks, "EXPORTS", {p: copied(p) for p in ("semantic", "instance")})
     config = quick(looks={"sheet": str(own / "one.tsv")}, prepare={"n4": False}, device="cpu")

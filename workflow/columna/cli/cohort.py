@@ -54,10 +54,14 @@ def status(
 
     Stale: something that the result depends on has changed since. `snakemake` sees to it.
     """
+    from columna.tables.delivered import BESIDE, delivered_names
     from columna.upkeep.status import cohort_status, print_status
 
     layout, config = read_run(configfile, results)
     print_status(cohort_status(layout, config), failures)
+    added = [name for name in delivered_names(layout.tables) if name in BESIDE]
+    if added:
+        typer.echo(f"Also in {layout.tables}: {', '.join(added)}")
     if config is None:
         typer.echo(f"There is no {configfile}: settings, models and versions were not compared.")
 

@@ -1,9 +1,14 @@
 """`columna evaluate`: masks of any program against reference masks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from columna.evaluate.pairs import Evaluated
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +30,17 @@ def evaluate(
     from columna.evaluate.pairs import evaluate_pairs, read_pairs
 
     own = read_conventions(conventions) if conventions else None
-    answers = list(evaluate_pairs(read_pairs(sheet), own, workers))
-    write_evaluation(answers, out)
-    for answer in answers:
-        if answer.reason:
-            typer.secho(f"{answer.pair.scan_id}: refused: {answer.reason}", fg="yellow", err=True)
+    done: list[bool] = []
+
+    def told() -> "Iterator[Evaluated]":
+        for answer in evaluate_pairs(read_pairs(sheet), own, workers):
+            done.append(answer.reason is None)
+            if answer.reason:
+                sentence = f"{answer.pair.scan_id}: refused: {answer.reason}"
+                typer.secho(sentence, fg="yellow", err=True)
+            yield answer
+
+    write_evaluation(told(), out)
     print_summary(out)
-    if all(answer.reason for answer in answers):
+    if not any(done):
         raise typer.Exit(1)

@@ -27,16 +27,17 @@ def export(
         Format, typer.Option("--format", help="csv: .csv.gz with datapackage.json; stata: .dta.")
     ] = Format.CSV,
     table: Annotated[
-        list[str] | None, typer.Option("--table", help="Table to export; default: all.")
+        list[str] | None,
+        typer.Option("--table", help="Table to export; default: all that are there."),
     ] = None,
     configfile: ConfigFile = DEFAULT_CONFIG,
     results: Results = None,
 ) -> None:
     """Export the tables of a finished run to CSV or Stata."""
     from columna.collect.export import export_csv, export_stata
-    from columna.tables.catalogue import TABLES
+    from columna.tables.delivered import delivered_names
 
     layout, _ = read_run(configfile, results)
     write = {Format.CSV: export_csv, Format.STATA: export_stata}[kind]
-    for path in write(layout.tables, out, table or list(TABLES)):
+    for path in write(layout.tables, out, table or delivered_names(layout.tables)):
         typer.echo(path)

@@ -25,6 +25,7 @@ from columna.cli import (
     spider,
     stages,
     train,
+    twins,
     workflow,
 )
 from columna.logs import configure_logging
@@ -46,6 +47,7 @@ export.register(app)
 evaluate.register(app)
 agreement.register(app)
 compare.register(app)
+twins.register(app)
 spider.register(app)
 app.add_typer(models.app, name="models")
 app.add_typer(phantom.app, name="phantom")

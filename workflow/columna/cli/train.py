@@ -9,7 +9,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from columna.evaluate.model_pair import Scored
+    from columna.config import Config
+    from columna.evaluate.model_pair import Judge, Scored
     from columna.train.recipe import TrainConfig
 
 
@@ -40,11 +41,13 @@ def convert(
     settings: RecipeJson = None,
 ) -> None:
     """Convert the recipe's scans and masks to an nnU-Net raw dataset."""
+    from columna.train.labels import CLASSES
     from columna.train.samples.dataset import convert as convert_dataset
 
     recipe = _recipe(configfile, settings)
     folder = out / recipe.nnunet.dataset
-    cases = convert_dataset(recipe.datasets, folder, recipe.folds, recipe.prepare)
+    classes = CLASSES[recipe.semantic.classes]
+    cases = convert_dataset(recipe.datasets, folder, recipe.folds, recipe.prepare, classes)
     used = sum(case.status == "ok" for case in cases)
     typer.echo(f"{folder}: {used} of {len(cases)} scans")
 
@@ -132,6 +135,7 @@ def look(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures and model/.")],
     threads: Annotated[int, typer.Option(min=1, help="Cores of the network.")] = 1,
+    classes: Annotated[str, typer.Option(help="semantic.classes of the recipe.")] = "structures",
 ) -> None:
     """Segment real scans with the weights of a training that is still going on."""
     import torch
@@ -139,7 +143,7 @@ def look(
     from columna.train.look import take_look
 
     torch.set_num_threads(threads)
-    step, points = take_look(phase.value, state, sheet, out)
+    step, points = take_look(phase.value, state, sheet, out, classes)
     for _, measure, value in points:
         typer.echo(f"step {step}  {measure}  {value:.3f}")
 
@@ -187,6 +191,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")],
     semantic: Annotated[str, typer.Option(help="Phase-1 model.")] = "bundled_semantic",
     instance: Annotated[str, typer.Option(help="Phase-2 model.")] = "bundled_instance",
+    one_phase: Annotated[
+        str | None, typer.Option(help="Model of one phase instead (docs/baseline.md).")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of real scans; default: COLUMNA_DATA, if it is set.")
     ] = None,
@@ -194,26 +201,41 @@ def evaluate(
     n4: Annotated[bool, typer.Option(help="Correct the bias field.")] = True,
     threads: Annotated[int, typer.Option(min=1, help="Cores to use.")] = 2,
 ) -> None:
-    """Evaluate a pair of models on held-out phantoms and on real scans."""
+    """Evaluate a pair of models, or one of one phase, on held-out phantoms and on real scans."""
     import torch
 
-    from columna.config import PrepareSettings
-    from columna.evaluate.model_pair import Judge, score_phantoms, score_real, write_tables
-    from columna.models.instance_network import load_instance_model
-    from columna.models.registry import find_model
-    from columna.models.semantic_network import load_semantic_model
+    from columna.config import Config, PrepareSettings
+    from columna.evaluate.model_pair import score_phantoms, score_real, write_tables
     from columna.real_data import data_folder
 
     torch.set_num_threads(threads)
-    judge = Judge(
-        load_semantic_model(find_model(semantic)),
-        load_instance_model(find_model(instance)),
-        PrepareSettings(n4=n4),
-        out,
-    )
+    config = Config(prepare=PrepareSettings(n4=n4))
+    judge = _judge(semantic, instance, one_phase, config, out)
     scores = [*score_phantoms(judge, per_view), *score_real(judge, data or data_folder())]
     write_tables(scores, out)
     _print(scores)
+
+
+def _judge(
+    semantic: str, instance: str, one_phase: str | None, config: "Config", out: Path
+) -> "Judge":
+    from functools import partial
+
+    from columna.evaluate.in_memory import segment
+    from columna.evaluate.model_pair import Judge
+    from columna.evaluate.one_phase import CONVENTION, check_one_phase, segment_one_phase
+    from columna.models.instance_network import load_instance_model
+    from columna.models.registry import find_model
+    from columna.models.semantic_network import load_semantic_model
+
+    if one_phase is not None:
+        model = check_one_phase(load_semantic_model(find_model(one_phase)))
+        return Judge(
+            partial(segment_one_phase, model=model, settings=config.prepare), out, CONVENTION
+        )
+    phase_1 = load_semantic_model(find_model(semantic))
+    phase_2 = load_instance_model(find_model(instance))
+    return Judge(partial(segment, semantic=phase_1, instance=phase_2, config=config), out)
 
 
 def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
@@ -229,8 +251,16 @@ def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
 def _print(scores: "Sequence[Scored]") -> None:
     from rich.console import Console
 
+    from columna.evaluate.model_pair import errors_of_measures
+    from columna.evaluate.most_used import print_errors
     from columna.evaluate.report import tables
 
     console = Console(width=WIDTH)
     for table in tables(scores):
         console.print(table)
+    for is_real, title in (
+        (False, "Error of the ten most used measures: phantoms, against true masks on their grid"),
+        (True, "The same on real scans, where the reference draws discs and canal"),
+    ):
+        if rows := errors_of_measures(scores, is_real=is_real):
+            print_errors(rows, title)

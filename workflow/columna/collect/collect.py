@@ -28,7 +28,7 @@ from columna.results.layout import Layout
 from columna.results.manifest import check_indexed, list_batches, list_evaluated
 from columna.review.corrections import decisions_state
 from columna.review.decisions import Decision
-from columna.tables.catalogue import OPTIONAL, SHARDED, TABLES
+from columna.tables.catalogue import ADDED, OPTIONAL, SHARDED, TABLES
 from columna.tables.columns import COLUMNS
 from columna.tables.quality import COHORT_REFERENCE
 from columna.tables.ratings import RATINGS
@@ -94,13 +94,17 @@ def collect_tables(
 
 
 def _optional_tables(layout: Layout) -> Mapping[str, Table]:
-    """Tables of the evaluation; without references, those of an earlier run are removed."""
+    """Tables beside these that the dictionary describes, too: of the evaluation, and added ones.
+
+    Without references, tables of the evaluation that an earlier run wrote are removed.
+    """
+    added = {n: t for n, t in ADDED.items() if (layout.tables / f"{n}.parquet").exists()}
     if list_evaluated(layout.index):
-        return OPTIONAL
+        return {**OPTIONAL, **added}
     for name in OPTIONAL:
         for ending in ("parquet", "json"):
             (layout.tables / f"{name}.{ending}").unlink(missing_ok=True)
-    return {}
+    return added
 
 
 def collect(

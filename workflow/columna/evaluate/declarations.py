@@ -1,4 +1,4 @@
-"""Columns of the tables that compare programs, and of the error of measures."""
+"""Columns of the table that compares programs."""
 
 from columna.tables.evaluation import DIGITS, what
 from columna.tables.schema import Column, Table
@@ -43,39 +43,5 @@ COMPARISON = Table(
             "The first program is at most the margin below the second; NULL without a margin, for "
             "other metrics than Dice and panoptic quality, and without an interval.",
         ),
-    ),
-)
-
-
-AGREEMENT = Table(
-    name="agreement",
-    title="Error of measures",
-    description="One row per table, column and region: measured on the prediction against "
-    "measured on the reference, or test against retest. NULL with fewer than 3 pairs.",
-    key=("table", "column", "region"),
-    sort=("table", "column", "region"),
-    columns=(
-        Column("table", "string", "Table of measures.", nullable=False),
-        Column("column", "string", "Its column.", nullable=False),
-        Column("unit", "string", "Unit of the column and of bias, limits and change."),
-        Column("region", "string", "Region of the spine; all: every region.", nullable=False),
-        Column("rows_n", "int32", "Rows with the same scan and level in both.", nullable=False),
-        Column("values_n", "int32", "Pairs of values.", nullable=False),
-        _number("null_reference_ratio", "Share of the rows that only the reference leaves NULL."),
-        _number("null_prediction_ratio", "Share of the rows that only the prediction leaves NULL."),
-        _number("bias", "Mean of prediction minus reference."),
-        _number("bias_low", "Lower end of its 95 % interval."),
-        _number("bias_high", "Upper end."),
-        _number("sd_difference", "Standard deviation of the differences."),
-        _number("limit_low", "Lower limit of agreement (Bland and Altman): bias - 1.96 SD."),
-        _number("limit_high", "Upper limit of agreement."),
-        _number("smallest_change", "Smallest detectable change: 1.96 SD of the differences."),
-        _number("icc_agreement", "ICC(2,1): a systematic difference counts as error."),
-        _number("icc_agreement_low", "Lower end of its 95 % interval."),
-        _number("icc_agreement_high", "Upper end."),
-        _number("icc_consistency", "ICC(3,1): a systematic difference does not count."),
-        _number("icc_consistency_low", "Lower end of its 95 % interval."),
-        _number("icc_consistency_high", "Upper end."),
-        _number("bias_slope", "Slope of the difference over the mean of both."),
     ),
 )

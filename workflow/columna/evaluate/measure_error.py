@@ -14,6 +14,7 @@ from columna.errors import ColumnaError
 from columna.evaluate.agreement import Agreement, Icc, agreement
 from columna.evaluate.bland_altman import save_bland_altman
 from columna.tables.catalogue import TABLES
+from columna.tables.schema import Column
 
 IDENTITY: dict[str, tuple[str, ...]] = {
     "vertebrae": ("level",),
@@ -32,6 +33,9 @@ NO_MEASURES = (
     "review_position",
 )
 EVERYWHERE = "all"
+
+MeasuredRows = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Table of measures -> rows."""
 
 
 def read_retests(sheet: Path) -> dict[str, str]:
@@ -98,6 +102,23 @@ def measure_errors(
         )
 
 
+def errors_of_rows(found: MeasuredRows, true: MeasuredRows) -> Iterator[dict[str, Any]]:
+    """Agreement of measures in memory; as `measure_errors`.
+
+    Parameters
+    ----------
+    found, true
+        Table -> rows, of any number of scans.
+    """
+    for name, identity in IDENTITY.items():
+        sides = [
+            _with_identity(pd.DataFrame(rows.get(name, [])), identity) for rows in (found, true)
+        ]
+        if all(len(side) for side in sides):
+            pairs = sides[1].merge(sides[0], on=["scan_id", *identity], suffixes=("", "_found"))
+            yield from _columns(name, pairs)
+
+
 def draw(
     tables: Path,
     reference_tables: Path,
@@ -142,11 +163,31 @@ def _read(path: Path, identity: tuple[str, ...]) -> pd.DataFrame:
     missing = sorted({"scan_id", *identity} - set(rows.columns))
     if missing:
         raise ColumnaError(f"{path}: is no table of columna, it lacks {', '.join(missing)}")
+    return _with_identity(rows, identity)
+
+
+def _with_identity(rows: pd.DataFrame, identity: tuple[str, ...]) -> pd.DataFrame:
+    """Rows that say which thing they measure, and no two of one thing."""
+    if rows.empty:
+        return rows
     rows = rows.astype(dict.fromkeys(("scan_id", *identity), "object"))
     return rows.dropna(subset=list(identity)).drop_duplicates(["scan_id", *identity], keep=False)
 
 
-def _columns(name: str, pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def value_pairs(name: str, pairs: pd.DataFrame) -> Iterator[tuple[Column, str, pd.DataFrame]]:
+    """Every numeric column of the table `name`, in every region that occurs and in all.
+
+    Parameters
+    ----------
+    pairs
+        Rows with all columns twice, the second time with the suffix ``_found``.
+
+    Yields
+    ------
+    Column, str, DataFrame
+        Column, region, and its rows, with the float columns ``true`` and ``found``; columns
+        without any value in a region are left out.
+    """
     regions = pairs["region"].astype(object) if "region" in pairs else None
     groups: dict[str, Any] = {EVERYWHERE: slice(None)}
     if regions is not None:
@@ -156,23 +197,28 @@ def _columns(name: str, pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
             continue
         if column.name not in pairs or f"{column.name}_found" not in pairs:
             continue
+        both = pairs.assign(
+            true=pairs[column.name].astype(float), found=pairs[f"{column.name}_found"].astype(float)
+        )
         for region, chosen in groups.items():
-            part = pairs.loc[chosen]
-            true, found = (
-                part[column.name].astype(float),
-                part[f"{column.name}_found"].astype(float),
-            )
-            if true.notna().any() or found.notna().any():
-                yield {
-                    "table": name,
-                    "column": column.name,
-                    "unit": column.unit,
-                    "region": region,
-                    "rows_n": len(true),
-                    "null_reference_ratio": float((true.isna() & found.notna()).mean()),
-                    "null_prediction_ratio": float((found.isna() & true.notna()).mean()),
-                    **_numbers(agreement(true, found)),
-                }
+            part = both.loc[chosen]
+            if part["true"].notna().any() or part["found"].notna().any():
+                yield column, region, part
+
+
+def _columns(name: str, pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for column, region, part in value_pairs(name, pairs):
+        true, found = part["true"], part["found"]
+        yield {
+            "table": name,
+            "column": column.name,
+            "unit": column.unit,
+            "region": region,
+            "rows_n": len(true),
+            "null_reference_ratio": float((true.isna() & found.notna()).mean()),
+            "null_prediction_ratio": float((found.isna() & true.notna()).mean()),
+            **_numbers(agreement(true, found)),
+        }
 
 
 def _numbers(found: Agreement | None) -> dict[str, Any]:

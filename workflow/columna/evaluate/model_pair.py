@@ -3,15 +3,16 @@
 import csv
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from columna.anatomy import RESOURCES, SACRUM, levels
-from columna.config import PrepareSettings
+from columna.config import MeasureSettings
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import (
     Match,
@@ -19,15 +20,16 @@ from columna.evaluate.found_once import (
     islands,
     match_vertebrae,
 )
-from columna.evaluate.in_memory import Answer, segment
-from columna.evaluate.outputs import write_evaluation
+from columna.evaluate.in_memory import Answer
+from columna.evaluate.measure_error import errors_of_rows
+from columna.evaluate.measured import RowsByTable, measure_answer, measure_truth
+from columna.evaluate.outputs import write_agreement, write_evaluation
 from columna.evaluate.pairs import Evaluated, Pair, compare_masks
 from columna.evaluate.pictures import save_picture
+from columna.evaluate.real_measures import measure_discs_and_canal
 from columna.evaluate.reference_masks import on_grid, read_mask
 from columna.files import atomic_path
 from columna.images.volume import Volume
-from columna.models.instance_network import InstanceModel
-from columna.models.semantic_network import SemanticModel
 from columna.phantom import Phantom, PhantomSettings, make_phantom, random_settings, write_phantom
 from columna.real_data import VARIABLE
 
@@ -94,6 +96,8 @@ class Scored:
         Wall time of both networks and everything between reading and writing.
     status
         ``done``, or the code of the reason for which the scan was refused.
+    measures
+        Rows of the tables of measures: on what was found, and on the true masks.
     """
 
     scan: str
@@ -106,21 +110,33 @@ class Scored:
     names: str = ""
     seconds: float = 0.0
     status: str = "done"
+    measures: tuple[RowsByTable, RowsByTable] | None = None
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The models that are judged, and where the pictures go."""
+    """What is judged, and where the pictures go.
 
-    semantic: SemanticModel
-    instance: InstanceModel
-    prepare: PrepareSettings
+    Parameters
+    ----------
+    segment
+        From a scan to its masks.
+    pictures
+        Folder.
+    convention
+        What the labels of the masks mean.
+    """
+
+    segment: Callable[[Path], Answer]
     pictures: Path
+    convention: str = "columna"
 
     def answer(self, name: str, path: Path) -> Answer:
         """Segment a scan, and write its picture."""
-        answer = segment(path, self.semantic, self.instance, self.prepare)
-        masks = {"semantic": answer.semantic.array, "instance": answer.instance.array}
+        answer = self.segment(path)
+        # colours of structures are those of columna's own labels
+        kind = "semantic" if answer.convention == "columna" else "structures"
+        masks = {kind: answer.semantic.array, "instance": answer.instance.array}
         called = ", ".join(level or "?" for level in answer.names)
         _log.info("%s: %.0f s; %s", name, answer.seconds, called)
         save_picture(answer.image, masks, f"{name}\n{called}", self.pictures / f"{name}.png")
@@ -155,7 +171,7 @@ def score_phantoms(judge: Judge, per_view: int) -> Iterator[Scored]:
             try:
                 answer = judge.answer(name, path)
             except ScanRefused as refusal:
-                yield _refused(name, kind, refusal, phantom)
+                yield _refused(name, kind, refusal, phantom, judge.convention)
                 continue
         yield _scored_phantom(name, kind, answer, phantom)
 
@@ -188,17 +204,21 @@ def score_real(judge: Judge, data: Path | None) -> Iterator[Scored]:
                 status = refusal.code
         true = {kind: read_mask(path) for kind, path in case.masks.items()}
         if answer is None:
-            evaluated = _against_nothing(case.name, true, case.convention)
+            evaluated = _against_nothing(case.name, true, (judge.convention, case.convention))
             yield Scored(case.name, "real", evaluated, status=status)
         else:
             yield _scored_real(case, answer, true)
 
 
 def write_tables(scores: Sequence[Scored], folder: Path) -> None:
-    """Write ``scans``, ``vertebrae`` and the tables of an evaluation into `folder`."""
+    """Write ``scans``, ``vertebrae`` and the tables of an evaluation into `folder`.
+
+    ``agreement`` is that of phantoms; that of real references is in the folder ``real``.
+    """
     long = {
         "scans": [
-            {k: v for k, v in vars(s).items() if k not in ("evaluated", "matches")} for s in scores
+            {k: v for k, v in vars(s).items() if k not in ("evaluated", "matches", "measures")}
+            for s in scores
         ],
         "vertebrae": [
             {"scan": s.scan, "kind": s.kind, **asdict(m)} for s in scores for m in s.matches
@@ -208,6 +228,21 @@ def write_tables(scores: Sequence[Scored], folder: Path) -> None:
         with atomic_path(folder / f"{name}.parquet") as temporary:
             pd.DataFrame(rows).to_parquet(temporary, index=False)
     write_evaluation([s.evaluated for s in scores if s.evaluated is not None], folder)
+    for is_real, place in ((False, folder), (True, folder / "real")):
+        rows = errors_of_measures(scores, is_real=is_real)
+        if rows:
+            write_agreement(rows, place)
+
+
+def errors_of_measures(scores: Sequence[Scored], *, is_real: bool) -> list[dict[str, Any]]:
+    """Rows of ``agreement``: what was measured on phantoms, or on real scans, and the truth."""
+    measured = [s.measures for s in scores if s.measures and (s.kind == "real") == is_real]
+    sides: list[dict[str, list[dict[str, Any]]]] = [{}, {}]
+    for pair in measured:
+        for side, tables in zip(sides, pair, strict=True):
+            for name, rows in tables.items():
+                side.setdefault(name, []).extend(rows)
+    return list(errors_of_rows(*sides))
 
 
 def _whole(phantom: Phantom) -> list[int]:
@@ -216,13 +251,15 @@ def _whole(phantom: Phantom) -> list[int]:
     return [r["label"] for r in rows if r["visible_fraction"] == 1 and r["label"] != SACRUM]
 
 
-def _refused(name: str, kind: str, refusal: ScanRefused, phantom: Phantom) -> Scored:
+def _refused(
+    name: str, kind: str, refusal: ScanRefused, phantom: Phantom, convention: str
+) -> Scored:
     true = {"semantic": phantom.semantic, "instance": phantom.instance}
     nothing = np.zeros(phantom.semantic.shape, np.uint8)
     return Scored(
         name,
         kind,
-        _against_nothing(name, true),
+        _against_nothing(name, true, (convention, "columna")),
         match_vertebrae(nothing, phantom.instance.array, _whole(phantom)),
         status=refusal.code,
     )
@@ -239,9 +276,21 @@ def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> S
             match_vertebrae(answer.instance.array, instance.array, _whole(phantom)),
             number,
             volume,
+            measures=_measured(name, answer, semantic, instance),
         ),
         answer,
     )
+
+
+def _measured(
+    name: str, answer: Answer, semantic: Volume, instance: Volume
+) -> tuple[RowsByTable, RowsByTable] | None:
+    """Measures of the answer and of the true masks; None where the answer names no vertebrae."""
+    if not answer.levels:
+        return None
+    settings = MeasureSettings()
+    true = measure_truth(name, semantic, instance, settings)
+    return measure_answer(name, answer, settings), true
 
 
 def _scored_real(case: RealCase, answer: Answer, true: Mapping[str, Volume]) -> Scored:
@@ -251,18 +300,21 @@ def _scored_real(case: RealCase, answer: Answer, true: Mapping[str, Volume]) -> 
         mask, _ = on_grid(true["instance"], answer.image)
         labels = sorted(set(np.unique(mask).tolist()) & set(levels()) - {SACRUM})
         matches = match_vertebrae(answer.instance.array, mask, labels)
-    return _described(Scored(case.name, "real", evaluated, matches), answer)
+    measures = None
+    if answer.levels:
+        measures = measure_discs_and_canal(case.name, answer, true, case.convention)
+    return _described(Scored(case.name, "real", evaluated, matches, measures=measures), answer)
 
 
 def _evaluated(
     name: str, answer: Answer, true: Mapping[str, Volume], convention: str = "columna"
 ) -> Evaluated:
     predicted = {"semantic": answer.semantic, "instance": answer.instance}
-    return compare_masks(_pair(name, convention), predicted, true)
+    return compare_masks(_pair(name, answer.convention, convention), predicted, true)
 
 
 def _against_nothing(
-    name: str, true: Mapping[str, Volume], convention: str = "columna"
+    name: str, true: Mapping[str, Volume], conventions: tuple[str, str]
 ) -> Evaluated | None:
     """A scan that was refused counts as one in which nothing was found."""
     if not true:
@@ -270,12 +322,12 @@ def _against_nothing(
     grid = next(iter(true.values()))
     nothing = grid.with_array(np.zeros(grid.shape, np.uint8))
     predicted = {"semantic": nothing, "instance": nothing}
-    return compare_masks(_pair(name, convention), predicted, true)
+    return compare_masks(_pair(name, *conventions), predicted, true)
 
 
-def _pair(name: str, convention: str) -> Pair:
-    """A pair of masks in memory."""
-    return Pair(name, name, None, None, None, None, reference_convention=convention)
+def _pair(name: str, predicted: str, true: str) -> Pair:
+    """A pair of masks in memory, and their conventions."""
+    return Pair(name, name, None, None, None, None, predicted, true)
 
 
 def _described(scored: Scored, answer: Answer) -> Scored:

@@ -1,7 +1,7 @@
 """Write and print the tables of an evaluation."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,55 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from columna.evaluate.compare import Evaluation
-from columna.evaluate.declarations import AGREEMENT, COMPARISON
+from columna.evaluate.declarations import COMPARISON
 from columna.evaluate.paired_figure import save_differences
 from columna.evaluate.pairs import Evaluated, pair_row, value_row
 from columna.evaluate.paper_table import latex, lines, markdown
 from columna.evaluate.summary import summarize
 from columna.files import atomic_path, write_text
 from columna.tables.evaluation import EVALUATION, PAIRS, SUMMARY
+from columna.tables.measurement_error import AGREEMENT, MEASUREMENT_ERROR
 from columna.tables.schema import Table
 from columna.tables.shards import rows_to_arrow
 
+TOGETHER = 25
+"""Scans that are written at once."""
 WIDTH = 120
 SHOWN = ("dice", "assd_mm", "hd95_mm")
 SHOWN_OF_SCANS = ("panoptic_quality", "segmentation_quality", "recognition_quality")
 
 
-def write_evaluation(answers: Sequence[Evaluated], folder: Path) -> None:
-    """Write ``evaluation``, ``evaluation_summary`` and ``evaluation_pairs`` into `folder`."""
+def write_evaluation(answers: Iterable[Evaluated], folder: Path) -> None:
+    """Write ``evaluation``, ``evaluation_summary`` and ``evaluation_pairs`` into `folder`.
+
+    Answers are written as they come, and summarized one structure at a time, so that memory holds
+    a few scans, whatever their number.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [value_row(answer, value) for answer in answers for value in answer.rows]
-    _write(EVALUATION, rows, folder)
-    values = pd.DataFrame(rows, columns=list(EVALUATION.names))
-    _write(SUMMARY, summarize(values), folder)
-    _write(PAIRS, map(pair_row, answers), folder)
+    path, pairs = folder / f"{EVALUATION.name}.parquet", []
+    nothing = rows_to_arrow(EVALUATION, [])
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, nothing.schema, compression="zstd") as writer,
+    ):
+        for chunk in _chunks(answers):
+            pairs += [pair_row(answer) for answer in chunk]
+            rows = [value_row(answer, value) for answer in chunk for value in answer.rows]
+            writer.write_table(rows_to_arrow(EVALUATION, rows))
+    _write(SUMMARY, _summary(path), folder)
+    _write(PAIRS, pairs, folder)
+
+
+def _chunks(answers: Iterable[Evaluated]) -> Iterator[list[Evaluated]]:
+    left = iter(answers)
+    while chunk := list(islice(left, TOGETHER)):
+        yield chunk
+
+
+def _summary(evaluation: Path) -> Iterator[Mapping[str, Any]]:
+    found = pq.read_table(evaluation, columns=["structure"])["structure"].unique()
+    for name in sorted(map(str, found.to_pylist())):
+        yield from summarize(pd.read_parquet(evaluation, filters=[("structure", "==", name)]))
 
 
 def write_comparison(
@@ -66,6 +92,14 @@ def write_agreement(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _write(AGREEMENT, complete, folder)
     return folder / f"{AGREEMENT.name}.parquet"
+
+
+def write_measurement_error(rows: Iterable[Mapping[str, Any]], folder: Path) -> Path:
+    """Write ``measurement_error.parquet`` into `folder`; gives its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    complete = [{**dict.fromkeys(MEASUREMENT_ERROR.names), **row} for row in rows]
+    _write(MEASUREMENT_ERROR, complete, folder)
+    return folder / f"{MEASUREMENT_ERROR.name}.parquet"
 
 
 def _write(table: Table, rows: Iterable[Mapping[str, Any]], folder: Path) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from columna.anatomy import ENDPLATES, SACRUM, Semantic
 from columna.cohort.sheet import read_sheet
-from columna.evaluate.overlap import dice, overlap
+from columna.evaluate.found_once import Match, match_vertebrae
+from columna.evaluate.overlap import dice
 from columna.files import read_json
 from columna.images.volume import load_volume
 from columna.results.derivatives import Derivatives
@@ -50,10 +51,8 @@ def structure_scores(found: np.ndarray, true: np.ndarray) -> dict[int, float]:
     return {int(n): dice(found == n, true == n) for n in np.unique(true) if n}
 
 
-def vertebra_scores(
-    found: np.ndarray, true: np.ndarray, truth: dict
-) -> dict[int, tuple[float, int]]:
-    """Dice and label of the best match of every vertebra that `truth` says is wholly visible.
+def vertebra_scores(found: np.ndarray, true: np.ndarray, truth: dict) -> list[Match]:
+    """The best match of every vertebra that `truth` says is wholly visible.
 
     Parameters
     ----------
@@ -63,13 +62,7 @@ def vertebra_scores(
         Of `columna.phantom.write.write_phantom`.
     """
     whole = {r["label"] for r in truth["levels"] if r["visible_fraction"] == 1} - {SACRUM}
-    counts = overlap(true, found)
-    scores = {}
-    for label in sorted(whole):
-        row = counts.dice[counts.references.index(label)]
-        best = int(row.argmax()) if row.any() else None
-        scores[label] = (0.0, 0) if best is None else (float(row[best]), counts.predictions[best])
-    return scores
+    return match_vertebrae(found, true, sorted(whole))
 
 
 def score_cohort(sheet: Path, layout: Layout) -> Iterator[Score]:
@@ -92,7 +85,7 @@ def _score(scan_id: str, stem: Path, truth: dict, delivered: Derivatives) -> Sco
     found = np.where(np.isin(found, ENDPLATES), Semantic.ENDPLATE, found)
     structures = structure_scores(found, true("spine"))
     vertebrae = vertebra_scores(load_volume(delivered.instance).array, true("vert"), truth)
-    values = [value for value, _ in vertebrae.values()]
+    values = [match.dice for match in vertebrae]
     return Score(
         scan_id=scan_id,
         structures=statistics.fmean(structures.values()),
@@ -100,5 +93,5 @@ def _score(scan_id: str, stem: Path, truth: dict, delivered: Derivatives) -> Sco
         vertebrae=statistics.fmean(values) if values else 0.0,
         vertebrae_found_n=sum(value > 0.5 for value in values),
         vertebrae_true_n=len(values),
-        levels_right_n=sum(label == match for label, (_, match) in vertebrae.items()),
+        levels_right_n=sum(match.label == match.found_label for match in vertebrae),
     )

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from columna.anatomy import Semantic
 from columna.images.volume import Volume
 from columna.phantom.around.profile import profile_of
 from columna.phantom.around.skeleton import paint_skeleton
 from columna.phantom.around.surroundings import paint_surroundings
 from columna.phantom.around.whole_body import paint_body
-from columna.phantom.paint import Contrast, render, t2w_means
+from columna.phantom.paint import BONES, Contrast, render, t2w_means
 from columna.phantom.settings import PhantomSettings
 from columna.phantom.spine.bones import PhantomCanvas, paint_bones
 from columna.phantom.spine.course import L1, PhantomSpine, build_spine
@@ -59,12 +60,24 @@ class Scene:
     tissues: np.ndarray
 
 
-def make_phantom(settings: PhantomSettings) -> Phantom:
-    """Make the phantom that `settings` describe; the same settings give the same bits."""
+def make_phantom(settings: PhantomSettings, marrow: float | None = None) -> Phantom:
+    """Make the phantom that `settings` describe; the same settings give the same bits.
+
+    Parameters
+    ----------
+    settings
+        Spine and scan.
+    marrow
+        Brightness of bones relative to cerebrospinal fluid; None: as usual.
+    """
     scene = make_scene(settings)
     rng = np.random.default_rng([settings.seed, 3])
+    means = t2w_means(rng, 0.08)
+    if marrow is not None:
+        fluid, bone = means[Semantic.SPINAL_CANAL], means[Semantic.VERTEBRAL_BODY]
+        means[list(BONES)] *= marrow * fluid / bone
     contrast = Contrast(
-        t2w_means(rng, 0.08),
+        means,
         texture=settings.texture,
         bias=settings.bias,
         noise=settings.noise * _CSF,
@@ -76,8 +89,17 @@ def make_phantom(settings: PhantomSettings) -> Phantom:
     return Phantom(Volume(image, affine), semantic, instance, truth)
 
 
-def make_scene(settings: PhantomSettings) -> Scene:
-    """Masks and tissues of a phantom."""
+def make_masks(settings: PhantomSettings) -> tuple[Volume, Volume]:
+    """Semantic and instance mask of a phantom alone: a fraction of the work on fine grids."""
+    canvas, _, _ = _bones_and_canal(settings)
+    affine = canvas.grid.affine
+    return Volume(canvas.semantic, affine), Volume(canvas.instance, affine)
+
+
+def _bones_and_canal(
+    settings: PhantomSettings,
+) -> tuple[PhantomCanvas, PhantomSpine, CentreLine]:
+    """The spine on its grid, with nothing around it."""
     spine = build_spine(settings)
     line = centre_line(spine, settings.stenosis)
     grid = _field_of_view(settings, spine, line)
@@ -89,6 +111,12 @@ def make_scene(settings: PhantomSettings) -> Scene:
     )
     paint_canal(grid, line, canvas.semantic, canvas.scene, settings)
     paint_bones(canvas, spine, settings)
+    return canvas, spine, line
+
+
+def make_scene(settings: PhantomSettings) -> Scene:
+    """Masks and tissues of a phantom."""
+    canvas, spine, line = _bones_and_canal(settings)
     rng = np.random.default_rng([settings.seed, 2])
     if settings.surroundings == "body":
         paint_lesions(canvas, spine, rng)
@@ -96,7 +124,7 @@ def make_scene(settings: PhantomSettings) -> Scene:
         paint_body(canvas, profile_of(spine, line), rng)
     else:
         paint_surroundings(canvas, spine, line, rng)
-    return Scene(grid, spine, canvas.semantic, canvas.instance, canvas.scene)
+    return Scene(canvas.grid, spine, canvas.semantic, canvas.instance, canvas.scene)
 
 
 def _field_of_view(settings: PhantomSettings, spine: PhantomSpine, line: CentreLine) -> VoxelGrid:

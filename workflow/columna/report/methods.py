@@ -5,6 +5,8 @@ from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from columna import __version__
 from columna.config import Config, config_sha256
 from columna.files import sha256_file
@@ -12,7 +14,7 @@ from columna.models.registry import list_models
 from columna.provenance import container_digest, git_commit
 from columna.report.numbered_tables import NumberedTables
 from columna.results.layout import Layout
-from columna.tables.catalogue import TABLES
+from columna.tables.delivered import delivered_names
 from columna.tables.schema import SCHEMA_VERSION
 
 PACKAGES = ("torch", "nnunetv2", "numpy", "scipy", "scikit-image", "nibabel", "duckdb", "snakemake")
@@ -55,7 +57,7 @@ def manifest_of(source: NumberedTables, layout: Layout, config: Config) -> dict[
         ],
         "scans": {"inputs": source.scans_n, **dict(counts)},
         "qc_verdicts": {str(verdict): n for verdict, n in qc},
-        "tables": [_table(source, layout, name) for name in TABLES],
+        "tables": [_table(layout, name) for name in delivered_names(layout.tables)],
     }
 
 
@@ -127,13 +129,12 @@ def _models(source: NumberedTables, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def _table(source: NumberedTables, layout: Layout, name: str) -> dict[str, Any]:
+def _table(layout: Layout, name: str) -> dict[str, Any]:
     path = layout.tables / f"{name}.parquet"
-    [[rows]] = source.rows(f"SELECT count(*) FROM {name}")  # noqa: S608
     return {
         "table": name,
         "file": layout.relative(path),
-        "rows": rows,
+        "rows": pq.read_metadata(path).num_rows,
         "sha256": sha256_file(path),
     }
 

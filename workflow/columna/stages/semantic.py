@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from columna.anatomy import Semantic
+from columna.errors import ModelError
 from columna.images.volume import Volume
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
@@ -28,6 +30,11 @@ class SemanticStage(NetworkStage, name="semantic"):
         self.model = load_semantic_model(
             self.folder, self.config.models.device, self.config.semantic.compute
         )
+        if Semantic.VERTEBRAL_BODY not in self.model.class_labels:
+            raise ModelError(
+                f"{self.folder.path}: draws no vertebral bodies, which phase 2 and the measures "
+                "need; models of one phase are for `columna train evaluate --one-phase`"
+            )
 
     def load(self, scan: ScanEntry) -> Volume:
         """Read the prepared image, or make it again."""

@@ -6,6 +6,7 @@ from columna.tables.discs import DISCS
 from columna.tables.endplates import ENDPLATES
 from columna.tables.evaluation import EVALUATION, PAIRS, SUMMARY
 from columna.tables.level_posterior import LEVEL_POSTERIOR
+from columna.tables.measurement_error import AGREEMENT, MEASUREMENT_ERROR
 from columna.tables.participants import PARTICIPANTS
 from columna.tables.quality import COHORT_REFERENCE, QUALITY
 from columna.tables.ratings import RATINGS
@@ -40,3 +41,6 @@ TABLES: dict[str, Table] = {
 
 OPTIONAL: dict[str, Table] = {t.name: t for t in (EVALUATION, SUMMARY, PAIRS)}
 """Tables that are delivered as well where the cohort has reference masks."""
+
+ADDED: dict[str, Table] = {t.name: t for t in (AGREEMENT, MEASUREMENT_ERROR)}
+"""Tables that commands beside the workflow add: `columna agreement`, `columna twins`."""

@@ -9,11 +9,20 @@ import pyarrow.parquet as pq
 
 from columna.errors import TableError
 from columna.parquet import reading
-from columna.tables.catalogue import TABLES
+from columna.tables.catalogue import ADDED, OPTIONAL, TABLES
 from columna.tables.participants import PARTICIPANTS
 from columna.tables.schema import Column, Table
 
 REMEDY = "start `snakemake` again, which writes it anew"
+
+
+BESIDE = {**OPTIONAL, **ADDED}
+"""Tables that some runs have."""
+
+
+def delivered_names(tables: Path) -> list[str]:
+    """Tables that every run has, and those of the others that lie in the folder `tables`."""
+    return [*TABLES, *(name for name in BESIDE if (tables / f"{name}.parquet").is_file())]
 
 
 def delivered_table(tables: Path, name: str) -> tuple[Table, Path]:
@@ -32,8 +41,9 @@ def delivered_table(tables: Path, name: str) -> tuple[Table, Path]:
         If there is no table of this name, if it has not been collected, or if the file is damaged
         or comes from another version of columna.
     """
-    if name not in TABLES:
-        raise TableError(f"no table is called {name!r}; there are {', '.join(TABLES)}")
+    known = {**TABLES, **BESIDE}
+    if name not in known:
+        raise TableError(f"no table is called {name!r}; there are {', '.join(known)}")
     file = tables / f"{name}.parquet"
     if not file.is_file():
         raise TableError(
@@ -41,11 +51,11 @@ def delivered_table(tables: Path, name: str) -> tuple[Table, Path]:
         )
     with reading(file, REMEDY):
         present = pq.read_schema(file).names
-    if missing := [column for column in TABLES[name].names if column not in present]:
+    if missing := [column for column in known[name].names if column not in present]:
         raise TableError(
             f"{file} has no column {missing[0]!r}: it is damaged or of another version; {REMEDY}"
         )
-    return as_delivered(TABLES[name], file), file
+    return as_delivered(known[name], file), file
 
 
 def as_delivered(table: Table, file: Path) -> Table:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from columna.tables.catalogue import OPTIONAL, TABLES
+from columna.tables.catalogue import ADDED, OPTIONAL, TABLES
 from columna.tables.common import LEVEL_CODES, REGION_CODES, STATUS, VERTEBRA_CODES
 from columna.tables.schema import SCHEMA_VERSION, Column, Range, Table, tiers_text
 
@@ -48,6 +48,14 @@ the dictionary describes them, too. `columna evaluate` writes the same tables fo
 program.
 """
 
+_ADDED = """\
+# Added tables
+
+`columna agreement` writes `agreement.parquet` wherever it is told to, and `columna twins` writes
+`measurement_error.parquet` beside the other tables (docs/evaluation.md). `columna export` takes
+what lies there, and the next `collect` describes it in the dictionary.
+"""
+
 _SHARED = [dict(STATUS), dict(LEVEL_CODES), dict(VERTEBRA_CODES), dict(REGION_CODES)]
 """Code lists that are not repeated below each table."""
 
@@ -57,6 +65,7 @@ def tables_page() -> str:
     parts = [_INTRODUCTION, _codes_list("Codes of all `*_status` columns of measures", STATUS)]
     parts += [_section(table) for table in TABLES.values()]
     parts += [_OPTIONAL, *(_section(table) for table in OPTIONAL.values())]
+    parts += [_ADDED, *(_section(table) for table in ADDED.values())]
     return "\n".join(parts)
 
 

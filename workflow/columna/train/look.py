@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from columna.models.checkpoint import load_checkpoint
+from columna.train.labels import ALL
 from columna.train.looks import Looks
 from columna.train.networks.loop import CurvePoint
-from columna.train.recipe import LooksSettings, TrainConfig
+from columna.train.recipe import parse_train_config
 from columna.train.train_one import make_task
 
 
-def take_look(phase: str, state: Path, sheet: Path, out: Path) -> tuple[int, list[CurvePoint]]:
+def take_look(
+    phase: str, state: Path, sheet: Path, out: Path, classes: str = ALL.name
+) -> tuple[int, list[CurvePoint]]:
     """Segment the scans of a sheet with the averaged weights of a training state, on the CPU.
 
     Parameters
@@ -22,6 +25,8 @@ def take_look(phase: str, state: Path, sheet: Path, out: Path) -> tuple[int, lis
         Scans: participant_id, path and, for Dice, semantic.
     out
         Gets a picture of every scan, and ``model/`` with the weights.
+    classes
+        ``semantic.classes`` of the recipe.
 
     Returns
     -------
@@ -31,7 +36,8 @@ def take_look(phase: str, state: Path, sheet: Path, out: Path) -> tuple[int, lis
         Dice or counts of vertebrae.
     """
     content = load_checkpoint(state)
-    network = make_task(phase, TrainConfig()).build_network()
+    recipe = {"device": "cpu", "looks": {"sheet": str(sheet)}, "semantic": {"classes": classes}}
+    config = parse_train_config(recipe, "columna train look")
+    network = make_task(phase, config).build_network()
     network.load_state_dict(content["averaged"])
-    config = TrainConfig(device="cpu", looks=LooksSettings(sheet=sheet))
     return content["step"], Looks(phase, config, out).take(content["step"], network.eval())

@@ -14,6 +14,7 @@ from columna.config import InstanceSettings, PrepareSettings
 from columna.errors import ScanRefused
 from columna.evaluate.found_once import count_vertebrae, match_vertebrae, structure_dice
 from columna.evaluate.in_memory import semantic_raw
+from columna.evaluate.overlap import dice
 from columna.evaluate.pictures import save_picture
 from columna.images.volume import Volume, resample_mask_like
 from columna.instance.phase_2 import segment_instances
@@ -21,12 +22,13 @@ from columna.models.instance_network import load_instance_model
 from columna.models.registry import find_model
 from columna.models.semantic_network import SemanticModel, load_semantic_model
 from columna.prepare import read_mask, read_scan
+from columna.train.labels import ALL, CLASSES, ONE_PHASE, Classes
 from columna.train.networks.loop import CurvePoint
 from columna.train.networks.model_folders import EXPORTS
 from columna.train.recipe import TrainConfig
 from columna.train.samples.dataset import MASKS, SheetRow, sheet_rows
 
-SHOWN = ("vertebral_body", "disc", "canal_with_cord", "posterior_elements")
+SHOWN = ("vertebral_body", "disc", "canal_with_cord", "posterior_elements", *ONE_PHASE.structures)
 """Structures whose Dice is drawn; all of them would be too many curves."""
 
 _log = logging.getLogger(__name__)
@@ -65,11 +67,12 @@ class Looks:
 
     def take(self, step: int, network: nn.Module) -> list[CurvePoint]:
         """Segment every scan, write its picture, and give its Dice or its count of vertebrae."""
-        EXPORTS[self._phase](network, self._folder / "model")
+        classes = CLASSES[self._config.semantic.classes]
+        EXPORTS[self._phase](network, self._folder / "model", classes)
         look = {"semantic": self._semantic_masks, "instance": self._instance_masks}[self._phase]
         points: list[CurvePoint] = []
         for scan, found in look():
-            values = _values(scan, found)
+            values = _values(scan, found, classes)
             text = "  ".join(f"{name} {value:.2f}" for name, value in values.items())
             _log.info("look at %s, step %d: %s", scan.scan_id, step, text)
             path = self._folder / scan.scan_id / f"{step:07d}.png"
@@ -146,11 +149,15 @@ def _attempt(segmented: Callable[[], Volume], scan: LookedScan) -> Volume | None
         return None
 
 
-def _values(scan: LookedScan, found: dict[str, Volume]) -> dict[str, float]:
+def _values(scan: LookedScan, found: dict[str, Volume], classes: Classes) -> dict[str, float]:
     """Dice where the truth is known; else, for instances, how many there are."""
     if "instance" not in found:
         true = scan.masks.get("semantic")
-        return structure_dice(found["semantic"].array, true.array) if true else {}
+        if true is None or classes == ALL:
+            return structure_dice(found["semantic"].array, true.array) if true else {}
+        numbers = enumerate(classes.structures, 1)
+        known = classes.class_of[true.array.astype(np.uint8)]
+        return {name: dice(found["semantic"].array == n, known == n) for n, name in numbers}
     instance = found["instance"].array
     if "instance" not in scan.masks:
         return {"vertebrae found": count_vertebrae(instance)}

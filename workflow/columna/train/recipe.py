@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from columna.anatomy import semantic_names
 from columna.config import ExpandedPath, PrepareSettings, Settings, read_yaml, validated
-from columna.train.labels import LABELS
+from columna.train.labels import ALL, CLASSES, LABELS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 """A name that becomes part of paths and commands."""
@@ -100,6 +100,11 @@ class SemanticTraining(PhaseSettings):
         description="columna: the loop of this package, synthetic and real samples; "
         "nnunet: nnU-Net plans, preprocesses and trains on `datasets`, as the paper did.",
     )
+    classes: Literal["structures", "vertebra_disc_canal"] = Field(
+        "structures",
+        description="What the network tells apart: the 14 structures of the method, or vertebra, "
+        "disc and canal alone, a baseline without a second phase (docs/baseline.md).",
+    )
     learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate of AdamW.")
 
 
@@ -187,10 +192,28 @@ class TrainConfig(Settings):
             raise ValueError(f"nnunet.folds: folds count from 0 to {self.folds - 1}")
         if not self.datasets and self.semantic.engine == "nnunet":
             raise ValueError("engine nnunet trains on `datasets`; there are none")
-        partial = [name for name, found in self.datasets.items() if found.labels is not None]
-        if partial and self.semantic.engine == "nnunet":
-            raise ValueError(f"engine nnunet cannot use `labels` (dataset {partial[0]})")
+        for name, dataset in self.datasets.items():
+            self._check_labels(name, dataset)
         return self
+
+    def _check_labels(self, name: str, dataset: DatasetSettings) -> None:
+        """Refuse labels that leave several classes open, where a class is needed."""
+        if dataset.labels is None:
+            return
+        classes, engine = CLASSES[self.semantic.classes], self.semantic.engine
+        sets = {n: classes.of_structures(names) for n, names in dataset.labels.items()}
+        sets[0] = classes.of_structures(dataset.background) | {0}
+        vague = [str(number) for number, members in sets.items() if len(members) > 1]
+        if engine == "nnunet" and (classes == ALL or vague or dataset.seam_mm):
+            raise ValueError(
+                f"engine nnunet cannot use `labels` (dataset {name}) unless semantic.classes "
+                "merges structures as they do, and seam_mm is 0"
+            )
+        if classes != ALL and vague:
+            raise ValueError(
+                f"dataset {name}: the number {', '.join(vague)} leaves open which of the classes "
+                f"{', '.join(classes.structures)} a voxel has (endplates and sacrum are background)"
+            )
 
     def phase(self, name: str) -> PhaseSettings:
         """Settings of the phase called `name`."""

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from columna.errors import ConfigError
 from columna.files import sha256_json
 from columna.models.device import choose_device
+from columna.train.labels import ALL, CLASSES
 from columna.train.networks import instance_training, semantic_training
 from columna.train.networks.curves import write_curves
 from columna.train.networks.held_out import validation_points
@@ -57,7 +59,17 @@ def train_phase(
     -------
     Path
         The model folder.
+
+    Raises
+    ------
+    ConfigError
+        If phase 2 is asked for by a recipe of one phase.
     """
+    if name == "instance" and config.semantic.classes != ALL.name:
+        raise ConfigError(
+            f"the recipe has semantic.classes: {config.semantic.classes}; such a network needs no "
+            "phase 2, and its datasets could not train one"
+        )
     task, phase = make_task(name, config), config.phase(name)
     device = choose_device(config.device)
     compute = choose_training_format(config.compute, device)
@@ -90,7 +102,7 @@ def train_phase(
     ]
     tell = partial(write_curves, folder=folder)
     network = train(task, stream, settings, device, monitors, tell)
-    EXPORTS[name](network, folder / "model")
+    EXPORTS[name](network, folder / "model", CLASSES[config.semantic.classes])
     return folder / "model"
 
 
@@ -99,7 +111,9 @@ def make_task(name: str, config: TrainConfig) -> TrainingTask:
     return (
         instance_training.TASK
         if name == "instance"
-        else semantic_training.make_task(label_sets(config.datasets))
+        else semantic_training.make_task(
+            label_sets(config.datasets, CLASSES[config.semantic.classes])
+        )
     )
 
 
@@ -108,11 +122,13 @@ def recipe_digest(name: str, config: TrainConfig) -> str:
 
     The number of steps is not part of it: a training may be prolonged.
     """
-    phase = config.phase(name)
+    phase, classes = config.phase(name), config.semantic.classes
     return sha256_json(
         config.model_dump(mode="json", include=SAMPLE_KEYS)
         | phase.model_dump(mode="json", include={"batch_size", "learning_rate", "mixed", "start"})
         | {"phase": name}
+        # states of before there was a choice have no such key
+        | ({} if classes == ALL.name else {"classes": classes})
     )
 
 

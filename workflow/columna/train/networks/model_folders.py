@@ -8,10 +8,10 @@ from torch import nn
 from columna.anatomy import Semantic
 from columna.files import atomic_path, write_json
 from columna.models.instance_network import state_for_checkpoint
-from columna.train.labels import LABELS, dataset_json
+from columna.train.labels import ALL, LABELS, Classes
 from columna.train.networks import instance_training, semantic_training
 
-_NAMES = {
+_NAMES: dict[int, str | int] = {
     Semantic.ARCUS: "Arcus_Vertebrae",
     Semantic.SPINOUS_PROCESS: "Spinosus_Process",
     Semantic.COSTAL_PROCESS_LEFT: "Costal_Process_Left",
@@ -32,11 +32,12 @@ _CONFIGURATION = "3d_fullres"
 _RESAMPLING = "resample_data_or_seg_to_shape"
 
 
-def export_semantic(network: nn.Module, folder: Path) -> None:
+def export_semantic(network: nn.Module, folder: Path, classes: Classes = ALL) -> None:
     """Write an nnU-Net v2 folder with ``inference_config.json`` (docs/method.md#model-folders)."""
-    write_json(folder / "plans.json", _plans())
-    write_json(folder / "dataset.json", dataset_json(0))
-    config = semantic_config("Bundled-T2w", semantic_training.SPACING_MM)
+    write_json(folder / "plans.json", _plans(classes))
+    write_json(folder / "dataset.json", classes.dataset_json(0))
+    name = "Bundled-T2w" if classes == ALL else "One-phase-T2w"
+    config = semantic_config(name, semantic_training.SPACING_MM, classes)
     write_json(folder / "inference_config.json", config)
     checkpoint = {
         "trainer_name": "nnUNetTrainer",
@@ -47,15 +48,24 @@ def export_semantic(network: nn.Module, folder: Path) -> None:
     _save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
 
 
-def semantic_config(name: str, spacing_mm: tuple[float, float, float]) -> dict:
-    """``inference_config.json`` of an nnU-Net whose classes are `LABELS`."""
+def semantic_config(
+    name: str, spacing_mm: tuple[float, float, float], classes: Classes = ALL
+) -> dict:
+    """``inference_config.json`` of an nnU-Net with these classes.
+
+    A class that merges structures keeps its number, which is no label of the method: no later
+    stage can take it for one.
+    """
+    labels: list[str | int] = [*range(1, classes.count)]
+    if classes == ALL:
+        labels = [_NAMES[label] for label in LABELS]
     return _inference_config(name, "T2w", "nnunet", spacing_mm) | {
-        "labels": {str(n): _NAMES[label] for n, label in enumerate(LABELS, 1)},
+        "labels": {str(n): label for n, label in enumerate(labels, 1)},
         "expected_inputs": ["img"],
     }
 
 
-def export_instance(network: nn.Module, folder: Path) -> None:
+def export_instance(network: nn.Module, folder: Path, _classes: Classes = ALL) -> None:
     """Write a Lightning-like checkpoint (docs/method.md#the-instance-checkpoint) and its config."""
     write_json(
         folder / "inference_config.json",
@@ -116,7 +126,7 @@ def _inference_config(
     }
 
 
-def _plans() -> dict:
+def _plans(classes: Classes) -> dict:
     """nnU-Net plans; axes are (R, I, P), the reverse of the image's."""
     order = {"order_z": 0, "force_separate_z": None}
     resampling = {
@@ -152,7 +162,7 @@ def _plans() -> dict:
                 "normalization_schemes": ["ZScoreNormalization"],
                 "use_mask_for_norm": [False],
                 "batch_dice": True,
-                "architecture": semantic_training.ARCHITECTURE,
+                "architecture": semantic_training.architecture(classes),
                 **resampling,
             }
         },

@@ -10,7 +10,8 @@ from columna.errors import ModelError
 from columna.files import atomic_path, write_json
 from columna.models.checkpoint import load_checkpoint, trained_configuration
 from columna.models.folder import CHECKPOINT_NAMES
-from columna.models.plans import read_plan
+from columna.models.plans import count_classes, read_plan
+from columna.train.labels import CLASSES, Classes
 from columna.train.networks.model_folders import semantic_config
 from columna.train.samples.dataset import read_cases, splits
 
@@ -52,9 +53,18 @@ def export_trained(trained: Path, folder: Path) -> None:
     first = next(iter(found.values()))
     name = trained_configuration(load_checkpoint(first), first)
     spacing = read_plan(trained / "plans.json", name).spacing_mm
-    config = semantic_config(f"nnU-Net-{trained.parent.name}", spacing)
+    config = semantic_config(f"nnU-Net-{trained.parent.name}", spacing, _classes(folder))
     folds = [fold.removeprefix("fold_") for fold in found]
     write_json(folder / "inference_config.json", config | {"available_folds": folds})
+
+
+def _classes(folder: Path) -> Classes:
+    """What the network tells apart, by its number of classes."""
+    count = count_classes(folder / "dataset.json")
+    for classes in CLASSES.values():
+        if classes.count == count:
+            return classes
+    raise ModelError(f"{folder}: has {count} classes, which no recipe asks for")
 
 
 def _checkpoint(fold: Path) -> Path | None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from columna.models.architecture import build_network as build_from_plan
 from columna.models.plans import Architecture
-from columna.train.labels import CLASS_OF, LABELS
+from columna.train.labels import ALL, ONE_PHASE, Classes
 from columna.train.networks.losses import deep_loss
 from columna.train.networks.task import TrainingTask, adamw, no_penalty, polynomial
 from columna.train.samples.label_sets import LabelSets
@@ -28,12 +28,18 @@ PER_DRAW = 6
 ODDS = {0: 0.5}
 """Odds of a patch's centre in a real scan by code; 1 where nothing is said."""
 
-ARCHITECTURE = {
+FEATURES = {
+    # multiples of 16: others take several times as long on CPUs
+    ALL: (16, 32, 64, 128, 192),
+    # with as many weights (94 %) as both networks of two phases together
+    ONE_PHASE: (16, 32, 64, 128, 256),
+}
+"""Classes -> features of the stages."""
+ARCHITECTURE: dict[str, Any] = {
     "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
     "arch_kwargs": {
         "n_stages": 5,
-        # multiples of 16: others take several times as long on CPUs
-        "features_per_stage": [16, 32, 64, 128, 192],
+        "features_per_stage": list(FEATURES[ALL]),
         "conv_op": "torch.nn.modules.conv.Conv3d",
         # nnU-Net's axes are (R, I, P): slices are thick, so the first stages stay within them
         "kernel_sizes": [[1, 3, 3], [1, 3, 3], [3, 3, 3], [3, 3, 3], [3, 3, 3]],
@@ -52,22 +58,28 @@ ARCHITECTURE = {
 }
 
 
-def build_network(*, deep_supervision: bool = True) -> nn.Module:
+def architecture(classes: Classes) -> dict[str, Any]:
+    """nnU-Net's description of the network."""
+    arguments = ARCHITECTURE["arch_kwargs"] | {"features_per_stage": list(FEATURES[classes])}
+    return ARCHITECTURE | {"arch_kwargs": arguments}
+
+
+def build_network(classes: Classes = ALL, *, deep_supervision: bool = True) -> nn.Module:
     """Build the network with random weights."""
     network = build_from_plan(
-        Architecture.model_validate(ARCHITECTURE),
+        Architecture.model_validate(architecture(classes)),
         1,
-        len(LABELS) + 1,
+        classes.count,
         deep_supervision=deep_supervision,
     )
     initialize: Any = network.initialize
     return network.apply(initialize)
 
 
-def map_patches(label_map: LabelMap, rng: np.random.Generator) -> Arrays:
+def map_patches(label_map: LabelMap, rng: np.random.Generator, classes: Classes = ALL) -> Arrays:
     """Patches of a label map, each deformed, painted and scanned anew; as `scan_patches`."""
     made = [make_patch(label_map, PATCH, SPACING_MM, rng) for _ in range(PER_DRAW)]
-    return _stacked([(image, CLASS_OF[mask]) for image, mask in made])
+    return _stacked([(image, classes.class_of[mask]) for image, mask in made])
 
 
 def scan_patches(scan: RealScan, rng: np.random.Generator, sets: LabelSets) -> Arrays:
@@ -86,9 +98,9 @@ def make_task(sets: LabelSets) -> TrainingTask:
         name="semantic",
         structures=sets.names(),
         allowed=sets.table(),
-        build_network=build_network,
+        build_network=partial(build_network, sets.classes),
         cut_scan=partial(scan_patches, sets=sets),
-        cut_map=map_patches,
+        cut_map=partial(map_patches, classes=sets.classes),
         per_draw=PER_DRAW,
         encode=lambda patches: patches,
         loss=partial(deep_loss, allowed=torch.from_numpy(sets.table())),

@@ -24,7 +24,7 @@ from columna.images.volume import PIR, Volume, resample_mask_like, save_image, s
 from columna.models.grid import ModelGrid
 from columna.prepare import prepare_scan, read_mask, read_scan
 from columna.prepare.stage import PADDING
-from columna.train.labels import CLASS_OF, LABELS, dataset_json
+from columna.train.labels import ALL, LABELS, Classes
 from columna.train.recipe import DatasetSettings
 from columna.train.samples.corrected_scans import corrected_scans
 from columna.train.samples.label_sets import LabelSets, coded, label_sets
@@ -71,6 +71,7 @@ def convert(
     folder: Path,
     folds: int,
     prepare: PrepareSettings,
+    classes: Classes = ALL,
 ) -> list[Case]:
     """Convert all scans of all sheets into one nnU-Net raw dataset.
 
@@ -84,6 +85,9 @@ def convert(
         Parts that participants are divided into.
     prepare
         Whether to run N4, and what to accept.
+    classes
+        What phase 1 tells apart. Where it merges structures there is no phase 2, and instance
+        masks are not needed.
 
     Returns
     -------
@@ -96,9 +100,9 @@ def convert(
         If a sheet cannot be read, has no masks, or nothing in all of them can be used.
     """
     cases: list[Case] = []
-    sets = label_sets(datasets)
+    sets = label_sets(datasets, classes)
     for name, settings in datasets.items():
-        rows = list(sheet_rows(settings.sheet, needed=_needed(settings)))
+        rows = list(sheet_rows(settings.sheet, needed=_needed(settings, classes)))
         parts = folds_of({row.participant_id for row in rows}, folds)
         for row in rows:
             case = Case(
@@ -110,7 +114,7 @@ def convert(
     if not used:
         raise CohortError("none of the scans can be trained on: see the reasons above")
     reader = {"overwrite_image_reader_writer": "SimpleITKIO"}
-    write_json(folder / "dataset.json", dataset_json(len(used)) | reader)
+    write_json(folder / "dataset.json", classes.dataset_json(len(used)) | reader)
     _write_cases(cases, folder / CASES)
     return cases
 
@@ -151,9 +155,9 @@ class SheetRow:
     reason: str
 
 
-def _needed(settings: DatasetSettings) -> tuple[str, ...]:
+def _needed(settings: DatasetSettings, classes: Classes) -> tuple[str, ...]:
     """Masks that a dataset must have."""
-    return MASKS if settings.labels is None else MASKS[:1]
+    return MASKS if settings.labels is None and classes == ALL else MASKS[:1]
 
 
 def sheet_rows(sheet: Path, *, needed: tuple[str, ...] = ()) -> Iterator[SheetRow]:
@@ -200,7 +204,7 @@ def _converted(
     if row.status != "ok":
         return _left_out(case, row.status, row.reason)
     try:
-        image, masks = _read(row, prepare, _needed(settings))
+        image, masks = _read(row, prepare, _needed(settings, sets.classes))
         codes = _coded(masks["semantic"], settings, sets)
     except ScanRefused as refusal:
         return _left_out(case, refusal.code, refusal.reason)
@@ -235,7 +239,7 @@ def _coded(mask: Volume, settings: DatasetSettings, sets: LabelSets) -> Volume:
     array = mask.array
     array[np.isin(array, (*BODY, Semantic.DENS))] = Semantic.VERTEBRAL_BODY
     array[np.isin(array, ENDPLATES)] = Semantic.ENDPLATE
-    return mask.with_array(CLASS_OF[array])
+    return mask.with_array(sets.classes.class_of[array])
 
 
 def _mask(row: SheetRow, kind: str, image: Volume, prepare: PrepareSettings) -> Volume:

@@ -7,21 +7,18 @@ themselves, the ones after them stand for sets, and any other code allows every 
 voxels teach nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from columna.anatomy import semantic_names
-from columna.train.labels import CLASS_OF, LABELS
+from columna.train.labels import ALL, Classes, ClassSet
 from columna.train.recipe import DatasetSettings
 from columna.train.samples.placing import PAIRS
 
 ANY = 255
 """Code of a voxel that may have any class."""
-
-ClassSet = frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,18 @@ class LabelSets:
     ----------
     sets
         The classes that each code allows; codes beyond allow every class.
+    classes
+        What the network tells apart.
     """
 
     sets: tuple[ClassSet, ...]
+    classes: Classes = ALL
 
     def table(self) -> np.ndarray:
         """Which classes a code allows: bool, shape (256, classes)."""
-        allowed = np.ones((256, len(LABELS) + 1), bool)
+        allowed = np.ones((256, self.classes.count), bool)
         for code, members in enumerate(self.sets):
-            allowed[code] = np.isin(np.arange(len(LABELS) + 1), list(members))
+            allowed[code] = np.isin(np.arange(self.classes.count), list(members))
         return allowed
 
     def code_of(self, members: ClassSet) -> int:
@@ -49,7 +49,7 @@ class LabelSets:
 
     def names(self) -> dict[int, str]:
         """Names of the codes that stand for structures, not for background."""
-        called = ["background", *(semantic_names()[label] for label in LABELS)]
+        called = ["background", *self.classes.structures]
         names = {}
         for code, members in enumerate(self.sets):
             first, *others = (called[n] for n in sorted(members))
@@ -65,32 +65,26 @@ class LabelSets:
         """Lookup, shape (256,), from a code to that of the same voxel in a mirrored patient."""
         lookup = np.arange(256, dtype=np.uint8)
         for code, members in enumerate(self.sets):
-            lookup[code] = self.code_of(_other_side(members))
+            lookup[code] = self.code_of(_other_side(members, self.classes))
         return lookup
 
 
-def label_sets(datasets: Mapping[str, DatasetSettings]) -> LabelSets:
+def label_sets(datasets: Mapping[str, DatasetSettings], classes: Classes = ALL) -> LabelSets:
     """Codes of a recipe's datasets; they depend on what the datasets say, not on their order."""
-    singles = [frozenset({n}) for n in range(len(LABELS) + 1)]
+    singles = [frozenset({n}) for n in range(classes.count)]
     wanted: set[ClassSet] = set()
     for settings in datasets.values():
-        for members in meanings(settings).values():
-            wanted |= {members, _other_side(members)}
-    return LabelSets((*singles, *sorted(wanted - set(singles), key=sorted)))
+        for members in meanings(settings, classes).values():
+            wanted |= {members, _other_side(members, classes)}
+    return LabelSets((*singles, *sorted(wanted - set(singles), key=sorted)), classes)
 
 
-def meanings(settings: DatasetSettings) -> dict[int, ClassSet]:
+def meanings(settings: DatasetSettings, classes: Classes = ALL) -> dict[int, ClassSet]:
     """Number in the masks of a dataset -> classes that it may stand for; 0 is the background."""
     if settings.labels is None:
         return {}
-    inside = {number: classes_of(names) for number, names in settings.labels.items()}
-    return inside | {0: classes_of(settings.background) | {0}}
-
-
-def classes_of(names: Iterable[str]) -> ClassSet:
-    """Classes of structures by their names in ``resources/labels.tsv``."""
-    label_of = {name: label for label, name in semantic_names().items()}
-    return frozenset(int(CLASS_OF[label_of[name]]) for name in names)
+    inside = {number: classes.of_structures(names) for number, names in settings.labels.items()}
+    return inside | {0: classes.of_structures(settings.background) | {0}}
 
 
 def coded(
@@ -115,7 +109,7 @@ def coded(
         uint8 codes; a number that `settings` do not name is ``ANY``.
     """
     lookup = np.full(int(mask.max(initial=0)) + 1, ANY, np.uint8)
-    for number, members in meanings(settings).items():
+    for number, members in meanings(settings, sets.classes).items():
         if number < len(lookup):
             lookup[number] = sets.code_of(members)
     codes = lookup[mask]
@@ -135,9 +129,9 @@ def _structures_nearby(
     return near
 
 
-def _other_side(members: ClassSet) -> ClassSet:
+def _other_side(members: ClassSet, classes: Classes) -> ClassSet:
     swap: dict[int, int] = {}
     for left, right in PAIRS:
-        a, b = int(CLASS_OF[left]), int(CLASS_OF[right])
+        a, b = int(classes.class_of[left]), int(classes.class_of[right])
         swap |= {a: b, b: a}
     return frozenset(swap.get(n, n) for n in members)
