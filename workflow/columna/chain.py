@@ -43,7 +43,7 @@ CHAIN: dict[str, StageFacts] = {
         settings={"prepare": True, "models": {"semantic": True}},
     ),
     "semantic": StageFacts(
-        version=5,
+        version=6,
         help="Phase 1: segment 14 structures in the scans of a batch.",
         settings={"semantic": True, "models": {"semantic": True, "device": True}},
         uses_network=True,
@@ -55,12 +55,12 @@ CHAIN: dict[str, StageFacts] = {
         uses_network=True,
     ),
     "label": StageFacts(
-        version=5,
+        version=6,
         help="Phase 3: name vertebrae, write the final masks of a batch.",
         settings={"label": True},
     ),
     "measure": StageFacts(
-        version=5,
+        version=6,
         help="Measure the scans of a batch and write the batch's table rows.",
         settings={
             "measure": True,

@@ -8,7 +8,7 @@ scan, so that other rules, limits, names or evidence need no network.
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from columna.files import read_json, write_json
 from columna.images.volume import Volume, load_volume, save_volume
 from columna.instance.phase_2 import segment_instances
 from columna.label import label_masks
+from columna.label.certainty import NetworkAnswers, VoxelCertainty
 from columna.measure import MeasureContext, measure_scan
 from columna.models.folder import ModelFolder
 from columna.models.instance_network import InstanceModel, load_instance_model
@@ -158,14 +159,6 @@ class KeptAnswers:
         """Of both models, short."""
         return "-".join(digest[:DIGITS] for digest in self.digests)
 
-    @cached_property
-    def _semantic(self) -> SemanticModel:
-        return load_semantic_model(find_model(self.semantic_name), "cpu")
-
-    @cached_property
-    def _instance(self) -> InstanceModel:
-        return load_instance_model(find_model(self.instance_name), "cpu")
-
     def place(self, scan: KnownScan) -> Path:
         """Folder of the answer."""
         return self.folder / self.digest / scan.name
@@ -189,16 +182,26 @@ class KeptAnswers:
 
     def _ask(self, image: Path, place: Path) -> dict[str, Any]:
         settings = PrepareSettings()
+        semantic, instance = _networks(self.semantic_name, self.instance_name)
         try:
             scan = read_plainly(image, settings)
-            prepared = prepare_scan(scan, self._semantic.grid, settings)
-            found = segment_semantic(prepared, self._semantic, SemanticSettings())
-            parts = segment_instances(found.mask, self._instance, InstanceSettings())
+            prepared = prepare_scan(scan, semantic.grid, settings)
+            found = segment_semantic(prepared, semantic, SemanticSettings())
+            parts = segment_instances(found.mask, instance, InstanceSettings())
         except ScanRefused as refusal:
             return {"code": refusal.code}
         for name, volume in {"semantic": found.mask, "instance": parts, **found.certainty}.items():
             save_volume(volume, place / f"{name}.nii.gz")
         return {"code": "done", "confidence": found.confidence, "facts": scan.facts}
+
+
+@cache
+def _networks(semantic: str, instance: str) -> tuple[SemanticModel, InstanceModel]:
+    """Both networks, loaded once in every process."""
+    return (
+        load_semantic_model(find_model(semantic), "cpu"),
+        load_instance_model(find_model(instance), "cpu"),
+    )
 
 
 def image_of(scan: KnownScan, folder: Path) -> Path:
@@ -244,6 +247,7 @@ def measured(scan: KnownScan, networks: KeptAnswers) -> Measured:
         levels=named.levels,
         variants=named.naming.get("variants", {}),
         confidence={int(k): v for k, v in answer["confidence"].items()},
+        certainty=VoxelCertainty.of(NetworkAnswers(**kept), named.instance),
     )
     return Measured(scan, "done", context, measure_scan(context, MeasureSettings()))
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from columna import __version__
 from columna.config import config_sha256
-from columna.images.volume import load_volume
+from columna.images.volume import Volume, load_volume
+from columna.label.certainty import NetworkAnswers, VoxelCertainty
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
 from columna.prepare import read_scan
 from columna.prepare.modality import acquisition_facts
@@ -16,10 +17,14 @@ from columna.results.layout import stages_before
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Saved, Stage
+from columna.stages.instance import INSTANCE
+from columna.stages.semantic import MAPS, SEMANTIC
 from columna.tables.catalogue import MEASURED
 from columna.tables.schema import SCHEMA_VERSION
 from columna.tables.shards import write_shard
 
+ANSWERS = (SEMANTIC, INSTANCE, *MAPS)
+"""What the store keeps of the answers of both networks."""
 TableRows = dict[str, list[dict[str, Any]]]
 
 
@@ -46,17 +51,19 @@ class MeasureStage(Stage, name="measure"):
         names = Derivatives(self.layout.derivatives, scan.scan_id)
         image = read_scan(scan.path, self.config.prepare).volume
         self.check_input(scan)
+        instance = load_volume(names.instance)
         return MeasureContext(
             scan_id=scan.scan_id,
             participant_id=scan.participant_id,
             session_id=scan.session_id,
             facts=records["prepare"].values["facts"],
             semantic=load_volume(names.semantic),
-            instance=load_volume(names.instance),
+            instance=instance,
             image=image,
             levels=records["label"].values["levels"],
             variants=records["label"].values["naming"].get("variants", {}),
             confidence=self._confidence(records.get("semantic")),
+            certainty=self._certainty(scan, instance),
             provenance=self._provenance(scan, records),
         )
 
@@ -85,6 +92,13 @@ class MeasureStage(Stage, name="measure"):
     def _confidence(semantic: Record | None) -> dict[int, dict[str, float]]:
         """By semantic label; given masks come without."""
         return {int(k): v for k, v in semantic.values["confidence"].items()} if semantic else {}
+
+    def _certainty(self, scan: ScanEntry, instance: Volume) -> VoxelCertainty | None:
+        """What the networks said, by final instance; given masks come without."""
+        if scan.has_masks:
+            return None
+        raw = {name: self.store.volume(scan.scan_id, name) for name in ANSWERS}
+        return VoxelCertainty.of(NetworkAnswers(**raw), instance)
 
     def _rows(self, scan: ScanEntry, record: Record) -> TableRows:
         if record.status == "done":

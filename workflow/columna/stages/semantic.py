@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from columna.semantic import SemanticResult
 
 SEMANTIC = "semantic"
+MAPS = ("probability", "entropy")
+"""Maps of the network's certainty that are kept beside the mask."""
 
 
 class SemanticStage(NetworkStage, name="semantic"):
