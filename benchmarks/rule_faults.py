@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import cc3d
 import numpy as np
+
 from columna.anatomy import (
     BODY,
     CANAL,

@@ -64,7 +64,7 @@ CHAIN: dict[str, StageFacts] = {
         help="Measure the scans of a batch and write the batch's table rows.",
         settings={
             "measure": True,
-            "models": {"semantic": True, "instance": True},
+            "models": {"semantic": True, "instance": True, "quality": True},
             "prepare": True,
             "semantic": True,
             "instance": True,

@@ -89,7 +89,7 @@ class Measured:
     context
         Final masks, image and what phase 1 thought, as the measure stage has them.
     rows
-        Table -> rows.
+        Table -> rows, without predicted Dice.
     """
 
     scan: KnownScan

@@ -14,7 +14,6 @@ from columna.images.volume import Volume, bounding_box
 
 PERCENT = 100.0
 LOW_PERCENTILE = 5
-_AXES = (0, 1, 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +51,9 @@ class VoxelCertainty:
         Of the network, 0 to 1.
     is_rim
         Whether a neighbour (by a face) is another structure, or none.
+    missed
+        How much of doubtful background beside the voxel may be structure, too: sum of the
+        probabilities, shared with the other structures' voxels around that background.
     place_mm
         RAS+ mm, shape (n, 3).
     """
@@ -62,17 +64,18 @@ class VoxelCertainty:
     probability: np.ndarray
     entropy: np.ndarray
     is_rim: np.ndarray
+    missed: np.ndarray
     place_mm: np.ndarray
 
     @classmethod
     def of(cls, answers: NetworkAnswers, instance: Volume) -> "VoxelCertainty":
         """Look up the voxels of `answers` in the final mask `instance`, whatever its grid."""
-        box = bounding_box(answers.probability.array, 1) or (slice(0, 0),) * 3
+        box = bounding_box(answers.semantic.array, 1) or (slice(0, 0),) * 3
         semantic = answers.semantic.cropped(box)
         probability, entropy = (
             volume.array[box] for volume in (answers.probability, answers.entropy)
         )
-        index = np.nonzero(probability)
+        index = np.nonzero(probability * (semantic.array > 0))
         place = np.stack(index, axis=1) @ semantic.affine[:3, :3].T + semantic.affine[:3, 3]
         return cls(
             semantic.array[index],
@@ -81,6 +84,7 @@ class VoxelCertainty:
             probability[index] / np.float32(PERCENT),
             entropy[index] / np.float32(PERCENT),
             _rim(semantic.array)[index],
+            _missed(semantic.array, probability)[index] / np.float32(PERCENT),
             place,
         )
 
@@ -120,9 +124,32 @@ def values_at(volume: Volume, place_mm: np.ndarray) -> np.ndarray:
 def _rim(mask: np.ndarray) -> np.ndarray:
     """Voxels with a neighbour of another label, along any axis."""
     rim = np.zeros(mask.shape, bool)
-    for axis in _AXES:
-        turned, edge = np.moveaxis(mask, axis, 0), np.moveaxis(rim, axis, 0)
-        differs = turned[1:] != turned[:-1]
-        edge[1:] |= differs
-        edge[:-1] |= differs
+    for here, there in _faces(mask.ndim):
+        rim[here] |= mask[here] != mask[there]
     return rim
+
+
+def _missed(mask: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Doubtful background beside each voxel of a structure, in percent (float32).
+
+    A voxel of the background is shared equally by the voxels of structures at its faces.
+    """
+    around = np.zeros(mask.shape, np.uint8)
+    is_structure = mask > 0
+    for here, there in _faces(mask.ndim):
+        around[here] += is_structure[there]
+    doubt = np.where(is_structure, 0, probability).astype(np.float32)
+    share = doubt / np.maximum(around, 1)
+    missed = np.zeros(mask.shape, np.float32)
+    for here, there in _faces(mask.ndim):
+        missed[here] += np.where(is_structure[here], share[there], 0)
+    return missed
+
+
+def _faces(axes: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+    """Pairs of slices: all voxels that have a neighbour in a direction, and these neighbours."""
+    whole = (slice(None),)
+    for axis in range(axes):
+        for one, other in ((slice(1, None), slice(-1)), (slice(-1), slice(1, None))):
+            before, after = whole * axis, whole * (axes - axis - 1)
+            yield (*before, one, *after), (*before, other, *after)

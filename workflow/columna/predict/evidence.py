@@ -114,7 +114,10 @@ def _voxel_features(certainty: VoxelCertainty, part: np.ndarray) -> Features:
     """What the network thought of a structure and of its rim."""
     sure, rim = certainty.probability[part], part[certainty.is_rim[part]]
     on_rim = certainty.probability[rim]
+    total, missed = float(sure.sum(dtype=float)), float(certainty.missed[part].sum(dtype=float))
     return {
+        "soft_dice": 2 * total / (len(part) + total + missed),
+        "missed_share": missed / len(part),
         "p_mean": float(sure.mean(dtype=float)),
         "p_low": float(np.percentile(sure, 5)),
         "p_unsure": float((sure < UNSURE).mean()),
@@ -161,17 +164,13 @@ def _ratio(a: float, b: float) -> float:
     return float(a / b) if b else np.nan
 
 
-def _by_vertebra(
-    rows: Rows, certainty: VoxelCertainty
-) -> dict[str, Callable[[int], Features]]:
+def _by_vertebra(rows: Rows, certainty: VoxelCertainty) -> dict[str, Callable[[int], Features]]:
     """Kind -> function from a vertebra's label to what its rows tell."""
     vertebrae = {r["spineps_label"]: r for r in rows["vertebrae"] if r["spineps_label"]}
     discs = {r["vertebra_upper"]: r for r in rows["discs"]}
     names = {label: row["vertebra"] for label, row in vertebrae.items()}
     agreement = _agreement(certainty)
-    steps = {
-        column: _steps(vertebrae, column) for column in ("height_middle_mm", "depth_mm")
-    }
+    steps = {column: _steps(vertebrae, column) for column in ("height_middle_mm", "depth_mm")}
 
     def of_body(label: int) -> Features:
         row = vertebrae[label]
@@ -184,13 +183,14 @@ def _by_vertebra(
         }
 
     def of_disc(label: int) -> Features:
-        row = discs.get(names[label])
-        presence = row["presence"] if row else None
-        gap = row["tiling_residual_mm"] if row else None
+        row: Row = discs.get(names[label], {})
+        residual, height = row.get("tiling_residual_mm"), row.get("disc_height_middle_mm")
         return {
-            "is_cut": float(presence == "partial"),
-            "is_cut_aside": float(presence == "lateral_cut"),
-            "residual": abs(gap) if gap is not None else np.nan,
+            "is_cut": float(row.get("presence") == "partial"),
+            "is_cut_aside": float(row.get("presence") == "lateral_cut"),
+            "residual": abs(residual) if residual is not None else np.nan,
+            "height": float(np.log(height)) if height else np.nan,
+            "signal_step": _signal_step(row, vertebrae[label]),
         }
 
     def of_canal(label: int) -> Features:
@@ -204,6 +204,14 @@ def _by_vertebra(
         }
 
     return {"body": of_body, "disc": of_disc, "canal": of_canal, "posterior": of_posterior}
+
+
+def _signal_step(disc: Row, vertebra: Row) -> float:
+    """Absolute log of a disc's signal over that of the body above: no disc is like bone."""
+    signals = disc.get("signal_disc_au"), vertebra["signal_body_au"]
+    if any(signal is None or signal <= 0 for signal in signals):
+        return float("nan")
+    return abs(float(np.log(signals[0] / signals[1])))
 
 
 def _steps(vertebrae: Mapping[int, Row], column: str) -> dict[int, float]:

@@ -11,7 +11,7 @@ PERCENT = 100
 def certainty_maps(
     mask: np.ndarray, network_labels: np.ndarray, probability: np.ndarray, entropy: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Probability and entropy of every voxel in percent, where the network chose what is there.
+    """Probability and entropy of every voxel in percent, as the network chose.
 
     Parameters
     ----------
@@ -21,15 +21,17 @@ def certainty_maps(
     Returns
     -------
     dict
-        ``probability`` (of the chosen class, at least 1) and ``entropy``: uint8 of the shape of
-        `mask`; 0 in the background and where post-processing filled a hole.
+        uint8, shape of `mask`. ``probability``: of the chosen class, at least 1; in doubtful
+        background that it is a structure; 0 in other background, where post-processing filled a
+        hole, and in what it deleted. ``entropy``: 0 outside the structures.
     """
-    chosen = (mask > 0) & (mask == network_labels)
+    kept = mask == network_labels
     maps = {}
     for name, values, least in (("probability", probability, 1), ("entropy", entropy, 0)):
         maps[name] = np.zeros(mask.shape, np.uint8)
-        percent = np.rint(PERCENT * values[chosen].astype(np.float32))
-        maps[name][chosen] = np.clip(percent, least, PERCENT)
+        where = kept & (values > 0)
+        percent = np.rint(PERCENT * values[where].astype(np.float32))
+        maps[name][where] = np.clip(percent, least, PERCENT)
     return maps
 
 

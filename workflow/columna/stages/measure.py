@@ -1,5 +1,6 @@
 """Stage measure: final masks become rows, and a batch's rows become shards of the tables."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from columna.config import config_sha256
 from columna.images.volume import Volume, load_volume
 from columna.label.certainty import NetworkAnswers, VoxelCertainty
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
+from columna.predict.model import BUNDLED, QualityModel
+from columna.predict.predictions import with_predictions
 from columna.prepare import read_scan
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.sidecars import read_sidecar
@@ -23,6 +26,7 @@ from columna.tables.catalogue import MEASURED
 from columna.tables.schema import SCHEMA_VERSION
 from columna.tables.shards import write_shard
 
+NETWORKS = ("semantic", "instance")
 ANSWERS = (SEMANTIC, INSTANCE, *MAPS)
 """What the store keeps of the answers of both networks."""
 TableRows = dict[str, list[dict[str, Any]]]
@@ -30,6 +34,11 @@ TableRows = dict[str, list[dict[str, Any]]]
 
 class MeasureStage(Stage, name="measure"):
     """Count, locate and describe; the rows wait in the record until the batch is complete."""
+
+    @cached_property
+    def quality(self) -> QualityModel:
+        """What predicts Dice."""
+        return QualityModel.load(self.config.models.quality or BUNDLED)
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Who was scanned (it is in every row), settings, and the definitions of the measures."""
@@ -42,6 +51,7 @@ class MeasureStage(Stage, name="measure"):
             "schema_version": SCHEMA_VERSION,
             "settings": self.config.measure.model_dump(mode="json"),
             "measure_version": MEASURE_VERSION,
+            "quality_model": self.quality.sha256,
             "config_sha256": config_sha256(self.config),
         }
 
@@ -68,8 +78,12 @@ class MeasureStage(Stage, name="measure"):
         )
 
     def compute(self, item: MeasureContext) -> TableRows:
-        """Rows of every table."""
-        return measure_scan(item, self.config.measure)
+        """Rows of every table, with the Dice that every structure probably has."""
+        rows = measure_scan(item, self.config.measure)
+        if item.certainty is None:
+            return rows
+        is_calibrated = item.provenance["dice_calibration"] == "calibrated"
+        return with_predictions(rows, item.certainty, self.quality, is_calibrated=is_calibrated)
 
     def save(self, scan: ScanEntry, result: TableRows) -> Saved:
         """Keep the rows in the record."""
@@ -127,6 +141,11 @@ class MeasureStage(Stage, name="measure"):
             for stage, model in models.items()
             for end, key in (("", "name"), ("_sha256", "sha256"))
         }
+        if len(models) == len(NETWORKS):
+            digests = [models[stage]["sha256"] for stage in NETWORKS]
+            is_known = self.quality.is_calibrated_for(*digests)
+            named["dice_calibration"] = "calibrated" if is_known else "other_weights"
+            named["model_quality_sha256"] = self.quality.sha256
         if "label" in records:
             named["model_labeling"] = records["label"].values["naming"].get("method")
         return {

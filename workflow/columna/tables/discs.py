@@ -10,6 +10,7 @@ from columna.tables.common import (
 from columna.tables.measures import (
     in_group,
     measure,
+    predicted_dice_columns,
     regional,
     sagittal,
     since,
@@ -353,6 +354,7 @@ DISCS = Table(
         *sagittal(*_angle_columns()),
         *_lateral_angle_columns(),
         *sagittal(*_signal_columns()),
+        *predicted_dice_columns("disc", "the disc"),
         implausible_count_column(),
         *judged_columns("discs"),
     ),

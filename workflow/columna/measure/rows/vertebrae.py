@@ -43,7 +43,9 @@ _ABSENT_STATUS = {
     "not_segmented": "not_segmented",
     "undetermined": "no_anchor",
 }
-_WHOLE_STATUSES = ("confidence_status", "fold_dice_status", *SHAPE_STATUSES)
+DICE_STATUSES = ("body_dice_status", "posterior_dice_status")
+"""Predicted Dice comes later (`columna.predict`)."""
+_WHOLE_STATUSES = ("confidence_status", "fold_dice_status", *DICE_STATUSES, *SHAPE_STATUSES)
 _PART_STATUSES = ("vertebra_status", "body_status", "arch_status")
 """Statuses that say of a vertebra without measures why it has none."""
 
@@ -187,6 +189,7 @@ class _VertebraMeasures:
             "arch_status": arch,
             **self.sure.get(vertebra.label, {"confidence_status": "not_recorded"}),
             "fold_dice_status": "not_recorded",
+            **dict.fromkeys(DICE_STATUSES, "not_recorded"),
             **self._place(parts, body),
             "middle_width_mm": middle_width_mm(found.crop)
             if found is not None and body == LATERAL_CUT
