@@ -72,7 +72,7 @@ CHAIN: dict[str, StageFacts] = {
         },
     ),
     "assess": StageFacts(
-        version=5,
+        version=6,
         help="Assess the quality of the scans, masks and measures of a batch.",
         settings={"prepare": True},
     ),
