@@ -10,6 +10,8 @@ from typing import Any
 from columna.assess import Finding, QualityContext, assess_scan
 from columna.evaluate.known_scans import KeptAnswers, KnownScan, measured
 from columna.images.volume import Volume
+from columna.predict.model import BUNDLED, QualityModel
+from columna.predict.predictions import with_predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,11 @@ def judge(case: KnownScan, networks: KeptAnswers) -> Judged:
     if found.context is None:
         return Judged(case, found.code)
     context, rows = found.context, found.rows
+    model = QualityModel.load(BUNDLED)
+    is_calibrated = model.is_calibrated_for(*networks.digests)
+    rows = with_predictions(rows, context.certainty, model, is_calibrated=is_calibrated)
+    calibration = "calibrated" if is_calibrated else "other_weights"
+    rows["scans"] = [row | {"dice_calibration": calibration} for row in rows["scans"]]
     quality = QualityContext(context.semantic, context.instance, context.image, rows)
     findings = tuple(assess_scan(quality))
     return Judged(case, "done", context.semantic, context.instance, rows, findings)

@@ -135,7 +135,8 @@ _NOT_ANSWERED = """\
 Rules that need what is not kept have no rows: agreement of the folds (`fold_dice`: the masks of
 single folds), measures on the mirrored input (`tta_height_delta`: a second run of the networks),
 quality per station. Confidence and entropy of phase 1 are columns of `structures` and `vertebrae`,
-and the Dice that every structure probably has is predicted ([predicted-quality.md](predicted-quality.md)).
+and the Dice that every structure probably has is predicted
+([predicted-quality.md](predicted-quality.md)).
 """
 
 _SCOPES = {
