@@ -83,6 +83,13 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
     for label in np.unique(true_ins[true_sem == Semantic.DISC]):
         if seen.get(int(label) - DISC_OFFSET) == 1:
             yield from _of_disc((true_ins == label), sem, ins, judged)
+    is_disc = true_sem == Semantic.DISC
+    for row in judged.rows["discs"]:
+        upper = [r for r in judged.vertebrae if r["vertebra"] == row["vertebra_upper"]]
+        if row["presence"] in MEASURED and upper:
+            mine = (sem == Semantic.DISC) & (ins == DISC_OFFSET + upper[0]["spineps_label"])
+            if not (mine & is_disc).any():
+                yield Fault(DISCS, "false", row["vertebra_upper"])
     if dice(np.isin(sem, CANAL), np.isin(true_sem, CANAL)) < CANAL_DICE:
         yield Fault(CANAL_CORD, "canal", None)
 

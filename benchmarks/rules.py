@@ -214,8 +214,9 @@ def page(outcomes: Sequence[Outcome], networks: KeptAnswers, command: str) -> st
             f"fractured, and {len(real)} real scans ({', '.join(real)}). A vertebra of a phantom "
             "is wrong where it is missed, split, merged, false, bears another name than it should, "
             f"or its body has a Dice below {BODY_DICE}; more than {ISLANDS_MM3 / 1000:g} cm3 of "
-            "mask away from the spine are a fault of the bodies; a disc is wrong below "
-            f"{DISC_DICE}, the canal below {CANAL_DICE}. Real drawings tell no processes, so "
+            "mask away from the spine are a fault of the bodies; a disc is wrong where there is "
+            f"none, or below {DISC_DICE}, the canal below {CANAL_DICE}. Predicted Dice was "
+            "calibrated on some of these scans. Real drawings tell no processes, so "
             f"bodies with what lies in front of the canal count, below {DRAWN_DICE}; the lowest "
             "vertebra that is drawn is L5. What the field of view cuts has no measures, so that "
             "its Dice is no fault. Nothing is known of real scans of other names than spider.",
