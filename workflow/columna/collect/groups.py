@@ -38,9 +38,10 @@ def scan_groups(index: pa.Table, participants: Table, rows: pa.Table) -> pa.Tabl
     sexes = [sex_of(value) for value in _first(columns, SEX, rows.num_rows)]
     ages = [age_group(value) for value in _first(columns, AGE, rows.num_rows)]
     sites = [None if v is None else str(v) for v in _first(columns, SITE, rows.num_rows)]
-    batch_of: dict[str, str] = {}
+    batch_of: dict[str | None, str | None] = {}
     if "batch" in index.column_names:
-        batch_of = dict(zip(index["scan_id"].to_pylist(), index["batch"].to_pylist(), strict=True))
+        names, batches = index["scan_id"].to_pylist(), index["batch"].to_pylist()
+        batch_of.update(zip(names, batches, strict=True))
     return pa.table(
         {
             "scan_id": pa.array(columns["scan_id"], pa.string()),
