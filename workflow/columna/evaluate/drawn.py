@@ -6,10 +6,12 @@ the body with its pedicles, and what lies behind it for arch and processes.
 
 import cc3d
 import numpy as np
+from numpy.typing import NDArray
 
 from columna.evaluate.conventions import Mask, find_convention
 from columna.images.volume import Volume
 
+Bits = NDArray[np.bool_]
 BODY_MM3 = 3000.0
 """Smallest part of a drawing in front of the canal that is a body."""
 DISC_MM3 = 300.0
@@ -17,12 +19,12 @@ DISC_MM3 = 300.0
 CONVENTION = "spider_space"
 
 
-def drawn_structure(mask: Mask, name: str) -> Mask:
+def drawn_structure(mask: Mask, name: str) -> Bits:
     """Voxels of ``vertebra``, ``disc`` or ``canal_with_cord``."""
     return find_convention(CONVENTION).structure(mask, name)
 
 
-def sides_of_canal(mask: Mask) -> tuple[Mask, Mask]:
+def sides_of_canal(mask: Mask) -> tuple[Bits, Bits]:
     """Voxels in front of and behind the middle of the canal; rows without a canal are in neither.
 
     Parameters

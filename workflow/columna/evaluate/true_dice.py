@@ -51,14 +51,14 @@ def true_dice(found: Measured, folder: Path) -> list[TrueDice]:
     """
     if found.context is None or found.rows is None:
         return []
-    pair = [v.reoriented() for v in (found.context.semantic, found.context.instance)]
+    ours = found.context.semantic.reoriented(), found.context.instance.reoriented()
     cells = SeenBodies.of(found.rows["vertebrae"])
     if found.scan.is_real:
         if found.scan.drawn is None:
             return []
-        return list(_of_drawing(*pair, load_volume(found.scan.drawn).reoriented(), cells))
+        return list(_of_drawing(*ours, load_volume(found.scan.drawn).reoriented(), cells))
     semantic, instance, _ = true_masks(found.scan, folder)
-    return list(_of_phantom(*pair, semantic.reoriented(), instance.reoriented(), cells))
+    return list(_of_phantom(*ours, semantic.reoriented(), instance.reoriented(), cells))
 
 
 def _of_phantom(
@@ -73,8 +73,8 @@ def _of_phantom(
         ours = np.where(np.isin(semantic.array, structures), instance.array, 0)
         true = np.where(np.isin(true_sem.array, structures), true_ins.array, 0)
         yield from _of_instances(kind, ours, true, offset)
-    is_canal = (np.isin(mask.array, CANAL) for mask in (semantic, true_sem))
-    yield from _of_cells("canal", *is_canal, semantic, cells)
+    ours, true = np.isin(semantic.array, CANAL), np.isin(true_sem.array, CANAL)
+    yield from _of_cells("canal", ours, true, semantic, cells)
 
 
 def _of_drawing(
@@ -85,8 +85,9 @@ def _of_drawing(
     yield from _of_instances("body", bodies, drawn_bodies(drawing), 0, is_all_known=False)
     discs = np.where(semantic.array == Semantic.DISC, instance.array, 0)
     yield from _of_instances("disc", discs, drawn_discs(drawing), DISC_OFFSET, is_all_known=False)
-    is_canal = np.isin(semantic.array, CANAL), drawn_structure(drawing.array, "canal_with_cord")
-    yield from _of_cells("canal", *is_canal, semantic, cells, is_all_known=False)
+    canal = np.isin(semantic.array, CANAL)
+    drawn = drawn_structure(drawing.array, "canal_with_cord")
+    yield from _of_cells("canal", canal, drawn, semantic, cells, is_all_known=False)
     ours = behind & np.isin(semantic.array, POSTERIOR_ELEMENTS)
     true = behind & drawn_structure(drawing.array, "vertebra")
     yield from _of_cells("posterior", ours, true, semantic, cells, is_all_known=False)

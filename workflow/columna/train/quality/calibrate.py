@@ -49,9 +49,9 @@ def calibrate(
     if only_known:
         scans = [scan for scan in scans if networks.has(scan)]
     structures: list[Structure] = []
-    for scan, found in collect_structures(scans, networks, workers):
-        _log.info("%s: %d structures", scan.name, len(found))
-        structures += found
+    for scan, of_scan in collect_structures(scans, networks, workers):
+        _log.info("%s: %d structures", scan.name, len(of_scan))
+        structures += of_scan
     began = time.monotonic()
     held = {k: held_out(KindData([s for s in structures if s.kind == k])) for k in KINDS}
     write_model(out, fit_model(structures, networks.digests, held))

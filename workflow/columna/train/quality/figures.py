@@ -72,10 +72,18 @@ def _figures(kind: str, of: str, found: Judged) -> Figures:
         len(found.dice),
         float(covered.mean()),
         by_patient(found.patient, lambda rows: float(covered[rows].mean())),
-        float(stats.spearmanr(found.expected, found.dice).statistic),
+        _rank_correlation(found.expected, found.dice),
         float(np.abs(found.expected - found.dice).mean()),
         float(np.median(np.abs(found.dice - found.lower))),
     )
+
+
+def _rank_correlation(one: Vector, other: Vector) -> float:
+    """Spearman's correlation; NaN where all values of one are equal."""
+    ranks = [stats.rankdata(values) for values in (one, other)]
+    if min(rank.std() for rank in ranks) == 0:
+        return float("nan")
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def by_patient(
