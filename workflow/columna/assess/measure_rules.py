@@ -234,7 +234,8 @@ EXPECTED_RULES = ("expected_body", "expected_disc", "expected_canal", "expected_
 def _expected(context: QualityContext) -> Iterator[Finding]:
     """Dice that is predicted; of the canal, the sites of a vertebra all have the same.
 
-    Where it was calibrated for other weights, nobody knows what a low one means.
+    Where it was calibrated for other weights, nobody knows what a low one means. What the field
+    of view cuts is not measured anyway.
     """
     is_calibrated = context.scan_row["dice_calibration"] != "other_weights"
     for rule_id in EXPECTED_RULES:
@@ -245,6 +246,8 @@ def _expected(context: QualityContext) -> Iterator[Finding]:
             row = rows.get(vertebra["vertebra"])
             if row is None or not is_calibrated:
                 yield found(rule_id, None, "not_applicable", vertebra["vertebra"])
+            elif row.get("presence", vertebra["presence"]) not in MEASURED:
+                yield found(rule_id, None, "partial_fov", vertebra["vertebra"])
             else:
                 yield found(rule_id, row[column], row[status], vertebra["vertebra"])
 
