@@ -18,7 +18,7 @@ from pathlib import Path
 import fastremap
 import numpy as np
 
-from columna.anatomy import Semantic, levels, vertebra_labels
+from columna.anatomy import C2, Semantic, levels, vertebra_labels
 from columna.config import LabelSettings
 from columna.images.volume import PIR, Volume, bounding_box
 from columna.label.components import find_components
@@ -140,12 +140,15 @@ def damage(semantic: np.ndarray, instance: np.ndarray, rng: np.random.Generator)
         return "none"
     has_sacrum = (semantic == Semantic.SACRUM).sum() * np.prod(SPACING_MM) > 4000
     kinds = ["missed", "split", "false"] + (["sliver", "half"] if has_sacrum else [])
+    kinds += ["dens"] if C2 in inside else []
     kind = str(rng.choice(kinds))
     place = int(rng.integers(1, len(inside) - 1))
     if kind == "missed":
         mistakes.miss_vertebra(semantic, instance, inside[place])
     elif kind == "split":
         mistakes.split_vertebra(semantic, instance, inside[place], rng.uniform(0.4, 0.8))
+    elif kind == "dens":
+        mistakes.lose_dens(semantic, instance, rng.uniform(0.3, 0.6))
     elif kind == "sliver":
         mistakes.call_upper_sacrum_body(semantic, instance, int(rng.integers(4, 12)))
     elif kind == "half":

@@ -6,21 +6,31 @@ from typing import NamedTuple
 
 import cc3d
 import numpy as np
-from spider import BONE, DISC, SAC, SMALLEST_DISC_MM3, VERTEBRA
 
-from columna.anatomy import BODY, CANAL, DISC_OFFSET, ENDPLATES, SACRUM, Semantic, levels
+from columna.anatomy import (
+    BODY,
+    CANAL,
+    DISC_OFFSET,
+    ENDPLATES,
+    POSTERIOR_ELEMENTS,
+    SACRUM,
+    Semantic,
+    levels,
+)
 from columna.domains import BODIES, CANAL_CORD, DISCS, NAMES
+from columna.evaluate.drawn import drawn_bodies, drawn_discs, drawn_structure, sides_of_canal
 from columna.evaluate.found_once import Match, match_vertebrae
+from columna.evaluate.known_scans import true_masks
 from columna.evaluate.overlap import dice
 from columna.images.volume import load_volume
 from columna.tables.vertebrae import MEASURED
-from rule_cases import Judged, true_masks
+from rule_cases import Judged
 
 BODY_DICE, DRAWN_DICE, DISC_DICE, CANAL_DICE = 0.8, 0.75, 0.7, 0.8
 """Below them a body, a body as people draw it (with pedicles), a disc or the canal is faulty."""
 FOUND_DICE = 0.1
-BODY_MM3 = 3000.0
-"""Smallest part of a drawing in front of the canal that is a body."""
+DRAWN_BODY = (*BODY, *ENDPLATES, Semantic.DENS, *POSTERIOR_ELEMENTS)
+"""What people draw in front of the canal: the body with its pedicles."""
 ISLANDS_MM3 = 1000.0
 """More than this away from the true spine is a fault of its own."""
 
@@ -73,6 +83,13 @@ def _of_phantom(judged: Judged, folder: Path) -> Iterator[Fault]:
     for label in np.unique(true_ins[true_sem == Semantic.DISC]):
         if seen.get(int(label) - DISC_OFFSET) == 1:
             yield from _of_disc((true_ins == label), sem, ins, judged)
+    is_disc = true_sem == Semantic.DISC
+    for row in judged.rows["discs"]:
+        upper = [r for r in judged.vertebrae if r["vertebra"] == row["vertebra_upper"]]
+        if row["presence"] in MEASURED and upper:
+            mine = (sem == Semantic.DISC) & (ins == DISC_OFFSET + upper[0]["spineps_label"])
+            if not (mine & is_disc).any():
+                yield Fault(DISCS, "false", row["vertebra_upper"])
     if dice(np.isin(sem, CANAL), np.isin(true_sem, CANAL)) < CANAL_DICE:
         yield Fault(CANAL_CORD, "canal", None)
 
@@ -126,41 +143,18 @@ def _of_drawing(judged: Judged) -> Iterator[Fault]:
     drawn = load_volume(judged.case.drawn).reoriented()
     sem, ins = (v.reoriented().array for v in (judged.semantic, judged.instance))
     numbers, names = _numbered(judged, ins)
-    in_front = _in_front(drawn.array)
-    bodies = _bodies((drawn.array == VERTEBRA) & in_front, drawn.voxel_volume_mm3)
-    found = np.where(in_front & np.isin(sem, (*BONE, *ENDPLATES)), numbers, 0)
+    in_front, _ = sides_of_canal(drawn.array)
+    bodies = drawn_bodies(drawn)
+    found = np.where(in_front & np.isin(sem, DRAWN_BODY), numbers, 0)
     whole = [n for n in np.unique(bodies).tolist() if n and not _is_cut(bodies == n)]
     for match in match_vertebrae(found, bodies, whole):
         yield from _of_match(match, names.get(match.found_label), match.dice, DRAWN_DICE)
     yield from _lowest(found, bodies, names)
-    discs = cc3d.connected_components(drawn.array == DISC, connectivity=6)
+    discs = drawn_discs(drawn)
     for label in np.unique(discs[discs > 0]):
-        true = discs == label
-        if true.sum() * drawn.voxel_volume_mm3 > SMALLEST_DISC_MM3:
-            yield from _of_disc(true, sem, ins, judged)
-    if dice(np.isin(sem, CANAL), drawn.array == SAC) < CANAL_DICE:
+        yield from _of_disc(discs == label, sem, ins, judged)
+    if dice(np.isin(sem, CANAL), drawn_structure(drawn.array, "canal_with_cord")) < CANAL_DICE:
         yield Fault(CANAL_CORD, "canal", None)
-
-
-def _in_front(drawn: np.ndarray) -> np.ndarray:
-    """Voxels in front of the middle of the canal, row by row; rows without a canal are left out."""
-    sac = drawn == SAC
-    counts = sac.sum(axis=(0, 2))
-    place = np.arange(drawn.shape[0])
-    middle = (sac.sum(axis=2) * place[:, None]).sum(axis=0) / np.maximum(counts, 1)
-    front = (place[:, None] < middle) & (counts > 0)
-    return np.broadcast_to(front[:, :, None], drawn.shape)
-
-
-def _bodies(front: np.ndarray, voxel_mm3: float) -> np.ndarray:
-    """Bodies of a drawing, numbered from the top."""
-    parts = cc3d.connected_components(front, connectivity=6)
-    sizes = np.bincount(parts.ravel())
-    large = [n for n in range(1, len(sizes)) if sizes[n] * voxel_mm3 > BODY_MM3]
-    large.sort(key=lambda n: np.argwhere(parts == n)[:, 1].mean())
-    table = np.zeros(len(sizes), np.uint8)
-    table[large] = np.arange(1, len(large) + 1)
-    return table[parts]
 
 
 def _is_cut(mask: np.ndarray) -> bool:

@@ -9,6 +9,7 @@ from columna.assess import QualityContext, assess_scan, quality_rows
 from columna.collect.collect import collect
 from columna.config import LabelSettings, MeasureSettings
 from columna.label import take_masks
+from columna.label.certainty import VoxelCertainty
 from columna.measure import MeasureContext, measure_scan
 from columna.phantom import PhantomSettings, make_phantom
 from columna.prepare.facts import scan_facts
@@ -19,8 +20,8 @@ from columna.tables.shards import write_shard
 CONFIG = "c" * 64
 
 
-def assessable(image, semantic, instance, scan_id="s"):
-    """Measure given masks; what the quality rules look at."""
+def assessable(image, semantic, instance, scan_id="s", answers=None):
+    """Measure given masks (with what networks thought of them); what the quality rules look at."""
     taken = take_masks(image, semantic, instance, LabelSettings())
     context = MeasureContext(
         scan_id=scan_id,
@@ -32,6 +33,7 @@ def assessable(image, semantic, instance, scan_id="s"):
         instance=taken.instance,
         image=image,
         levels=taken.levels,
+        certainty=answers and VoxelCertainty.of(answers, taken.instance),
         provenance={"config_sha256": CONFIG, "measure_version": "1.0.0"},
     )
     rows = measure_scan(context, MeasureSettings())

@@ -43,7 +43,7 @@ CHAIN: dict[str, StageFacts] = {
         settings={"prepare": True, "models": {"semantic": True}},
     ),
     "semantic": StageFacts(
-        version=6,
+        version=7,
         help="Phase 1: segment 14 structures in the scans of a batch.",
         settings={"semantic": True, "models": {"semantic": True, "device": True}},
         uses_network=True,
@@ -55,16 +55,16 @@ CHAIN: dict[str, StageFacts] = {
         uses_network=True,
     ),
     "label": StageFacts(
-        version=6,
+        version=7,
         help="Phase 3: name vertebrae, write the final masks of a batch.",
         settings={"label": True},
     ),
     "measure": StageFacts(
-        version=5,
+        version=6,
         help="Measure the scans of a batch and write the batch's table rows.",
         settings={
             "measure": True,
-            "models": {"semantic": True, "instance": True},
+            "models": {"semantic": True, "instance": True, "quality": True},
             "prepare": True,
             "semantic": True,
             "instance": True,
@@ -72,7 +72,7 @@ CHAIN: dict[str, StageFacts] = {
         },
     ),
     "assess": StageFacts(
-        version=5,
+        version=6,
         help="Assess the quality of the scans, masks and measures of a batch.",
         settings={"prepare": True},
     ),

@@ -225,6 +225,11 @@ class ModelSettings(Settings):
     instance: ModelName = Field(
         "bundled_instance", description="Phase-2 model: an id of resources/models.tsv, or a folder."
     )
+    quality: ExpandedPath | None = Field(
+        None,
+        description="File that predicts the Dice of every structure (`columna train quality`); "
+        "without one: the bundled one.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where networks run; cpu also keeps the workflow from asking for GPUs."
     )

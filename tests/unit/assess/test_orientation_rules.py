@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from columna.anatomy import Semantic
+from columna.assess.head import sacrum_below
 from columna.assess.orientation_rules import orientation_findings
 from columna.assess.quality_context import QualityContext
 from columna.assess.rules import all_rules
 from columna.images.volume import Volume
+from columna.label.evidence import MIN_SACRUM_MM3
 from columna.phantom import PhantomSettings, make_phantom, random_settings
 
 TURNS = {
@@ -145,3 +148,23 @@ def test_any_plausible_spine_is_told_from_one_that_is_turned(seed, turn):
     scan = (found.image, found.semantic, found.instance)
     assert alarms(context_of(*scan)) == set(), values(context_of(*scan))
     assert alarms(context_of(*scan, TURNS[turn]))
+
+
+def test_a_sheared_grid_has_the_volumes_of_its_voxels():
+    """Sizes follow the determinant: the same voxels count alike, however slanted the axes are."""
+    image, semantic, instance = phantom("lumbar")
+    shear = np.eye(4)
+    shear[1, 0] = 4.0  # spacings grow, the volume of a voxel does not
+    slanted = [Volume(v.array, v.affine @ shear.T) for v in (image, semantic, instance)]
+    straight = context_of(image, semantic, instance).crop
+    crop = context_of(*slanted).crop
+    assert np.prod(crop.spacing_mm) > 2 * crop.voxel_volume_mm3
+    assert crop.voxel_volume_mm3 == pytest.approx(straight.voxel_volume_mm3)
+    slivers = semantic.array.copy()
+    sacrum = np.argwhere(slivers == Semantic.SACRUM)
+    few = int(0.9 * MIN_SACRUM_MM3 / straight.voxel_volume_mm3)
+    slivers[tuple(sacrum[few:].T)] = 0  # less than counts as a sacrum
+    for scan in (slanted, (image, semantic, instance)):
+        small = context_of(scan[0], scan[1].with_array(slivers), scan[2]).crop
+        assert sacrum_below(small, []) is None
+        assert sacrum_below(context_of(*scan).crop, []) is not None

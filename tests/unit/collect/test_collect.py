@@ -17,6 +17,7 @@ from columna.assess.rules import all_rules, needed_answers
 from columna.cohort.index import build_index
 from columna.collect import collect as collect_module
 from columna.collect.collect import collect, collect_tables
+from columna.collect.groups import age_group
 from columna.collect.left_out import left_out_rows
 from columna.domains import DOMAINS, IN_VERDICT
 from columna.errors import TableError
@@ -551,6 +552,85 @@ def test_odd_values_stand_out_from_the_cohort(many, tmp_path):
     rows = {r["scan_id"]: r for r in read(tmp_path, "scans")}
     assert rows["m39"]["qc_reasons"] == "cohort_body_volume"
     assert rows["m38"]["qc_verdict"] == "pass"
+
+
+def groups_of(index, **columns):
+    """The index with other columns; ``Sex`` takes the place of ``sex``."""
+    for name, values in columns.items():
+        if name.lower() in index.column_names:
+            index = index.drop_columns(name.lower())
+        index = index.append_column(name, pa.array(values, pa.string()))
+    return index
+
+
+def test_measures_are_compared_with_the_same_sex_and_age_group(many, tmp_path, monkeypatch):
+    """A body that is usual among the men stands out among the women."""
+    files, index = many
+    monkeypatch.setattr("columna.assess.cohort_rules.MIN_STRATUM", 19)
+    women = [place % 20 < 10 for place in range(40)]  # 20,000 to 20,090; men up to 20,190
+    index = groups_of(
+        index,
+        Sex=["f" if w else "Male" for w in women],
+        age=["45" if place != 7 else "n/a" for place in range(40)],
+    )
+    collect(files, index, tmp_path, CONFIG, ["age", "sex"])
+    medians = {
+        (r["item"], r["stratum"]): r["median"]
+        for r in read(tmp_path, "cohort_reference")
+        if r["rule_id"] == "cohort_body_volume"
+    }
+    assert medians["L1", "all"] == 20095
+    assert medians["L1", "female, 40 to 59 years"] == 20040  # without the one of unknown age
+    assert medians["L1", "male, 40 to 59 years"] == 20145
+    [row] = [r for r in read(tmp_path, "quality") if r["comparator"] == "cohort_robust"]
+    assert row["scan_id"] == "m39"
+    assert row["value"] == pytest.approx((20790 - 20145) / (1.4826 * 25), abs=0.2)
+    monkeypatch.setattr("columna.assess.cohort_rules.MIN_STRATUM", 21)
+    collect(files, index, tmp_path, CONFIG, ["age", "sex"])
+    assert {r["stratum"] for r in read(tmp_path, "cohort_reference")} == {"all"}
+
+
+def test_a_site_that_differs_fires_as_a_group_and_fails_nobody(many, tmp_path, monkeypatch):
+    files, index = many
+    monkeypatch.setattr("columna.assess.cohort_rules.MIN_GROUP", 9)
+    sites = ["north" if place < 10 else "south" for place in range(40)]  # snr grows with the place
+    collect(files, groups_of(index, site=sites), tmp_path, CONFIG, ["site"])
+    drift = {
+        (r["group_kind"], r["group_name"], r["rule_id"]): r for r in read(tmp_path, "cohort_drift")
+    }
+    north = drift["site", "north", "cohort_snr_csf"]
+    assert north["scans_n"] == 10
+    assert north["median_z"] == pytest.approx((7.045 - 7.195) / (1.4826 * 0.1), abs=1e-2)
+    assert north["verdict"] == ("review" if abs(north["certainty"]) > 5 else "ok")
+    monkeypatch.setattr("columna.assess.cohort_rules.SURE", 2)
+    collect(files, groups_of(index, site=sites), tmp_path, CONFIG, ["site"])
+    fired = [r for r in read(tmp_path, "quality") if r["rule_id"] == "drift_site"]
+    assert {r["scan_id"] for r in fired} == {f"m{place:02d}" for place in range(10)}
+    assert {(r["verdict"], r["domain"]) for r in fired} == {("review", "image")}
+    rows = {r["scan_id"]: r for r in read(tmp_path, "scans")}
+    assert rows["m00"]["qc_verdict"] == "pass"
+    assert rows["m00"]["qc_other_reasons"] == "drift_site"
+    # a cohort of one site has nothing to drift from
+    collect(files, groups_of(index, site=["north"] * 40), tmp_path, CONFIG, ["site"])
+    assert not [r for r in read(tmp_path, "cohort_drift") if r["group_kind"] == "site"]
+
+
+@pytest.mark.parametrize(
+    ("age", "group"),
+    [
+        ("45", "40 to 59 years"),
+        (45.0, "40 to 59 years"),
+        ("045Y", "40 to 59 years"),
+        ("17.9", "0 to 17 years"),
+        ("90+", "80 to 120 years"),
+        ("1975", None),
+        ("-3", None),
+        ("n/a", None),
+        (None, None),
+    ],
+)
+def test_ages_as_people_write_them(age, group):
+    assert age_group(age) == group
 
 
 def test_too_small_a_cohort_is_no_reference(many, tmp_path, monkeypatch):

@@ -80,6 +80,20 @@ def test_a_missed_vertebra_leaves_a_gap_in_the_names(region, label):
     assert name(label) not in [entry["level"] for entry in result.levels]
 
 
+@pytest.mark.parametrize("region", ["whole", "cervicothoracic"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_c2_without_its_dens_is_no_c3(region, seed):
+    """Networks lose the dens; then C2 is no landmark, but still the most probable name."""
+    found, _ = label_after(mistakes.lose_dens, region=region, seed=seed)
+    whole, _ = label_after(nothing, region=region, seed=seed)
+    for label, entry in found.items():
+        assert entry["level"] in (None, name(label)), entry["posterior"]
+        assert chance(entry, name(label)) > 0.5
+    if region == "whole":
+        assert_names_are_right(found)
+    assert_names_are_right(whole)
+
+
 @pytest.mark.parametrize(("region", "label"), [("whole", T8), ("lumbar", L3)])
 @pytest.mark.parametrize("share", [0.5, 0.7])
 def test_a_split_vertebra_is_one_and_a_piece(region, label, share):

@@ -12,7 +12,7 @@ from columna.errors import ModelError, ScanRefused
 from columna.images.volume import Volume
 from columna.models.semantic_network import load_semantic_model
 from columna.semantic import segment_semantic
-from columna.semantic.confidence import summarise_confidence
+from columna.semantic.confidence import certainty_maps, summarise_confidence
 from columna.semantic.decision import decide
 from columna.semantic.network_input import make_network_input
 from columna.semantic.phase_1 import choose_window
@@ -149,11 +149,13 @@ def test_settings_win_over_the_model_folder(model):
 
 
 def test_decision_of_known_probabilities():
-    probabilities = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
+    surely = [0.98, 0.01, 0.01]
+    probabilities = torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2], [0.2, 0.2, 0.6], surely])
     logits = probabilities.T.log()[:, :, None, None] + 5.0
     classes, sure, entropy = decide(logits)
-    assert classes.ravel().tolist() == [1, 0, 2]
-    np.testing.assert_allclose(sure.ravel(), [0.7, 0, 0.6], atol=1e-3)
+    assert classes.ravel().tolist() == [1, 0, 2, 0]
+    # in doubtful background, that there is something after all
+    np.testing.assert_allclose(sure.ravel(), [0.7, 0.5, 0.6, 0], atol=1e-3)
     expected = -sum(p * math.log(p) for p in (0.1, 0.7, 0.2)) / math.log(3)
     assert float(entropy[0, 0, 0]) == pytest.approx(expected, abs=1e-3)
     assert entropy[1, 0, 0] == 0
@@ -176,6 +178,17 @@ def test_answers_that_are_not_finite_are_an_error(bad):
     logits[1, 0, 0, 0] = bad
     with pytest.raises(ModelError, match="float32"):
         decide(logits)
+
+
+def test_maps_tell_structures_and_doubtful_background_and_nothing_of_what_was_changed():
+    mask = np.array([[[49, 49, 0, 0, 0]]], np.uint8)
+    network = np.array([[[49, 0, 0, 0, 49]]], np.uint8)  # filled, and deleted
+    probability = np.array([[[0.9, 0.3, 0.4, 0, 0.8]]], np.float16)
+    entropy = np.array([[[0.25, 0, 0, 0, 0.5]]], np.float16)
+    maps = certainty_maps(mask, network, probability, entropy)
+    assert maps["probability"].tolist() == [[[90, 0, 40, 0, 0]]]
+    assert maps["entropy"].tolist() == [[[25, 0, 0, 0, 0]]]
+    assert maps["probability"].dtype == maps["entropy"].dtype == np.uint8
 
 
 def test_confidence_counts_what_the_network_chose_and_cleaning_kept():

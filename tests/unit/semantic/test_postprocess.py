@@ -35,7 +35,7 @@ def test_threshold_is_thirty_reference_voxels():
     for voxels, stays in [(29, False), (30, True)]:
         labels = empty(40, 3, 3)
         labels[:voxels, 1, 1] = BODY
-        delete_small_components(labels, np.array([0.75, 0.75, 1.65]))
+        delete_small_components(labels, 0.75 * 0.75 * 1.65)
         assert (labels == BODY).any() == stays
 
 
@@ -46,7 +46,7 @@ def test_threshold_is_thirty_reference_voxels():
 def test_which_labels_are_dusted(label, stays):
     labels = empty(5, 5, 5)
     labels[2, 2, 2] = label
-    delete_small_components(labels, MM)
+    delete_small_components(labels, 1.0)
     assert labels.any() == stays
 
 
@@ -56,7 +56,7 @@ def test_specks_are_components_of_one_label_joined_by_faces():
     labels[8, 3, 3] = DISC  # touches the body, but is a speck of its own label
     labels[8, 8, 8] = BODY  # touches the body by a corner only
     labels[8, 5, 5] = BODY  # touches it by a face
-    delete_small_components(labels, MM)
+    delete_small_components(labels, 1.0)
     assert labels[8, 3, 3] == labels[8, 8, 8] == 0
     assert labels[8, 5, 5] == BODY
     assert (labels == BODY).sum() == 6**3 + 1
@@ -160,7 +160,7 @@ def test_cleaning_relabels_only_specks(labels, spacing):
     assert np.array_equal(labels, before), "the input is not changed"
     relabelled = (cleaned != labels) & (cleaned != 0) & (labels != 0)
     specks = labels.copy()
-    delete_small_components(specks, MM * spacing)
+    delete_small_components(specks, spacing**3)
     # a speck is deleted first; the hole that it leaves may be filled by what encloses it
     assert not (relabelled & (specks != 0)).any()
     assert cleaned.dtype == np.uint8

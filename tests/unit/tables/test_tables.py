@@ -25,7 +25,7 @@ from columna.tables.vertebrae import VERTEBRAE
 
 DOCS = Path(__file__).parents[3] / "docs" / "tables.md"
 ALL_COLUMNS = [(t, c) for t in TABLES.values() for c in t]
-OWN_UNITS = ("columns", "quality", "cohort_reference")
+OWN_UNITS = ("columns", "quality", "cohort_reference", "cohort_drift")
 """Tables that name the unit of a value in another column."""
 COLUMN_IDS = [f"{t.name}.{c.name}" for t, c in ALL_COLUMNS]
 

@@ -482,7 +482,7 @@ def test_islands_are_components_away_from_the_spine():
     found = true.copy()
     found[15:18] |= true[12:15]  # thicker, but attached
     found[27:29, 2:4, 2:4] = True
-    number, volume = islands(found, true, np.array([1.0, 1.0, 2.0]))
+    number, volume = islands(found, true, np.array([1.0, 1.0, 2.0]), 2.0)
     assert (number, volume) == (1, 16.0)
 
 

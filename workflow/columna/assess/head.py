@@ -48,12 +48,15 @@ class Piece:
         Index of the first voxel in the crop, shape (3,).
     spacing_mm
         Voxel size along P, I, R.
+    pixel_mm2
+        Area of a voxel within its sagittal slice, also of a sheared grid.
     """
 
     semantic: np.ndarray
     is_body: np.ndarray
     start: np.ndarray
     spacing_mm: np.ndarray
+    pixel_mm2: float
 
     @cached_property
     def centre_mm(self) -> np.ndarray:
@@ -74,7 +77,7 @@ class Piece:
     @property
     def section_mm2(self) -> float:
         """Largest sagittal section of the body."""
-        return float(self.is_body.sum(axis=(0, 1)).max() * np.prod(self.spacing_mm[:2]))
+        return float(self.is_body.sum(axis=(0, 1)).max() * self.pixel_mm2)
 
     def height_of(self, mask: np.ndarray) -> float:
         """Mean place of `mask` along I, from the centre of the body, in heights of the body."""
@@ -106,7 +109,7 @@ def pieces_of(crop: ScanCrop) -> list[Piece]:
         if is_body.sum() >= MIN_BODY_VOXELS:
             start = np.array([side.start for side in box])
             semantic = np.where(is_own, crop.semantic[box], 0)
-            pieces.append(Piece(semantic, is_body, start, crop.spacing_mm))
+            pieces.append(Piece(semantic, is_body, start, crop.spacing_mm, crop.pixel_mm2))
     return sorted(pieces, key=lambda piece: piece.centre_mm[1])
 
 
@@ -114,7 +117,7 @@ def sacrum_below(crop: ScanCrop, _: list[Piece]) -> float | None:
     """Share of the bodies' voxels that lie above the centre of the sacrum, as 1 to -1."""
     sacrum_n = (crop.semantic == Semantic.SACRUM).sum(axis=(0, 2))
     bodies_n = crop.is_body.sum(axis=(0, 2))
-    if not bodies_n.any() or sacrum_n.sum() * np.prod(crop.spacing_mm) < MIN_SACRUM_MM3:
+    if not bodies_n.any() or sacrum_n.sum() * crop.voxel_volume_mm3 < MIN_SACRUM_MM3:
         return None
     centre = np.average(np.arange(len(sacrum_n)), weights=sacrum_n)
     return 2 * float(bodies_n[np.arange(len(bodies_n)) < centre].sum() / bodies_n.sum()) - 1
@@ -125,7 +128,7 @@ def cord_above(crop: ScanCrop, _: list[Piece]) -> float | None:
     cord_n = crop.is_cord.sum(axis=(0, 2))
     canal_n = crop.is_canal.sum(axis=(0, 2))
     rows = np.flatnonzero(canal_n)
-    if len(rows) < MIN_CANAL_ROWS or cord_n.sum() * np.prod(crop.spacing_mm) < MIN_CORD_MM3:
+    if len(rows) < MIN_CANAL_ROWS or cord_n.sum() * crop.voxel_volume_mm3 < MIN_CORD_MM3:
         return None
     upper, _middle, lower = (
         cord_n[part].sum() / canal_n[part].sum() for part in np.array_split(rows, 3)

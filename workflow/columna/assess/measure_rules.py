@@ -38,6 +38,7 @@ def measure_findings(context: QualityContext) -> Iterator[Finding]:
     yield from _tiling(context)
     yield _closure(context)
     yield from _implausible(context)
+    yield from _expected(context)
     yield from _holes(context)
     yield _fragments(context)
 
@@ -225,6 +226,30 @@ def _is_explained(context: QualityContext, piece: MeasuredRow) -> bool:
     lowest = min((row["centroid_s_mm"] for row in context.bodies), default=None)
     is_below = lowest is not None and piece["centroid_s_mm"] < lowest
     return bool(is_below and context.scan_row["has_sacrum"])
+
+
+EXPECTED_RULES = ("expected_body", "expected_disc", "expected_canal", "expected_posterior")
+
+
+def _expected(context: QualityContext) -> Iterator[Finding]:
+    """Dice that is predicted; of the canal, the sites of a vertebra all have the same.
+
+    Where it was calibrated for other weights, nobody knows what a low one means. What the field
+    of view cuts is not measured anyway.
+    """
+    is_calibrated = context.scan_row["dice_calibration"] != "other_weights"
+    for rule_id in EXPECTED_RULES:
+        table, column = all_rules()[rule_id].source_column
+        status = MEASURED_TABLES[table].status_of(column)
+        rows = {row[OWNERS[table]]: row for row in context.rows.get(table, ())}
+        for vertebra in context.vertebrae:
+            row = rows.get(vertebra["vertebra"])
+            if row is None or not is_calibrated:
+                yield found(rule_id, None, "not_applicable", vertebra["vertebra"])
+            elif row.get("presence", vertebra["presence"]) not in MEASURED:
+                yield found(rule_id, None, "partial_fov", vertebra["vertebra"])
+            else:
+                yield found(rule_id, row[column], row[status], vertebra["vertebra"])
 
 
 def _holes(context: QualityContext) -> Iterator[Finding]:

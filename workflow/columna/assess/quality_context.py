@@ -95,6 +95,16 @@ class ScanCrop:
     affine: np.ndarray
     spacing_mm: np.ndarray
 
+    @property
+    def voxel_volume_mm3(self) -> float:
+        """Volume of a voxel, also of a sheared grid."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+    @property
+    def pixel_mm2(self) -> float:
+        """Area of a voxel within its sagittal slice, also of a sheared grid."""
+        return float(np.linalg.norm(np.cross(self.affine[:3, 0], self.affine[:3, 1])))
+
     @cached_property
     def is_body(self) -> np.ndarray:
         """Vertebral bodies."""

@@ -26,7 +26,8 @@ class Rule:
         which has its own domain.
     comparator
         ``fixed`` limits; ``neighbour``: the value compares with other levels of the scan;
-        ``cohort_robust``: with the other scans, once the tables are collected.
+        ``cohort_robust``: with the other scans, once the tables are collected;
+        ``cohort_drift``: site, scanner or batch of a scan with the whole cohort.
     unit
         Of value and limits.
     source
@@ -97,12 +98,17 @@ def all_rules() -> dict[str, Rule]:
 
 def scan_rules() -> list[Rule]:
     """The rules that one scan alone can answer."""
-    return [rule for rule in all_rules().values() if rule.comparator != "cohort_robust"]
+    return [rule for rule in all_rules().values() if not rule.comparator.startswith("cohort")]
 
 
 def cohort_rules() -> list[Rule]:
     """The rules that compare with the rest of the cohort."""
     return [rule for rule in all_rules().values() if rule.comparator == "cohort_robust"]
+
+
+def drift_rules() -> list[Rule]:
+    """The rules that compare groups of scans with the cohort."""
+    return [rule for rule in all_rules().values() if rule.comparator == "cohort_drift"]
 
 
 def scan_failures() -> list[str]:

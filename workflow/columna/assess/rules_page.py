@@ -1,6 +1,6 @@
 """The page docs/quality.md, made from the table of rules; ``make docs`` writes it."""
 
-from columna.assess.cohort_rules import MIN_SCANS
+from columna.assess.cohort_rules import MIN_GROUP, MIN_SCANS, MIN_STRATUM, SURE
 from columna.assess.rules import Rule, all_rules
 from columna.domains import DOMAINS
 
@@ -111,7 +111,17 @@ absolute deviation (MAD) per level, and compares every value with them: z = (val
 (1.4826 x MAD). The table `cohort_reference` holds the medians, their counts, and a version (a
 digest of them all), which `rule_version` repeats: tables with the same version were judged alike.
 Only values outside the limits have rows in `quality`; the others can be computed from the tables.
-Both sexes and all ages count together, so the limits are wide (5 and 8).
+Where the cohort tells sex and age (columns `sex` or `gender`, `age`, if `participant_columns`
+lets them through), measures are compared with those of the same sex and age group (0 to 17, 18 to
+39, 40 to 59, 60 to 79, 80 to 120 years), if {MIN_STRATUM} or more of these have the value.
+Elsewhere both sexes and all ages count together, so the limits are wide (5 and 8).
+
+**Drift.** The table `cohort_drift` compares every site (column `site`), scanner (by the sidecars)
+and batch of {MIN_GROUP} scans or more with the whole cohort: the median of all z of a rule, and how
+sure it is. Shifts of more than one SD that are {SURE} times their standard error fire `drift_site`,
+`drift_scanner` or `drift_batch` for all scans of the group, in the domain `image`. They say that
+scans of a group are alike and unlike the others: another protocol, another coil, other people, or a
+network that does not know the contrast.
 
 ## Rules
 
@@ -124,7 +134,9 @@ _NOT_ANSWERED = """\
 
 Rules that need what is not kept have no rows: agreement of the folds (`fold_dice`: the masks of
 single folds), measures on the mirrored input (`tta_height_delta`: a second run of the networks),
-quality per station. Confidence and entropy of phase 1 are columns of `structures` and `vertebrae`.
+quality per station. Confidence and entropy of phase 1 are columns of `structures` and `vertebrae`,
+and the Dice that every structure probably has is predicted
+([predicted-quality.md](predicted-quality.md)).
 """
 
 _SCOPES = {

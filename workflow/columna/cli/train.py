@@ -238,6 +238,52 @@ def _judge(
     return Judge(partial(segment, semantic=phase_1, instance=phase_2, config=config), out)
 
 
+@app.command()
+def quality(
+    out: Annotated[Path, typer.Option(help="Model file to write (JSON).")],
+    cache: Annotated[
+        Path, typer.Option(help="Folder that keeps phantoms and what the networks answered.")
+    ],
+    semantic: Annotated[str, typer.Option(help="Phase-1 model.")] = "bundled_semantic",
+    instance: Annotated[str, typer.Option(help="Phase-2 model.")] = "bundled_instance",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real scans; default: COLUMNA_DATA, if it is set.")
+    ] = None,
+    per_view: Annotated[
+        int | None,
+        typer.Option(min=1, help="Phantoms of every field of view; default: 40 in all."),
+    ] = None,
+    known: Annotated[
+        bool, typer.Option(help="Only scans whose answers are in the folder already.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    page: Annotated[Path | None, typer.Option(help="Markdown file for the figures.")] = None,
+) -> None:
+    """Calibrate predicted quality for a pair of models, on phantoms and on real patients."""
+    from columna.evaluate.known_scans import KeptAnswers
+    from columna.evaluate.model_pair import VIEWS
+    from columna.real_data import data_folder
+    from columna.train.quality.calibrate import calibrate, figures_page
+    from columna.train.quality.figures import figures_table
+    from columna.train.quality.structures import PHANTOMS
+
+    networks = KeptAnswers(semantic, instance, cache)
+    phantoms = PHANTOMS if per_view is None else dict.fromkeys(VIEWS, per_view)
+    found = calibrate(
+        networks,
+        data or data_folder(),
+        out,
+        phantoms=phantoms,
+        workers=workers,
+        only_known=known,
+    )
+    typer.echo("\n".join(figures_table(found)))
+    if page is not None:
+        from columna.files import write_text
+
+        write_text(page, figures_page(found, networks, "columna train quality"))
+
+
 def _recipe(configfile: Path, settings: str | None) -> "TrainConfig":
     from columna.train.recipe import load_train_config, parse_train_config
 

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from columna import __version__
-from columna.assess.cohort_rules import compare_with_cohort
+from columna.assess.cohort_rules import GROUPS, compare_with_cohort
 from columna.assess.verdicts import verdict_queries
 from columna.cohort.inputs import read_inputs
 from columna.collect.accounts import check_against_index, check_against_scans, check_unique_rows
 from columna.collect.dictionary import data_package, dictionary_rows, sidecar
+from columna.collect.groups import scan_groups
 from columna.collect.left_out import left_out_rows
 from columna.collect.own_columns import collect_participants, own_entries
 from columna.collect.rating_rows import rating_rows
@@ -28,9 +29,8 @@ from columna.results.layout import Layout
 from columna.results.manifest import check_indexed, list_batches, list_evaluated
 from columna.review.corrections import decisions_state
 from columna.review.decisions import Decision
-from columna.tables.catalogue import ADDED, OPTIONAL, SHARDED, TABLES
+from columna.tables.catalogue import ADDED, COHORT_TABLES, OPTIONAL, SHARDED, TABLES
 from columna.tables.columns import COLUMNS
-from columna.tables.quality import COHORT_REFERENCE
 from columna.tables.ratings import RATINGS
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
@@ -162,10 +162,11 @@ def collect(
             open_database(work) as database,
             reading(out.parent / "shards", UNREADABLE, what="cannot be read as a whole"),
         ):
+            table, rows = collect_participants(index, participant_columns)
+            database.register(GROUPS, scan_groups(index, table, rows))
             counts = _collect(
                 database, shards, index, work, config_sha256, verdict_queries(verdict_domains)
             )
-        table, rows = collect_participants(index, participant_columns)
         schema = table.arrow_schema(__version__, config_sha256)
         counts[table.name] = write_table(table, schema, iter(rows.to_batches()), work)
         ratings = rows_to_arrow(RATINGS, rating_rows(decisions, index))
@@ -215,7 +216,7 @@ def _collect(
     check_against_scans(database, config_sha256)
     compare_with_cohort(database)
     counts = {}
-    for name, table in {**SHARDED, COHORT_REFERENCE.name: COHORT_REFERENCE}.items():
+    for name, table in {**SHARDED, **{t.name: t for t in COHORT_TABLES}}.items():
         query = queries.get(name, f"SELECT * FROM {name}")  # noqa: S608
         schema = table.arrow_schema(__version__, config_sha256)
         counts[name] = write_table(table, schema, sorted_rows(database, table, query), work)

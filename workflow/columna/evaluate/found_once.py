@@ -81,8 +81,14 @@ def count_vertebrae(instance: Mask) -> int:
     return len(np.setdiff1d(np.unique(_vertebrae(instance)), [0]))
 
 
-def islands(found: Mask, true: Mask, spacing_mm: NDArray[np.float64]) -> tuple[int, float]:
-    """Components of `found` (26-connected, any label) away from the true spine: number, mm3."""
+def islands(
+    found: Mask, true: Mask, spacing_mm: NDArray[np.float64], voxel_mm3: float
+) -> tuple[int, float]:
+    """Components of `found` (26-connected, any label) away from the true spine: number, mm3.
+
+    `voxel_mm3` is the volume of a voxel, which in a sheared grid is not the product of the
+    spacings.
+    """
     components, n = cc3d.connected_components(
         found != 0, connectivity=26, binary_image=True, return_N=True
     )
@@ -90,7 +96,7 @@ def islands(found: Mask, true: Mask, spacing_mm: NDArray[np.float64]) -> tuple[i
     near = np.unique(components[(distance <= NEAR_MM) & (components > 0)])
     sizes = np.bincount(components.ravel(), minlength=n + 1)
     away = np.setdiff1d(np.arange(1, n + 1), near)
-    return len(away), float(sizes[away].sum() * np.prod(spacing_mm))
+    return len(away), float(sizes[away].sum() * voxel_mm3)
 
 
 def _vertebrae(instance: Mask) -> Mask:

@@ -267,7 +267,8 @@ def _refused(
 
 def _scored_phantom(name: str, kind: str, answer: Answer, phantom: Phantom) -> Scored:
     semantic, instance = (v.reoriented() for v in (phantom.semantic, phantom.instance))
-    number, volume = islands(answer.semantic.array, semantic.array, answer.semantic.spacing_mm)
+    grid = answer.semantic
+    number, volume = islands(grid.array, semantic.array, grid.spacing_mm, grid.voxel_volume_mm3)
     return _described(
         Scored(
             name,

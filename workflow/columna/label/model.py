@@ -26,6 +26,7 @@ FREEDOM = 4.0
 """Degrees of freedom of the likelihoods: heavy tails, so that one odd body does not decide."""
 RANKS = 27
 """Levels of the longest spine: C1 to S1 with T13 and L6."""
+C2_RANK = 1
 SIZES = ("height", "depth", "width")
 ANGLES = ("tilt", "spinous")
 FAR = -50.0
@@ -226,12 +227,19 @@ def _shapes(evidence: Evidence, spines: Spines) -> np.ndarray:
 
 
 def _size(evidence: Evidence, spines: Spines, name: str) -> np.ndarray:
-    """One of the sizes of each body, (n, v, s, r)."""
+    """One of the sizes of each body, (n, v, s, r).
+
+    Networks often lose some of the dens or all of it, so C2 may be as low as C3.
+    """
     _, constant = parameters()
     seen = np.log(getattr(evidence, f"{name}_mm"))[:, None, None, None]
     usual = np.log(spines.usual(f"{name}_mm"))[None, :, None]
+    sd = np.full(RANKS, constant[f"{name}_sd"])
+    if name == "height":
+        usual[..., C2_RANK] += np.log(constant["c2_height_share"])
+        sd[C2_RANK] = constant["c2_height_sd"]
     away = seen - usual - np.log(spines.scale)[None, None, :, None]
-    return constant[f"{name}_weight"] * np.nan_to_num(student(away, constant[f"{name}_sd"]))
+    return constant[f"{name}_weight"] * np.nan_to_num(student(away, sd))
 
 
 def _any(evidence: Evidence, name: str, spread: float) -> np.ndarray:
@@ -249,7 +257,7 @@ def _signs(evidence: Evidence, spines: Spines) -> np.ndarray:
     any_level = constant["off_weight"] * np.nan_to_num(student(evidence.off_mm, constant["off_sd"]))
     any_level += np.nan_to_num(student(np.log(evidence.size_ratio), constant["size_sd"]))
     any_level += _yes_no(evidence.bare, constant["p_bare"])
-    is_c2 = np.arange(RANKS) == 1
+    is_c2 = np.arange(RANKS) == C2_RANK
     dens = _yes_no(
         evidence.dens[:, None], np.where(is_c2, constant["p_dens_c2"], constant["p_dens"])
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM
 from columna.images.volume import Volume
+from columna.label.certainty import VoxelCertainty
 
 MEASURE_VERSION = "1.2.0"
 """Raised whenever the definition of a measure changes: tables of two versions do not mix."""
@@ -74,6 +75,8 @@ class MeasureContext:
         Probability of unusual numbers of vertebrae, by the names of `VariantPriors`.
     confidence
         Semantic label -> confidence_mean_ratio, confidence_p05_ratio, entropy_mean_ratio.
+    certainty
+        How sure phase 1 was, voxel by voxel; None for masks that were given.
     provenance
         Versions and digests, by column name of the table `scans`.
     """
@@ -88,6 +91,7 @@ class MeasureContext:
     levels: Sequence[Mapping[str, Any]] = ()
     variants: Mapping[str, float] = field(default_factory=dict)
     confidence: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    certainty: VoxelCertainty | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,7 @@ is no vertebra gets the number `FALSE`.
 import numpy as np
 from scipy import ndimage
 
-from columna.anatomy import DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
+from columna.anatomy import C2, DISC_OFFSET, ENDPLATE_OFFSET, SACRUM, Semantic
 
 FALSE = 90
 """Instance label of a piece that is no vertebra."""
@@ -25,6 +25,15 @@ def miss_vertebra(semantic: np.ndarray, instance: np.ndarray, label: int) -> Non
     """Leave a vertebra out."""
     semantic[instance == label] = 0
     instance[instance == label] = 0
+
+
+def lose_dens(semantic: np.ndarray, instance: np.ndarray, share: float = 0.55) -> None:
+    """Leave out the upper `share` of the body of C2: its dens."""
+    first, stop = body_rows(semantic, instance, C2)
+    rows = np.arange(semantic.shape[1])[None, :, None]
+    lost = (instance == C2) & np.isin(semantic, (Semantic.VERTEBRAL_BODY, Semantic.DENS))
+    lost &= rows < first + round(share * (stop - first))
+    semantic[lost] = instance[lost] = 0
 
 
 def split_vertebra(

@@ -8,7 +8,7 @@ import numpy as np
 from columna.config import SemanticSettings
 from columna.images.volume import PIR, Volume
 from columna.models.semantic_network import SemanticModel
-from columna.semantic.confidence import summarise_confidence
+from columna.semantic.confidence import certainty_maps, summarise_confidence
 from columna.semantic.decision import decide
 from columna.semantic.network_input import make_network_input
 from columna.semantic.postprocess import clean_semantic
@@ -27,10 +27,14 @@ class SemanticResult:
         uint8 semantic labels along P, I, R, in the grid of the model.
     confidence
         Label -> confidence of the network (`confidence.summarise_confidence`).
+    certainty
+        ``probability`` and ``entropy`` of every voxel, in percent, on the grid of `mask`
+        (`confidence.certainty_maps`).
     """
 
     mask: Volume
     confidence: dict[int, dict[str, float]]
+    certainty: dict[str, Volume]
 
 
 def segment_semantic(
@@ -59,8 +63,9 @@ def segment_semantic(
     classes, probability, entropy = (image.with_array(a).reoriented(PIR) for a in answers)
     found = classes.with_array(model.class_labels[classes.array])
     mask = clean_semantic(found, settings.max_gap_mm)
-    confidence = summarise_confidence(mask.array, found.array, probability.array, entropy.array)
-    return SemanticResult(mask, confidence)
+    seen = (mask.array, found.array, probability.array, entropy.array)
+    maps = {name: mask.with_array(values) for name, values in certainty_maps(*seen).items()}
+    return SemanticResult(mask, summarise_confidence(*seen), maps)
 
 
 def ask_network(image: Volume, model: SemanticModel, window: Window) -> list[np.ndarray]:

@@ -65,7 +65,7 @@ def clean_semantic(mask: Volume, max_gap_mm: float | None = None) -> Volume:
         raise ScanRefused("no_spine", "The network found no spine in this scan.")
     labels = mask.array[box].copy()
     spacing_mm = mask.spacing_mm
-    delete_small_components(labels, spacing_mm, mask.voxel_volume_mm3)
+    delete_small_components(labels, mask.voxel_volume_mm3)
     if not labels.any():
         raise ScanRefused("no_spine", "The network found only specks, too small for a spine.")
     keep_spine(labels, spacing_mm)
@@ -78,15 +78,13 @@ def clean_semantic(mask: Volume, max_gap_mm: float | None = None) -> Volume:
     return mask.with_array(cleaned)
 
 
-def delete_small_components(
-    labels: np.ndarray, spacing_mm: np.ndarray, voxel_mm3: float | None = None
-) -> None:
+def delete_small_components(labels: np.ndarray, voxel_mm3: float) -> None:
     """Delete specks (6-connected, below `SMALL_MM3`) of bones, discs and canal, in place.
 
-    Sacrum, cord and endplates are left alone. `voxel_mm3` is the volume of a voxel where it is
-    not the product of the spacings: in a sheared grid.
+    Sacrum, cord and endplates are left alone. `voxel_mm3` is the volume of a voxel, which in a
+    sheared grid is not the product of the spacings.
     """
-    threshold = max(round(SMALL_MM3 / (voxel_mm3 or float(np.prod(spacing_mm)))), 1)
+    threshold = max(round(SMALL_MM3 / voxel_mm3), 1)
     candidates = np.where(np.isin(labels, _DUSTED), labels, 0)
     kept = cc3d.dust(candidates, threshold=threshold, connectivity=6)
     labels[kept != candidates] = 0

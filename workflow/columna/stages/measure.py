@@ -1,12 +1,16 @@
 """Stage measure: final masks become rows, and a batch's rows become shards of the tables."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from columna import __version__
 from columna.config import config_sha256
-from columna.images.volume import load_volume
+from columna.images.volume import Volume, load_volume
+from columna.label.certainty import NetworkAnswers, VoxelCertainty
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
+from columna.predict.model import BUNDLED, QualityModel
+from columna.predict.predictions import with_predictions
 from columna.prepare import read_scan
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.sidecars import read_sidecar
@@ -16,15 +20,25 @@ from columna.results.layout import stages_before
 from columna.results.manifest import ScanEntry
 from columna.results.store import Record
 from columna.stages.base import Saved, Stage
+from columna.stages.instance import INSTANCE
+from columna.stages.semantic import MAPS, SEMANTIC
 from columna.tables.catalogue import MEASURED
 from columna.tables.schema import SCHEMA_VERSION
 from columna.tables.shards import write_shard
 
+NETWORKS = ("semantic", "instance")
+ANSWERS = (SEMANTIC, INSTANCE, *MAPS)
+"""What the store keeps of the answers of both networks."""
 TableRows = dict[str, list[dict[str, Any]]]
 
 
 class MeasureStage(Stage, name="measure"):
     """Count, locate and describe; the rows wait in the record until the batch is complete."""
+
+    @cached_property
+    def quality(self) -> QualityModel:
+        """What predicts Dice."""
+        return QualityModel.load(self.config.models.quality or BUNDLED)
 
     def dependencies(self, scan: ScanEntry) -> dict[str, Any]:
         """Who was scanned (it is in every row), settings, and the definitions of the measures."""
@@ -37,6 +51,7 @@ class MeasureStage(Stage, name="measure"):
             "schema_version": SCHEMA_VERSION,
             "settings": self.config.measure.model_dump(mode="json"),
             "measure_version": MEASURE_VERSION,
+            "quality_model": self.quality.sha256,
             "config_sha256": config_sha256(self.config),
         }
 
@@ -46,23 +61,29 @@ class MeasureStage(Stage, name="measure"):
         names = Derivatives(self.layout.derivatives, scan.scan_id)
         image = read_scan(scan.path, self.config.prepare).volume
         self.check_input(scan)
+        instance = load_volume(names.instance)
         return MeasureContext(
             scan_id=scan.scan_id,
             participant_id=scan.participant_id,
             session_id=scan.session_id,
             facts=records["prepare"].values["facts"],
             semantic=load_volume(names.semantic),
-            instance=load_volume(names.instance),
+            instance=instance,
             image=image,
             levels=records["label"].values["levels"],
             variants=records["label"].values["naming"].get("variants", {}),
             confidence=self._confidence(records.get("semantic")),
+            certainty=self._certainty(scan, instance),
             provenance=self._provenance(scan, records),
         )
 
     def compute(self, item: MeasureContext) -> TableRows:
-        """Rows of every table."""
-        return measure_scan(item, self.config.measure)
+        """Rows of every table, with the Dice that every structure probably has."""
+        rows = measure_scan(item, self.config.measure)
+        if item.certainty is None:
+            return rows
+        is_calibrated = item.provenance["dice_calibration"] == "calibrated"
+        return with_predictions(rows, item.certainty, self.quality, is_calibrated=is_calibrated)
 
     def save(self, scan: ScanEntry, result: TableRows) -> Saved:
         """Keep the rows in the record."""
@@ -85,6 +106,13 @@ class MeasureStage(Stage, name="measure"):
     def _confidence(semantic: Record | None) -> dict[int, dict[str, float]]:
         """By semantic label; given masks come without."""
         return {int(k): v for k, v in semantic.values["confidence"].items()} if semantic else {}
+
+    def _certainty(self, scan: ScanEntry, instance: Volume) -> VoxelCertainty | None:
+        """What the networks said, by final instance; given masks come without."""
+        if scan.has_masks:
+            return None
+        raw = {name: self.store.volume(scan.scan_id, name) for name in ANSWERS}
+        return VoxelCertainty.of(NetworkAnswers(**raw), instance)
 
     def _rows(self, scan: ScanEntry, record: Record) -> TableRows:
         if record.status == "done":
@@ -113,6 +141,11 @@ class MeasureStage(Stage, name="measure"):
             for stage, model in models.items()
             for end, key in (("", "name"), ("_sha256", "sha256"))
         }
+        if len(models) == len(NETWORKS):
+            digests = [models[stage]["sha256"] for stage in NETWORKS]
+            is_known = self.quality.is_calibrated_for(*digests)
+            named["dice_calibration"] = "calibrated" if is_known else "other_weights"
+            named["model_quality_sha256"] = self.quality.sha256
         if "label" in records:
             named["model_labeling"] = records["label"].values["naming"].get("method")
         return {

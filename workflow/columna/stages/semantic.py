@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from columna.semantic import SemanticResult
 
 SEMANTIC = "semantic"
+MAPS = ("probability", "entropy")
+"""Maps of the network's certainty that are kept beside the mask."""
 
 
 class SemanticStage(NetworkStage, name="semantic"):
@@ -47,8 +49,11 @@ class SemanticStage(NetworkStage, name="semantic"):
         return segment_semantic(item, self.model, self.config.semantic)
 
     def save(self, scan: ScanEntry, result: "SemanticResult") -> Saved:
-        """Keep the mask in the model's grid, and the confidence summary."""
-        return Saved(values={"confidence": result.confidence}, volumes={SEMANTIC: result.mask})
+        """Keep the mask and the network's certainty in the model's grid, and a summary of it."""
+        return Saved(
+            values={"confidence": result.confidence},
+            volumes={SEMANTIC: result.mask, **result.certainty},
+        )
 
     def finish(self, batch: str, scans: list[ScanEntry], records: list[Record]) -> None:
         """Remove the prepared images, which no later stage reads."""

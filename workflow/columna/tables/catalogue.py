@@ -8,7 +8,7 @@ from columna.tables.evaluation import EVALUATION, PAIRS, SUMMARY
 from columna.tables.level_posterior import LEVEL_POSTERIOR
 from columna.tables.measurement_error import AGREEMENT, MEASUREMENT_ERROR
 from columna.tables.participants import PARTICIPANTS
-from columna.tables.quality import COHORT_REFERENCE, QUALITY
+from columna.tables.quality import COHORT_DRIFT, COHORT_REFERENCE, QUALITY
 from columna.tables.ratings import RATINGS
 from columna.tables.scans import SCANS
 from columna.tables.schema import Table
@@ -34,8 +34,11 @@ MEASURED: dict[str, Table] = {
 SHARDED: dict[str, Table] = {**MEASURED, QUALITY.name: QUALITY}
 """Tables that shards hold rows of."""
 
+COHORT_TABLES = (COHORT_REFERENCE, COHORT_DRIFT)
+"""Tables about the cohort as a whole, which `collect` makes."""
+
 TABLES: dict[str, Table] = {
-    t.name: t for t in (*SHARDED.values(), PARTICIPANTS, RATINGS, COHORT_REFERENCE, COLUMNS)
+    t.name: t for t in (*SHARDED.values(), PARTICIPANTS, RATINGS, *COHORT_TABLES, COLUMNS)
 }
 """Tables that are delivered."""
 

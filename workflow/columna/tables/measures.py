@@ -122,6 +122,27 @@ def with_status(
     return (own, *in_group(status, rule, *columns))
 
 
+def predicted_dice_columns(stem: str, of: str) -> tuple[Column, ...]:
+    """Expected Dice of a structure and its lower bound (docs/predicted-quality.md)."""
+    return since(
+        "1.3.0",
+        *with_status(
+            f"{stem}_dice_status",
+            "it was not found, or the masks were given",
+            measure(
+                f"{stem}_dice_expected_ratio",
+                f"Dice with the truth that {of} probably has, predicted without a reference.",
+                (0, 1),
+            ),
+            measure(
+                f"{stem}_dice_lower_ratio",
+                "Lower bound of that Dice, which nine in ten keep (scans: dice_calibration).",
+                (0, 1),
+            ),
+        ),
+    )
+
+
 def sagittal(*columns: Column) -> tuple[Column, ...]:
     """`columns` of the sagittal plane: they are there, too, where the sides are cut off."""
     return tuple(

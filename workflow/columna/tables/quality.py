@@ -1,4 +1,4 @@
-"""Tables `quality` and `cohort_reference`: how far the other tables can be trusted."""
+"""Tables `quality`, `cohort_reference`, `cohort_drift`: how far the others can be trusted."""
 
 from dataclasses import replace
 
@@ -20,6 +20,7 @@ COMPARATORS = {
     "fixed": "fixed limits",
     "neighbour": "compared with other levels of the scan",
     "cohort_robust": "compared with the other scans of the collected tables",
+    "cohort_drift": "the site, scanner or batch of the scan, compared with the whole cohort",
 }
 VERDICTS = {
     "ok": "inside the limits",
@@ -173,15 +174,23 @@ COHORT_REFERENCE = Table(
     title="Cohort reference",
     description=(
         "What the cohort rules compare with: median and median absolute deviation over this very "
-        "cohort, where at least 500 scans have the value. A robust z is (value - median) / "
-        "(1.4826 x MAD)."
+        "cohort, where at least 500 scans have the value; of measures also over all scans of one "
+        "sex and age group, where at least 200 have it, and then these are what a scan is compared "
+        "with. A robust z is (value - median) / (1.4826 x MAD)."
     ),
-    key=("rule_id", "item"),
-    sort=("rule_id", "level_order", "item"),
+    key=("rule_id", "item", "stratum"),
+    sort=("rule_id", "level_order", "item", "stratum"),
     columns=since(
         NEW,
         Column("rule_id", "string", "Rule.", nullable=False),
         Column("item", "string", "`scan`, a level, or a structure.", nullable=False),
+        Column(
+            "stratum",
+            "string",
+            "Sex and age group that it is about, or `all`.",
+            nullable=False,
+            since_version="1.3.0",
+        ),
         *_level_columns("the item is no level"),
         Column("source", "string", "Table and column of the value, or rule.", nullable=False),
         Column("scans_n", "int32", "Values.", nullable=False),
@@ -191,6 +200,46 @@ COHORT_REFERENCE = Table(
             "reference_version",
             "string",
             "Digest of all rows of this table.",
+            nullable=False,
+        ),
+    ),
+)
+
+GROUPINGS = {
+    "site": "column site, center or centre of the cohort",
+    "scanner": "manufacturer, model and field strength, by the sidecars",
+    "batch": "batch of the run: scans that came into the cohort together",
+}
+
+COHORT_DRIFT = Table(
+    name="cohort_drift",
+    title="Drift of sites, scanners and batches",
+    description=(
+        "How far the scans of one site, scanner or batch lie from the whole cohort, by the values "
+        "that the cohort rules compare: medians of robust z (cohort_reference, all), one value per "
+        "scan. Groups of 20 scans or more. A shift is no fault of a scan: look at what the group "
+        "has in common."
+    ),
+    key=("group_kind", "group_name", "rule_id"),
+    sort=("group_kind", "group_name", "rule_id"),
+    columns=since(
+        "1.3.0",
+        Column("group_kind", "category", "Kind of group.", codes=GROUPINGS, nullable=False),
+        Column("group_name", "string", "The group.", nullable=False),
+        Column("rule_id", "string", "Cohort rule whose values are compared.", nullable=False),
+        Column("scans_n", "int32", "Scans of the group with a value.", nullable=False),
+        Column("median_z", "float64", "Median of their robust z.", nullable=False),
+        Column(
+            "certainty",
+            "float64",
+            "The median over its standard error (1.2533 / square root of scans_n).",
+            nullable=False,
+        ),
+        Column(
+            "verdict",
+            "category",
+            "review: outside the limits of the rule drift_<group_kind>, and certainty beyond 5.",
+            codes={name: VERDICTS[name] for name in ("ok", "review")},
             nullable=False,
         ),
     ),

@@ -479,6 +479,24 @@ def _mask_source_column() -> Column:
     )
 
 
+CALIBRATIONS = {
+    "calibrated": "the bounds of predicted Dice were calibrated for the weights of the networks",
+    "other_weights": "they were calibrated for other weights, and are wider",
+}
+
+
+def _calibration_column() -> Column:
+    return Column(
+        "dice_calibration",
+        "category",
+        "Whether predicted Dice (columns *_dice_expected_ratio, *_dice_lower_ratio) is calibrated.",
+        codes=CALIBRATIONS,
+        null_rule="the scan did not reach processing, or its masks were given",
+        source="provenance",
+        since_version="1.3.0",
+    )
+
+
 def _provenance_columns() -> tuple[Column, ...]:
     unknown = "the scan did not reach processing"
     no_model = f"{unknown}, or its masks were given"
@@ -499,10 +517,19 @@ def _provenance_columns() -> tuple[Column, ...]:
             "Digest of the container that columna ran in.",
             "COLUMNA_CONTAINER_DIGEST is not set in the environment",
         ),
+        (
+            "model_quality_sha256",
+            "Digest of the model that predicts Dice (docs/predicted-quality.md).",
+            no_model,
+        ),
         ("config_sha256", "Digest of the settings.", unknown),
         ("measure_version", "Version of the measures.", unknown),
     )
-    later = ("model_labeling", "container_digest")
+    later = {
+        "model_labeling": "1.1.0",
+        "container_digest": "1.1.0",
+        "model_quality_sha256": "1.3.0",
+    }
     return tuple(
         Column(
             name,
@@ -510,7 +537,7 @@ def _provenance_columns() -> tuple[Column, ...]:
             description,
             null_rule=rule,
             source="provenance",
-            since_version="1.1.0" if name in later else "1.0.0",
+            since_version=later.get(name, "1.0.0"),
         )
         for name, description, rule in texts
     )
@@ -534,6 +561,7 @@ SCANS = Table(
         *_count_columns(),
         *since("1.1.0", *_quality_columns()),
         *since("1.1.0", _mask_source_column()),
+        _calibration_column(),
         *_provenance_columns(),
         implausible_count_column(),
     ),

@@ -51,7 +51,7 @@ def cord_canal_rows(
             CORD_CANAL,
             context.identity
             | {name: space.row[name] for name in _FROM_VERTEBRAE}
-            | {"site": site}
+            | {"site": site, "canal_dice_status": "not_recorded"}
             | columns[space.row["vertebra"], site],
         )
         for space in spaces

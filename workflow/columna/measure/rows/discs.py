@@ -97,6 +97,7 @@ class _DiscMeasures:
             "level_upper": row["level"],
             "level_lower": or_missing(space.lower_level, "no_anchor"),
             "presence": presence,
+            "disc_dice_status": "not_recorded",
             **{name: row[name] for name in _FROM_VERTEBRAE},
         }
         status = self._disc_status(space, presence)

@@ -48,9 +48,9 @@ def structure_rows(
     box = bounding_box(volume.array)
     shapes = topology(volume.array[box]) if box else {}
     signal: Mapping[int, Row] = signals(voxels, context.image.array) if context.image else {}
-    confidence = context.confidence if mask == "semantic" else {}
-    # the network answers by kind of structure, and given masks come without its answer
-    lack: Row = {"confidence_status": "not_recorded" if mask == "semantic" else "not_applicable"}
+    confidence = context.confidence if mask == "semantic" else _by_instance(context)
+    # given masks come without the network's answer, and some voxels are not of its choice
+    lack: Row = {"confidence_status": "not_recorded"}
     name = _semantic_entry if mask == "semantic" else _instance_namer(context)
     return [
         finish_row(
@@ -67,6 +67,10 @@ def structure_rows(
         )
         for label, region in regions.items()
     ]
+
+
+def _by_instance(context: MeasureContext) -> Mapping[int, Mapping[str, float]]:
+    return {} if context.certainty is None else context.certainty.by_instance()
 
 
 def _mesh_columns(volume: Volume, label: int, region: Region) -> Row:

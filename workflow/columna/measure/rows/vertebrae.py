@@ -1,11 +1,11 @@
 """Rows of the table `vertebrae`: every canonical level, and every vertebra without a name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from columna.anatomy import SACRUM, Level, Semantic, levels, vertebra_labels
+from columna.anatomy import BODY, SACRUM, Level, Semantic, levels, vertebra_labels
 from columna.config import MeasureSettings
 from columna.measure.anatomy.body import Body
 from columna.measure.anatomy.geometry import repeated_levels
@@ -43,7 +43,9 @@ _ABSENT_STATUS = {
     "not_segmented": "not_segmented",
     "undetermined": "no_anchor",
 }
-_WHOLE_STATUSES = ("confidence_status", "fold_dice_status", *SHAPE_STATUSES)
+DICE_STATUSES = ("body_dice_status", "posterior_dice_status")
+"""Predicted Dice comes later (`columna.predict`)."""
+_WHOLE_STATUSES = ("confidence_status", "fold_dice_status", *DICE_STATUSES, *SHAPE_STATUSES)
 _PART_STATUSES = ("vertebra_status", "body_status", "arch_status")
 """Statuses that say of a vertebra without measures why it has none."""
 
@@ -68,7 +70,8 @@ def vertebra_rows(
     if unlisted:
         raise ValueError(f"instance labels {sorted(unlisted)} have no entry in levels")
     seen, pieces = ([v for v in found if v.is_fragment == side] for side in (False, True))
-    measure = _VertebraMeasures(anatomy, repeated_levels(context, parts))
+    sure = {} if context.certainty is None else context.certainty.by_instance(*BODY)
+    measure = _VertebraMeasures(anatomy, repeated_levels(context, parts), sure)
     rows = [_naming(v, seen, has_sacrum) | measure.columns(v, parts[v.label]) for v in seen]
     bodies = [parts[v.label].body for v in seen]
     add_visible_fraction(rows, [body.voxels_n if body else 0 for body in bodies])
@@ -159,10 +162,21 @@ def _by_name() -> dict[str, Level]:
 
 @dataclass(frozen=True, eq=False)
 class _VertebraMeasures:
-    """Measures of the vertebrae of a scan."""
+    """Measures of the vertebrae of a scan.
+
+    Parameters
+    ----------
+    scan
+        The scan.
+    repeated
+        Levels that several vertebrae have.
+    sure
+        Instance label -> how sure phase 1 was of the body, where that is known.
+    """
 
     scan: ScanAnatomy
     repeated: set[str]
+    sure: Mapping[int, Row]
 
     def columns(self, vertebra: Vertebra, parts: Parts) -> Row:
         """Visibility, place, volumes, shape and signal of one vertebra."""
@@ -176,8 +190,9 @@ class _VertebraMeasures:
             "vertebra_status": whole,
             "body_status": body,
             "arch_status": arch,
-            "confidence_status": "not_recorded",
+            **self.sure.get(vertebra.label, {"confidence_status": "not_recorded"}),
             "fold_dice_status": "not_recorded",
+            **dict.fromkeys(DICE_STATUSES, "not_recorded"),
             **self._place(parts, body),
             "middle_width_mm": middle_width_mm(found.crop)
             if found is not None and body == LATERAL_CUT
