@@ -10,8 +10,8 @@ from typing import Any
 from columna.assess import Finding, QualityContext, assess_scan
 from columna.evaluate.known_scans import KeptAnswers, KnownScan, measured
 from columna.images.volume import Volume
-from columna.predict.model import BUNDLED, QualityModel
 from columna.predict.predictions import with_predictions
+from columna.predict.quality_model import BUNDLED, QualityModel
 
 
 @dataclass(frozen=True, eq=False)

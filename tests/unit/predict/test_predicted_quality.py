@@ -13,15 +13,15 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from columna.anatomy import SACRUM, Semantic
 from columna.errors import ModelError
-from columna.evaluate.known_scans import KnownScan, Measured
+from columna.evaluate.known_scans import KnownScan, MeasuredScan
 from columna.evaluate.true_dice import true_dice
 from columna.images.volume import Volume
 from columna.label.certainty import NetworkAnswers, VoxelCertainty, values_at
 from columna.measure import MeasureContext
 from columna.phantom import PhantomSettings, make_phantom, write_phantom
-from columna.predict.evidence import KINDS, SeenBodies, evidence
 from columna.predict.forest import Forest, tree_as_lists
-from columna.predict.model import (
+from columna.predict.predictions import with_predictions
+from columna.predict.quality_model import (
     ALL,
     BUNDLED,
     OTHER_WEIGHTS,
@@ -31,10 +31,10 @@ from columna.predict.model import (
     stratum,
     write_model,
 )
-from columna.predict.predictions import with_predictions
+from columna.predict.signs import KINDS, SeenBodies, evidence
 from columna.train.quality.figures import figures
 from columna.train.quality.fit import KindData, fit_model, held_out, margin_of, margins
-from columna.train.quality.structures import Structure
+from columna.train.quality.known_structures import Structure
 
 L2, L4 = 21, 23
 SETTINGS = PhantomSettings(seed=4, region="lumbar", spacing_mm=(1.5, 1.5, 3.3))
@@ -311,7 +311,7 @@ def result_of(semantic, instance):
     made = phantom()
     quality = assessable(made.image, semantic, instance)
     context = MeasureContext("p", None, None, {}, quality.semantic, quality.instance, made.image)
-    return Measured(KnownScan("p", SETTINGS), "done", context, quality.rows)
+    return MeasuredScan(KnownScan("p", SETTINGS), "done", context, quality.rows)
 
 
 def test_true_dice_of_right_masks_is_one_and_of_a_wrong_body_less(kept):

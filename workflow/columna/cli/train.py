@@ -265,7 +265,7 @@ def quality(
     from columna.real_data import data_folder
     from columna.train.quality.calibrate import calibrate, figures_page
     from columna.train.quality.figures import figures_table
-    from columna.train.quality.structures import PHANTOMS
+    from columna.train.quality.known_structures import PHANTOMS
 
     networks = KeptAnswers(semantic, instance, cache)
     phantoms = PHANTOMS if per_view is None else dict.fromkeys(VIEWS, per_view)

@@ -77,7 +77,7 @@ class KnownScan:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredScan:
     """What came of a scan; without `context`, the `code` says why it was refused.
 
     Parameters
@@ -228,11 +228,11 @@ def true_masks(scan: KnownScan, folder: Path) -> tuple[Volume, Volume, dict[int,
     )
 
 
-def measured(scan: KnownScan, networks: KeptAnswers) -> Measured:
+def measured(scan: KnownScan, networks: KeptAnswers) -> MeasuredScan:
     """Name and measure what the networks made of a scan."""
     answer = networks.answer(scan)
     if answer["code"] != "done":
-        return Measured(scan, answer["code"])
+        return MeasuredScan(scan, answer["code"])
     image = read_plainly(image_of(scan, networks.folder), PrepareSettings()).volume
     kept = {name: networks.volume(scan, name) for name in VOLUMES}
     named = label_masks(image, kept["semantic"], kept["instance"], LabelSettings())
@@ -249,7 +249,7 @@ def measured(scan: KnownScan, networks: KeptAnswers) -> Measured:
         confidence={int(k): v for k, v in answer["confidence"].items()},
         certainty=VoxelCertainty.of(NetworkAnswers(**kept), named.instance),
     )
-    return Measured(scan, "done", context, measure_scan(context, MeasureSettings()))
+    return MeasuredScan(scan, "done", context, measure_scan(context, MeasureSettings()))
 
 
 def read_plainly(image: Path, settings: PrepareSettings) -> Scan:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from columna.anatomy import (
     BODY,
@@ -16,26 +15,25 @@ from columna.anatomy import (
     Semantic,
 )
 from columna.evaluate.conventions import Mask
-from columna.evaluate.drawn import drawn_bodies, drawn_discs, drawn_structure, sides_of_canal
-from columna.evaluate.known_scans import Measured, true_masks
+from columna.evaluate.drawn import Bits, drawn_bodies, drawn_discs, drawn_structure, sides_of_canal
+from columna.evaluate.known_scans import MeasuredScan, true_masks
 from columna.evaluate.overlap import dice, overlap
 from columna.images.volume import Volume, load_volume
-from columna.predict.evidence import SeenBodies
+from columna.predict.signs import SeenBodies
 
-Bits = NDArray[np.bool_]
 DRAWN_BODY = (*BODY, *ENDPLATES, Semantic.DENS, *POSTERIOR_ELEMENTS)
 """What people draw in front of the canal: the body with its pedicles."""
 
 
 class TrueDice(NamedTuple):
-    """Dice of one structure: its kind (`columna.predict.evidence.KINDS`) and vertebra label."""
+    """Dice of one structure: its kind (`columna.predict.signs.KINDS`) and vertebra label."""
 
     kind: str
     label: int
     dice: float
 
 
-def true_dice(found: Measured, folder: Path) -> list[TrueDice]:
+def true_dice(found: MeasuredScan, folder: Path) -> list[TrueDice]:
     """Dice of every body, disc, canal segment and posterior part of a result.
 
     A structure is compared with the true one that it covers most of, so that a false one has 0,

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from columna.label.certainty import VoxelCertainty
-from columna.predict.evidence import evidence
-from columna.predict.model import Bounded, QualityModel, stratum
+from columna.predict.quality_model import Bounded, QualityModel, stratum
+from columna.predict.signs import evidence
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.cord_canal import CORD_CANAL
 from columna.tables.discs import DISCS
 from columna.tables.finish import finish_row
 from columna.tables.vertebrae import VERTEBRAE
 
-Rows = Mapping[str, list[dict[str, Any]]]
+PredictedRows = Mapping[str, list[dict[str, Any]]]
 _PLACES = {
     "body": (VERTEBRAE, "vertebra", "body_status"),
     "posterior": (VERTEBRAE, "vertebra", "arch_status"),
@@ -23,7 +23,7 @@ _PLACES = {
 
 
 def with_predictions(
-    rows: Rows, certainty: VoxelCertainty, model: QualityModel, *, is_calibrated: bool
+    rows: PredictedRows, certainty: VoxelCertainty, model: QualityModel, *, is_calibrated: bool
 ) -> dict[str, list[dict[str, Any]]]:
     """Rows of a scan with the expected Dice, and its bound, of all structures that were found.
 
@@ -49,7 +49,7 @@ def with_predictions(
 
 
 def predictions(
-    rows: Rows, certainty: VoxelCertainty, model: QualityModel, *, is_calibrated: bool
+    rows: PredictedRows, certainty: VoxelCertainty, model: QualityModel, *, is_calibrated: bool
 ) -> dict[str, dict[str, Bounded]]:
     """Kind -> vertebra, as the table `vertebrae` names it -> expected Dice and bound."""
     vertebrae = {r["spineps_label"]: r for r in rows["vertebrae"] if r["spineps_label"]}

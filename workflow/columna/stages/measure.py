@@ -9,8 +9,8 @@ from columna.config import config_sha256
 from columna.images.volume import Volume, load_volume
 from columna.label.certainty import NetworkAnswers, VoxelCertainty
 from columna.measure import MEASURE_VERSION, MeasureContext, measure_scan, unmeasured_scan_row
-from columna.predict.model import BUNDLED, QualityModel
 from columna.predict.predictions import with_predictions
+from columna.predict.quality_model import BUNDLED, QualityModel
 from columna.prepare import read_scan
 from columna.prepare.modality import acquisition_facts
 from columna.prepare.sidecars import read_sidecar

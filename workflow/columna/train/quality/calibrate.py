@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from columna.evaluate.known_scans import PATIENTS, KeptAnswers, known_scans
-from columna.predict.evidence import KINDS
-from columna.predict.model import write_model
+from columna.predict.quality_model import write_model
+from columna.predict.signs import KINDS
 from columna.train.quality.figures import Figures, figures, figures_table
 from columna.train.quality.fit import KindData, fit_model, held_out
-from columna.train.quality.structures import Structure, collect_structures
+from columna.train.quality.known_structures import Structure, collect_structures
 
 _log = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from columna.predict.evidence import KINDS
-from columna.predict.model import ALL, from_log_odds
-from columna.train.quality.fit import KindData, Vector, margins
-from columna.train.quality.structures import Structure
+from columna.evaluate.paired import Vector
+from columna.predict.quality_model import ALL, from_log_odds
+from columna.predict.signs import KINDS
+from columna.train.quality.fit import KindData, margins
+from columna.train.quality.known_structures import Structure
 
 DRAWS = 1000
 """Resampled sets of patients, from which intervals follow."""

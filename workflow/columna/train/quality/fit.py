@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from columna.predict.evidence import KINDS
+from columna.evaluate.paired import Vector
 from columna.predict.forest import tree_as_lists
-from columna.predict.model import ALL, COVERAGE, FORMAT, OTHER_WEIGHTS, log_odds
-from columna.train.quality.structures import Structure
+from columna.predict.quality_model import ALL, COVERAGE, FORMAT, OTHER_WEIGHTS, log_odds
+from columna.predict.signs import KINDS
+from columna.train.quality.known_structures import Structure
 
 TREES = 100
 LEAST_LEAF = 4
@@ -27,8 +28,6 @@ WIDER = 2.0
 """And it is at least so many times as wide."""
 REAL_WEIGHT = 3.0
 """Persons are few among phantoms, and what the model is for."""
-
-Vector = NDArray[np.float64]
 
 
 class KindData:
@@ -100,7 +99,7 @@ def margins(excess: Vector, strata: NDArray[np.str_]) -> dict[str, float]:
 def fit_model(
     structures: Sequence[Structure], weights: tuple[str, str], held: Mapping[str, Vector]
 ) -> dict[str, Any]:
-    """Content of a model file (`columna.predict.model.write_model`).
+    """Content of a model file (`columna.predict.quality_model.write_model`).
 
     Parameters
     ----------

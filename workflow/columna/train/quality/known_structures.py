@@ -6,8 +6,8 @@ from multiprocessing import get_context
 
 from columna.evaluate.known_scans import KeptAnswers, KnownScan, measured
 from columna.evaluate.true_dice import true_dice
-from columna.predict.evidence import Features, evidence
-from columna.predict.model import stratum
+from columna.predict.quality_model import stratum
+from columna.predict.signs import Signs, evidence
 
 PHANTOMS: Mapping[str, int] = {
     "lumbar": 12,
@@ -25,7 +25,7 @@ class Structure:
     Parameters
     ----------
     kind
-        A kind of `columna.predict.evidence.KINDS`.
+        A kind of `columna.predict.signs.KINDS`.
     patient
         Whose spine it is: never in training and test at the same time.
     scan
@@ -33,7 +33,7 @@ class Structure:
     is_real
         Whether a person was scanned.
     stratum
-        Region and thickness of slices (`columna.predict.model.stratum`).
+        Region and thickness of slices (`columna.predict.quality_model.stratum`).
     features
         Evidence.
     dice
@@ -45,7 +45,7 @@ class Structure:
     scan: str
     is_real: bool
     stratum: str
-    features: Features
+    features: Signs
     dice: float
 
 

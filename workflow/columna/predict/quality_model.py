@@ -17,8 +17,8 @@ import numpy as np
 from columna.anatomy import RESOURCES
 from columna.errors import ModelError
 from columna.files import read_json, write_text
-from columna.predict.evidence import KINDS, Features
 from columna.predict.forest import Forest
+from columna.predict.signs import KINDS, Signs
 
 FORMAT = 1
 BUNDLED = RESOURCES / "models" / "bundled_quality" / "quality.json"
@@ -88,14 +88,14 @@ class KindModel:
             raise ValueError(f"margin lacks {ALL} or {OTHER_WEIGHTS}")
         return cls(features, fill, forest, margin)
 
-    def matrix(self, found: Sequence[Features]) -> np.ndarray:
+    def matrix(self, found: Sequence[Signs]) -> np.ndarray:
         """Evidence in the order of the forest, (n, f), gaps filled."""
         values = np.array([[row.get(name, math.nan) for name in self.features] for row in found])
         values = values.reshape(len(found), len(self.features))
         return np.where(np.isfinite(values), values, self.fill)
 
     def __call__(
-        self, found: Sequence[Features], strata: Sequence[str], *, is_calibrated: bool
+        self, found: Sequence[Signs], strata: Sequence[str], *, is_calibrated: bool
     ) -> list[Bounded]:
         """Expected Dice and lower bound of structures."""
         if not found:
@@ -120,7 +120,7 @@ class QualityModel:
     Parameters
     ----------
     kinds
-        Kind (`columna.predict.evidence.KINDS`) -> model.
+        Kind (`columna.predict.signs.KINDS`) -> model.
     weights
         Pairs of digests of phase 1 and phase 2.
     sha256

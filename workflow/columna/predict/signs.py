@@ -25,9 +25,9 @@ FAR_MM = 50.0
 UNSURE = 0.6
 """A voxel whose structure is less probable is unsure."""
 
-Row = Mapping[str, Any]
-Rows = Mapping[str, Sequence[Row]]
-Features = dict[str, float]
+SeenRow = Mapping[str, Any]
+SeenRows = Mapping[str, Sequence[SeenRow]]
+Signs = dict[str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class SeenBodies:
     middle_mm: np.ndarray
 
     @classmethod
-    def of(cls, vertebrae: Sequence[Row]) -> "SeenBodies":
+    def of(cls, vertebrae: Sequence[SeenRow]) -> "SeenBodies":
         """Take the rows of the table `vertebrae` that have a body."""
         rows = [r for r in vertebrae if r["index_from_top"] and r["centroid_s_mm"] is not None]
         rows.sort(key=lambda row: row["index_from_top"])
@@ -53,7 +53,7 @@ class SeenBodies:
         return np.where(np.asarray(distance) <= FAR_MM, np.array(self.labels)[np.asarray(at)], 0)
 
 
-def evidence(rows: Rows, certainty: VoxelCertainty) -> dict[str, dict[int, Features]]:
+def evidence(rows: SeenRows, certainty: VoxelCertainty) -> dict[str, dict[int, Signs]]:
     """Collect what tells how good the structures of a scan are.
 
     Parameters
@@ -73,7 +73,7 @@ def evidence(rows: Rows, certainty: VoxelCertainty) -> dict[str, dict[int, Featu
     owners = _owners(certainty, seen)
     scan = _scan_features(rows)
     more = _by_vertebra(rows, certainty)
-    found: dict[str, dict[int, Features]] = {}
+    found: dict[str, dict[int, Signs]] = {}
     for kind in KINDS:
         chosen, owner = owners[kind]
         groups = dict(certainty.groups(chosen, owner))
@@ -110,7 +110,7 @@ def _owners(
     return owners | {"canal": (is_canal, owner)}
 
 
-def _voxel_features(certainty: VoxelCertainty, part: np.ndarray) -> Features:
+def _voxel_features(certainty: VoxelCertainty, part: np.ndarray) -> Signs:
     """What the network thought of a structure and of its rim."""
     sure, rim = certainty.probability[part], part[certainty.is_rim[part]]
     on_rim = certainty.probability[rim]
@@ -140,7 +140,7 @@ def _against_neighbours(values: Sequence[float]) -> list[float]:
     return steps
 
 
-def _scan_features(rows: Rows) -> Features:
+def _scan_features(rows: SeenRows) -> Signs:
     """Voxel size, noise and contrast of the scan."""
     [scan] = rows["scans"]
     signal = {
@@ -164,7 +164,7 @@ def _ratio(a: float, b: float) -> float:
     return float(a / b) if b else np.nan
 
 
-def _by_vertebra(rows: Rows, certainty: VoxelCertainty) -> dict[str, Callable[[int], Features]]:
+def _by_vertebra(rows: SeenRows, certainty: VoxelCertainty) -> dict[str, Callable[[int], Signs]]:
     """Kind -> function from a vertebra's label to what its rows tell."""
     vertebrae = {r["spineps_label"]: r for r in rows["vertebrae"] if r["spineps_label"]}
     discs = {r["vertebra_upper"]: r for r in rows["discs"]}
@@ -172,7 +172,7 @@ def _by_vertebra(rows: Rows, certainty: VoxelCertainty) -> dict[str, Callable[[i
     agreement = _agreement(certainty)
     steps = {column: _steps(vertebrae, column) for column in ("height_middle_mm", "depth_mm")}
 
-    def of_body(label: int) -> Features:
+    def of_body(label: int) -> Signs:
         row = vertebrae[label]
         return {
             "is_cut": float(row["presence"] not in MEASURED),
@@ -182,8 +182,8 @@ def _by_vertebra(rows: Rows, certainty: VoxelCertainty) -> dict[str, Callable[[i
             "depth_step": steps["depth_mm"].get(label, np.nan),
         }
 
-    def of_disc(label: int) -> Features:
-        row: Row = discs.get(names[label], {})
+    def of_disc(label: int) -> Signs:
+        row: SeenRow = discs.get(names[label], {})
         residual, height = row.get("tiling_residual_mm"), row.get("disc_height_middle_mm")
         return {
             "is_cut": float(row.get("presence") == "partial"),
@@ -193,10 +193,10 @@ def _by_vertebra(rows: Rows, certainty: VoxelCertainty) -> dict[str, Callable[[i
             "signal_step": _signal_step(row, vertebrae[label]),
         }
 
-    def of_canal(label: int) -> Features:
+    def of_canal(label: int) -> Signs:
         return {"is_cut": float(vertebrae[label]["presence"] not in MEASURED)}
 
-    def of_posterior(label: int) -> Features:
+    def of_posterior(label: int) -> Signs:
         row = vertebrae[label]
         return {
             "is_cut": float(row["arch_status"] == "partial_fov"),
@@ -206,7 +206,7 @@ def _by_vertebra(rows: Rows, certainty: VoxelCertainty) -> dict[str, Callable[[i
     return {"body": of_body, "disc": of_disc, "canal": of_canal, "posterior": of_posterior}
 
 
-def _signal_step(disc: Row, vertebra: Row) -> float:
+def _signal_step(disc: SeenRow, vertebra: SeenRow) -> float:
     """Absolute log of a disc's signal over that of the body above: no disc is like bone."""
     signals = disc.get("signal_disc_au"), vertebra["signal_body_au"]
     if any(signal is None or signal <= 0 for signal in signals):
@@ -214,7 +214,7 @@ def _signal_step(disc: Row, vertebra: Row) -> float:
     return abs(float(np.log(signals[0] / signals[1])))
 
 
-def _steps(vertebrae: Mapping[int, Row], column: str) -> dict[int, float]:
+def _steps(vertebrae: Mapping[int, SeenRow], column: str) -> dict[int, float]:
     """Label -> absolute log of a size over that of the neighbours."""
     known = [(n, row) for n, row in vertebrae.items() if row["index_from_top"] and row[column]]
     known.sort(key=lambda item: item[1]["index_from_top"])
