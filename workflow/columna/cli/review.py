@@ -65,6 +65,10 @@ def review(
 
     def announce(address: str) -> None:
         typer.echo(f"Decisions: {file.absolute()}")
+        if config is None or config.corrections is None:
+            typer.echo(
+                f"To have snakemake take them, write `corrections: {file}` into config.yaml."
+            )
         typer.echo(f"Review, until Ctrl-C: {address}")
         if browser and "SSH_CONNECTION" not in os.environ:
             typer.launch(address)
