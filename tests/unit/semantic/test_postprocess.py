@@ -16,7 +16,7 @@ from columna.semantic.postprocess import (
     keep_spine,
 )
 
-BODY, DISC, CORD, CANAL, SACRUM = 49, 100, 60, 61, 26
+ARCH, BODY, DISC, CORD, CANAL, SACRUM = 41, 49, 100, 60, 61, 26
 MM = np.ones(3)
 PIR_AFFINE = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1.0]])
 
@@ -221,6 +221,23 @@ def test_parts_of_the_spine_stay_however_far_away():
     parts = spine.copy()
     delete_islands(parts, MM, 15.0)
     assert np.array_equal(parts, spine)
+
+
+def test_there_is_one_spine_only():
+    """Something large beside the spine is none, also if processes bridge the way to it."""
+    spine, _ = curved_spine()
+    second = empty(*spine.shape)
+    second[4:12, 60:150, 2:10] = BODY
+    assert np.count_nonzero(second) > 0.1 * np.count_nonzero(spine)
+    bridge = empty(*spine.shape)
+    bridge[12:110:10, 98:102, 4:8] = ARCH
+    for bridged in (False, True):
+        both = np.maximum(spine, second)
+        if bridged:
+            both[(both == 0) & (bridge > 0)] = ARCH
+        delete_islands(both, MM, 15.0)
+        assert not (both[second > 0] == BODY).any()
+        assert (both[spine > 0] == BODY).all()
 
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.75, 0.75, 1.65), (1.2, 1.2, 3.3), (5.0, 5.0, 5.0)]

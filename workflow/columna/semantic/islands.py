@@ -16,6 +16,15 @@ SACRUM_BESIDE_MM = 30.0
 """The middle of the sacrum lies at most this far beside the bodies: it leans back behind L5."""
 SPINE_SHARE = 0.1
 """A part at least this large, compared with the largest, is spine too, however far away."""
+BESIDE_SHARE = 0.5
+"""But not if more of its height is beside the largest part: there is one spine only."""
+COLUMN = (
+    Semantic.VERTEBRAL_BODY,
+    Semantic.DISC,
+    Semantic.ENDPLATE,
+    Semantic.SPINAL_CORD,
+    Semantic.SPINAL_CANAL,
+)
 
 
 def delete_islands(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) -> None:
@@ -24,19 +33,41 @@ def delete_islands(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) ->
     Parameters
     ----------
     labels
-        Semantic labels.
+        Semantic labels along P, I, R.
     spacing_mm
         Voxel size along its axes.
     gap_mm
         Components nearer to each other than this belong together.
     """
-    if not labels.any():
-        return
+    for part_of, least in ((_column, 0.0), (_everything, SPINE_SHARE)):
+        part = part_of(labels)
+        if part.any():
+            labels[part & ~_spine(part, spacing_mm, gap_mm, least)] = 0
+
+
+def _column(labels: np.ndarray) -> np.ndarray:
+    """Looked at alone first: processes may bridge the way to something that is no spine."""
+    return np.isin(labels, COLUMN)
+
+
+def _everything(labels: np.ndarray) -> np.ndarray:
+    return labels != 0
+
+
+def _spine(part: np.ndarray, spacing_mm: np.ndarray, gap_mm: float, least: float) -> np.ndarray:
+    """Voxels of the largest group, and of those that go on where it ends and are not too small."""
     block = _block_size(spacing_mm)
-    groups = _groups(_blocks(labels != 0, block), spacing_mm * block, gap_mm)
-    groups = _in_voxels(groups, block, labels.shape)
-    sizes = np.bincount(groups[labels != 0])
-    labels[~(sizes >= SPINE_SHARE * sizes.max())[groups]] = 0
+    coarse = _blocks(part, block)
+    groups = np.where(coarse, _groups(coarse, spacing_mm * block, gap_mm), 0)
+    in_voxels = _in_voxels(groups, block, part.shape)
+    sizes = np.bincount(in_voxels[part])
+    largest = int(sizes.argmax())
+    stays = sizes >= least * sizes[largest]
+    rows = {number: (groups == number).any(axis=(0, 2)) for number in np.flatnonzero(stays)}
+    for number, own in rows.items():
+        beside = np.count_nonzero(own & rows[largest])
+        stays[number] &= number == largest or beside <= BESIDE_SHARE * np.count_nonzero(own)
+    return np.asarray(stays[in_voxels])
 
 
 def delete_stray_sacrum(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) -> None:
