@@ -9,7 +9,7 @@ from columna.predict.signs import evidence
 from columna.tables.common import SAGITTAL_CODES
 from columna.tables.cord_canal import CORD_CANAL
 from columna.tables.discs import DISCS
-from columna.tables.finish import finish_row
+from columna.tables.finish import amend_row
 from columna.tables.vertebrae import VERTEBRAE
 
 PredictedRows = Mapping[str, list[dict[str, Any]]]
@@ -42,7 +42,7 @@ def with_predictions(
     filled = dict(rows)
     for kind, (table, owner, status) in _PLACES.items():
         filled[table.name] = [
-            finish_row(table, row | _columns(kind, predicted[kind].get(row[owner]), row[status]))
+            amend_row(table, row, _columns(kind, predicted[kind].get(row[owner]), row[status]))
             for row in filled[table.name]
         ]
     return filled

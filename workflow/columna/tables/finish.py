@@ -91,6 +91,15 @@ def finish_row(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     return row
 
 
+def amend_row(table: Table, row: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A finished `row` with `values` in it, rounded and checked as `finish_row` does.
+
+    The other columns stay as they are: values with a formula come from operands before rounding.
+    """
+    finished = finish_row(table, values)
+    return dict(row) | {name: finished[name] for name in values}
+
+
 def _unpacked(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     """`values`, with the code of each `Measured` in the status column of its group."""
     plain = dict(values)
