@@ -60,7 +60,7 @@ def add_network(run: SmallRun) -> None:
     sheet.write_text(sheet.read_text() + "\t".join(row) + "\n")
     semantic = write_semantic(
         run.folder / "models/semantic",
-        labels={"1": 100, "2": 61, "3": 26},
+        labels={"1": 100, "2": 61, "3": 49},
         resolution_range=[2.0, 2.0, 4.0],
         plan=CLASSIC_PLAN | {"spacing": [4.0, 2.0, 2.0]},
     )

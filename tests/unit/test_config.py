@@ -17,7 +17,7 @@ from columna.errors import ConfigError
 
 RESULTS = {
     *("measure", "prepare", "semantic", "instance", "label"),
-    *("models.semantic", "models.instance"),
+    *("models.semantic", "models.instance", "models.quality"),
 }
 """Parts of the configuration that the rows of a scan depend on."""
 

@@ -100,7 +100,7 @@ def test_a_scan_is_segmented_in_its_convention(untrained, phantom, tmp_path, mon
     scan = write_phantom(phantom, tmp_path, "sub-1")
     true = phantom.semantic.with_array(ONE_PHASE.class_of[phantom.semantic.array])
     monkeypatch.setattr(
-        one_phase, "segment_semantic", lambda *_: SemanticResult(true.reoriented(), {})
+        one_phase, "segment_semantic", lambda *_: SemanticResult(true.reoriented(), {}, {})
     )
     answer = segment_one_phase(scan, model, PrepareSettings(n4=False))
     assert set(np.unique(answer.semantic.array)) == {0, 1, 2, 3}
