@@ -20,6 +20,7 @@ rule collect:
     resources:
         mem_mb=lambda wildcards, attempt: at_most("collect", "memory_mb", attempt * 4500),
         runtime=lambda wildcards: at_most("collect", "minutes", 60),
+        corrections=corrections("corrections"),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "collect"),
@@ -27,4 +28,4 @@ rule collect:
         "collect tables"
     shell:
         "columna collect --results {params.results:q} --settings {params.settings:q} "
-        "{COLLECT_CORRECTIONS} > {log:q} 2>&1"
+        "{resources.corrections} > {log:q} 2>&1"

@@ -169,16 +169,12 @@ def tell_limit(rule, limit, wanted, allowed):
 def corrections(*keys):
     """Options of a job that takes corrections.
 
-    They are no parameters: when a path is named, Snakemake would repeat the jobs of all batches.
-    Receipts tell which ones have to be.
+    They stand among the resources: if a parameter changed, Snakemake would repeat the jobs of all
+    batches. Receipts tell which ones have to be.
     """
     paths = {key: getattr(CONFIG, key) for key in keys}
     options = [(f"--{key.replace('_', '-')}", str(path)) for key, path in paths.items() if path]
     return " ".join(f"{name} {quote(path)}" for name, path in options)
-
-
-LABEL_CORRECTIONS = corrections("corrections", "corrected_masks")
-COLLECT_CORRECTIONS = corrections("corrections")
 
 
 def log_file(stage):

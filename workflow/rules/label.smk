@@ -20,6 +20,7 @@ rule label:
             "label", "memory_mb", attempt * (1000 + 2000 * threads)
         ),
         runtime=lambda wildcards, attempt: at_most("label", "minutes", attempt * 30),
+        corrections=corrections("corrections", "corrected_masks"),
     params:
         results=CONFIG.results,
         settings=stage_settings(CONFIG, "label"),
@@ -27,4 +28,4 @@ rule label:
         "label {wildcards.batch}"
     shell:
         "columna label {wildcards.batch} --results {params.results:q} "
-        "--settings {params.settings:q} --threads {threads} {LABEL_CORRECTIONS} > {log:q} 2>&1"
+        "--settings {params.settings:q} --threads {threads} {resources.corrections} > {log:q} 2>&1"
