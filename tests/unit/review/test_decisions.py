@@ -158,7 +158,7 @@ GOOD = "\t".join(["0" * 31 + "1", "sub-1", "shift", "", "", "+1", "", "", "anna"
     ("row", "said"),
     [
         (GOOD[:40], "columns"),
-        (GOOD.replace("shift", "move"), "shfit"),
+        (GOOD.replace("shift", "move"), "move"),
         (GOOD.replace("+1", "0"), "shift is a number"),
         (GOOD.replace("+1", "L1"), "shift is a number"),
         (GOOD.replace("+1", "99"), "shift is a number"),
