@@ -50,7 +50,9 @@ demo/cohort/cohort.tsv: | .venv/installed
 	columna phantom demo --out demo/cohort $(OWN)
 
 test: env ## Run all tests
-	python -m pytest -n $(WORKERS) --dist loadgroup
+	python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/unit/train
+	# in processes of their own, as trainings are (models/loaded.py: may_compile)
+	python -m pytest -n $(WORKERS) --dist loadgroup tests/unit/train
 
 peer: peer-folder env .venv-peer/installed ## Compare with the released SPINEPS: COLUMNA_PEER=FOLDER
 	python -m pytest tests/peer

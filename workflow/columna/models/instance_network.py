@@ -201,14 +201,18 @@ class InstanceModel(LoadedModel):
 
     def logits(self, codes: Tensor) -> Tensor:
         """Codes (N, P, I, R) of windows of the model's size -> logits (N, classes, P, I, R)."""
-        if suits(self.device, self.compute):
+        if self._is_compiled:
             return self._compiled(codes)
         return OneHot(self.network).to(self.device)(codes)
 
     @property
     def windows_at_once(self) -> int:
         """Windows of a pass that suit the device."""
-        return self._compiled.at_once if suits(self.device, self.compute) else 1
+        return self._compiled.at_once if self._is_compiled else 1
+
+    @property
+    def _is_compiled(self) -> bool:
+        return self.may_compile and suits(self.device, self.compute)
 
     @cached_property
     def _compiled(self) -> CompiledNetwork:
@@ -218,7 +222,11 @@ class InstanceModel(LoadedModel):
 
 
 def load_instance_model(
-    folder: Path | ModelFolder, device: str = "auto", compute: str = "auto"
+    folder: Path | ModelFolder,
+    device: str = "auto",
+    compute: str = "auto",
+    *,
+    may_compile: bool = True,
 ) -> InstanceModel:
     """Load a phase-2 model; parameters and errors as in `load_semantic_model`."""
     folder = folder if isinstance(folder, ModelFolder) else ModelFolder.read(folder)
@@ -240,4 +248,5 @@ def load_instance_model(
         network=network.to(chosen).requires_grad_(requires_grad=False),
         device=chosen,
         compute=choose_compute(compute, chosen),
+        may_compile=may_compile,
     )

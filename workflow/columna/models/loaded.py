@@ -19,11 +19,15 @@ class LoadedModel:
         Where it came from.
     device, compute
         Where it runs, in which number format (use with `models.device.inference`).
+    may_compile
+        Whether OpenVINO may run it on a CPU. Not in a process that trains: torch's training
+        crashed in some processes in which OpenVINO had run networks.
     """
 
     folder: ModelFolder
     device: torch.device
     compute: torch.dtype
+    may_compile: bool = True
 
     @property
     def config(self) -> InferenceConfig:

@@ -95,7 +95,7 @@ class SemanticModel(LoadedModel):
 
     @property
     def _is_compiled(self) -> bool:
-        return suits(self.device, self.compute)
+        return self.may_compile and suits(self.device, self.compute)
 
     @cached_property
     def _compiled(self) -> list[CompiledNetwork]:
@@ -110,7 +110,11 @@ class SemanticModel(LoadedModel):
 
 
 def load_semantic_model(
-    folder: Path | ModelFolder, device: str = "auto", compute: str = "auto"
+    folder: Path | ModelFolder,
+    device: str = "auto",
+    compute: str = "auto",
+    *,
+    may_compile: bool = True,
 ) -> SemanticModel:
     """Load a phase-1 model.
 
@@ -122,6 +126,8 @@ def load_semantic_model(
         ``auto`` (CUDA where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
     compute
         Number format: auto, float32, bfloat16 or float16 (see `models.device`).
+    may_compile
+        As in `LoadedModel`.
 
     Raises
     ------
@@ -157,6 +163,7 @@ def load_semantic_model(
         mirror_axes=_mirror_axes(checkpoints[0], paths[0]),
         device=chosen,
         compute=number_format,
+        may_compile=may_compile,
     )
 
 

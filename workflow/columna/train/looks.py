@@ -86,7 +86,7 @@ class Looks:
         return points
 
     def _semantic_masks(self) -> Sequence[tuple[LookedScan, dict[str, Volume]]]:
-        model = load_semantic_model(self._folder / "model", self._config.device)
+        model = load_semantic_model(self._folder / "model", self._config.device, may_compile=False)
         return [
             (scan, {"semantic": mask})
             for scan in self._scans
@@ -94,7 +94,7 @@ class Looks:
         ]
 
     def _instance_masks(self) -> Sequence[tuple[LookedScan, dict[str, Volume]]]:
-        model = load_instance_model(self._folder / "model", self._config.device)
+        model = load_instance_model(self._folder / "model", self._config.device, may_compile=False)
         answers = []
         for scan in self._scans:
             given = self._given_semantic(scan)
@@ -114,7 +114,7 @@ class Looks:
             return scan.masks["semantic"]
         if scan.scan_id not in self._semantic:
             folder = find_model(self._config.looks.semantic_model)
-            model = load_semantic_model(folder, self._config.device)
+            model = load_semantic_model(folder, self._config.device, may_compile=False)
             mask = self._segmented(scan, model)
             if mask is None:
                 return None
