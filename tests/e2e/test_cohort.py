@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import nibabel as nib
@@ -93,7 +94,10 @@ def test_little_is_kept_of_a_scan(finished):
         subject = scan.split("_")[0]
         files = [p for p in results.rglob("*") if p.is_file() and subject in str(p)]
         assert len(files) == 6, files
-        assert (results / "store" / f"{scan}.zip").stat().st_size < 100_000
+        with zipfile.ZipFile(results / "store" / f"{scan}.zip") as archive:
+            sizes = {i.filename: i.compress_size for i in archive.infolist()}
+        assert sum(size for name, size in sizes.items() if name.endswith(".json")) < 100_000
+        assert sum(sizes.values()) < 300_000, "raw masks and the certainty of phase 1"
 
 
 def test_tables_describe_themselves(finished):
