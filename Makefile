@@ -49,9 +49,9 @@ endif
 demo/cohort/cohort.tsv: | .venv/installed
 	columna phantom demo --out demo/cohort $(OWN)
 
+# Trainings run in processes of their own (models/loaded.py: may_compile), and so do their tests.
 test: env ## Run all tests
 	python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/unit/train
-	# in processes of their own, as trainings are (models/loaded.py: may_compile)
 	python -m pytest -n $(WORKERS) --dist loadgroup tests/unit/train
 
 peer: peer-folder env .venv-peer/installed ## Compare with the released SPINEPS: COLUMNA_PEER=FOLDER

@@ -203,7 +203,7 @@ class InstanceModel(LoadedModel):
         """Codes (N, P, I, R) of windows of the model's size -> logits (N, classes, P, I, R)."""
         if self._is_compiled:
             return self._compiled(codes)
-        return OneHot(self.network).to(self.device)(codes)
+        return self._with_codes(codes)
 
     @property
     def windows_at_once(self) -> int:
@@ -215,10 +215,14 @@ class InstanceModel(LoadedModel):
         return self.may_compile and suits(self.device, self.compute)
 
     @cached_property
+    def _with_codes(self) -> OneHot:
+        return OneHot(self.network).to(self.device)
+
+    @cached_property
     def _compiled(self) -> CompiledNetwork:
         window = torch.zeros((1, *self.config.cutout_size), dtype=torch.uint8)
         threads, width = torch.get_num_threads(), self.network.width
-        return CompiledNetwork(OneHot(self.network), window, self.compute, threads, width)
+        return CompiledNetwork(self._with_codes, window, self.compute, threads, width)
 
 
 def load_instance_model(

@@ -39,23 +39,17 @@ def delete_islands(labels: np.ndarray, spacing_mm: np.ndarray, gap_mm: float) ->
     gap_mm
         Components nearer to each other than this belong together.
     """
-    for part_of, least in ((_column, 0.0), (_everything, SPINE_SHARE)):
-        part = part_of(labels)
-        if part.any():
-            labels[part & ~_spine(part, spacing_mm, gap_mm, least)] = 0
-
-
-def _column(labels: np.ndarray) -> np.ndarray:
-    """Looked at alone first: processes may bridge the way to something that is no spine."""
-    return np.isin(labels, COLUMN)
-
-
-def _everything(labels: np.ndarray) -> np.ndarray:
-    return labels != 0
+    # the column alone first: processes may bridge the way to something that is no spine
+    column = np.isin(labels, COLUMN)
+    labels[column & ~_spine(column, spacing_mm, gap_mm, 0.0)] = 0
+    everything = labels != 0
+    labels[everything & ~_spine(everything, spacing_mm, gap_mm, SPINE_SHARE)] = 0
 
 
 def _spine(part: np.ndarray, spacing_mm: np.ndarray, gap_mm: float, least: float) -> np.ndarray:
     """Voxels of the largest group, and of those that go on where it ends and are not too small."""
+    if not part.any():
+        return part
     block = _block_size(spacing_mm)
     coarse = _blocks(part, block)
     groups = np.where(coarse, _groups(coarse, spacing_mm * block, gap_mm), 0)
